@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+// What: a peer bio is counted where MD accounts for it.
+// Why: MD has split the bio by then, and knows at the end whether it succeeded.
+// Since: 7.2
+// Matches: md.c 2
+// Fixture: 2
+@start@
+identifier io, clone;
+expression array;
+position p;
+@@
+ io->mddev = array;
+ ...
+ clone->bi_end_io@p = md_end_clone_io;
++md_p2p_io_start(io, clone);
+
+@end@
+identifier io, bio;
+position p;
+@@
+ static void md_end_clone_io(struct bio *bio)
+ {
+	...
+	struct md_io_clone *io = container_of(...);
+	...
++	md_p2p_io_end(io);
+	bio_put@p(bio);
+	...
+ }

@@ -1,0 +1,37 @@
+int mddev_init(struct mddev *mddev)
+{
+	INIT_WORK(&mddev->sync_work, md_start_sync);
+	INIT_WORK(&mddev->del_work, mddev_delayed_delete);
+
+	return 0;
+}
+
+void mddev_destroy(struct mddev *mddev)
+{
+	bioset_exit(&mddev->bio_set);
+	bioset_exit(&mddev->sync_set);
+}
+
+struct mddev *md_alloc(dev_t dev, char *name)
+{
+	kobject_uevent(&mddev->kobj, KOBJ_ADD);
+	return mddev;
+}
+
+void other(struct mddev *mddev)
+{
+	kobject_uevent(&mddev->kobj, KOBJ_CHANGE);
+	bioset_exit(&mddev->bio_set);
+}
+
+int do_md_run(struct mddev *mddev)
+{
+	int err;
+
+	err = md_run(mddev);
+	if (err)
+		goto out;
+	set_capacity_and_notify(mddev->gendisk, mddev->array_sectors);
+out:
+	return err;
+}

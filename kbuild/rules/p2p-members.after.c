@@ -1,0 +1,26 @@
+static struct rdev_sysfs_entry rdev_p2pdma_distance = __ATTR(p2pdma_distance,
+							     0444,
+							     md_p2p_show_distance,
+							     NULL);
+
+static struct attribute *rdev_default_attrs[] = {
+	&rdev_p2pdma_distance.attr,
+	&rdev_state.attr,
+	NULL,
+};
+
+static int bind_rdev_to_array(struct md_rdev *rdev, struct mddev *mddev)
+{
+	list_add_rcu(&rdev->same_set, &mddev->disks);
+	bd_link_disk_holder(rdev->bdev, mddev->gendisk);
+	md_p2p_member_added(rdev);
+
+	return 0;
+}
+
+static void md_kick_rdev_from_array(struct md_rdev *rdev)
+{
+	md_p2p_member_removed(rdev);
+	bd_unlink_disk_holder(rdev->bdev, rdev->mddev->gendisk);
+	list_del_rcu(&rdev->same_set);
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+// What: the glue hears of every member that joins or leaves, and a member shows its distances.
+// Why: what the members reach must be known before the first I/O goes to them. MD links and unlinks
+//      the holder at the two places where every member passes, with the array suspended when it joins.
+// Since: 7.2
+// Matches: md.c 3
+// Fixture: 3
+@joins@
+expression rdev, array;
+position p;
+@@
+ bd_link_disk_holder@p(rdev->bdev, array->gendisk);
++md_p2p_member_added(rdev);
+
+@leaves@
+expression rdev;
+position p;
+@@
++md_p2p_member_removed(rdev);
+ bd_unlink_disk_holder@p(rdev->bdev, rdev->mddev->gendisk);
+
+@shows@
+position p;
+@@
++static struct rdev_sysfs_entry rdev_p2pdma_distance =
++	__ATTR(p2pdma_distance, 0444, md_p2p_show_distance, NULL);
++
+ static struct attribute *rdev_default_attrs@p[] = {
++	&rdev_p2pdma_distance.attr,
+	...
+ };

@@ -1,0 +1,51 @@
+static void raid1_end_write_request(struct bio *bio)
+{
+	struct r1bio *r1_bio = bio->bi_private;
+	int behind = test_bit(R1BIO_BehindIO, &r1_bio->state);
+	bool ignore_error = !raid1_should_handle_error(bio);
+
+	if (bio->bi_status && !ignore_error) {
+		set_bit(R1BIO_WriteError, &r1_bio->state);
+	} else {
+		set_bit(R1BIO_Uptodate, &r1_bio->state);
+	}
+}
+
+static void raid10_end_write_request(struct bio *bio)
+{
+	struct r10bio *r10_bio = bio->bi_private;
+	bool ignore_error = !raid1_should_handle_error(bio);
+
+	if (bio->bi_status && !ignore_error) {
+		set_bit(R10BIO_WriteError, &r10_bio->state);
+	} else {
+		set_bit(R10BIO_Uptodate, &r10_bio->state);
+	}
+}
+
+static void raid1_read_request(struct mddev *mddev, struct bio *bio)
+{
+	bool err_path = md_cloned_bio(mddev, bio);
+
+	if (likely(!md_cloned_bio(mddev, bio))) {
+		md_account_bio(mddev, &bio);
+		r1_bio->master_bio = bio;
+	}
+}
+
+static void raid10_read_request(struct mddev *mddev, struct bio *bio)
+{
+	bool err_path = md_cloned_bio(mddev, bio);
+
+	if (likely(!md_cloned_bio(mddev, bio))) {
+		md_account_bio(mddev, &bio);
+		r10_bio->master_bio = bio;
+	}
+}
+
+static bool raid1_write_request(struct mddev *mddev, struct bio *bio)
+{
+	md_account_bio(mddev, &bio);
+	r1_bio->master_bio = bio;
+	return true;
+}

@@ -1,0 +1,15 @@
+static void alloc_behind_master_bio(struct r1bio *r1_bio, struct bio *bio)
+{
+	struct bio *behind_bio = NULL;
+
+	if (!bio_has_data(bio))
+		goto skip_copy;
+	bio_copy_data(behind_bio, bio);
+skip_copy:
+	r1_bio->behind_master_bio = behind_bio;
+}
+
+static void process_checks(struct r1bio *r1_bio)
+{
+	bio_copy_data(sbio, pbio);
+}

@@ -1,0 +1,16 @@
+struct mddev {
+	void *private;
+	struct md_personality *pers;
+	dev_t unit;
+};
+
+struct md_io_clone {
+	struct mddev *mddev;
+	struct bio *orig_bio;
+	struct bio bio_clone;
+};
+
+struct other {
+	void *private;
+	struct bio bio_clone;
+};
