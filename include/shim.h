@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The border between the Rust glue and C. bindgen reads this file alone, so it
+ * names kernel structures but never looks into them.
+ *
+ * shim_*: plumbing that needs C macros or inline functions; kmod/shim.c.
+ * md_p2p_glue_*: decisions; kmod/glue.rs.
+ */
+#ifndef MD_P2P_SHIM_H
+#define MD_P2P_SHIM_H
+
+#include <linux/types.h>
+
+struct md_p2p_array;
+struct md_p2p_counters;
+struct md_rdev;
+struct mddev;
+struct pci_dev;
+
+/* One counter each, per array and per CPU; the unit is in the name. */
+enum md_p2p_counter {
+	MD_P2P_READ_DIRECT_BYTES,
+	MD_P2P_READ_DIRECT_IOS,
+	MD_P2P_READ_STAGED_BYTES,
+	MD_P2P_READ_STAGED_IOS,
+	MD_P2P_WRITE_DIRECT_BYTES,
+	MD_P2P_WRITE_DIRECT_IOS,
+	MD_P2P_WRITE_STAGED_BYTES,
+	MD_P2P_WRITE_STAGED_IOS,
+	MD_P2P_REFUSED_IOS,
+	MD_P2P_COUNTERS
+};
+
+/*
+ * The lock over all that changes rarely: arrays, members, providers. It may
+ * be taken while an array is suspended, so nobody who holds it may wait for
+ * I/O: memory is allocated as with GFP_NOIO until shim_unlock(). Returns what
+ * shim_unlock() wants back. Sleeps.
+ */
+unsigned int shim_lock(void);
+void shim_unlock(unsigned int noio);
+
+/* RCU: a slot that is read under rcu_read_lock() and exchanged by anyone. */
+void *shim_rcu_dereference(void **slot);
+void *shim_rcu_exchange(void **slot, void *value);
+void shim_rcu_synchronize(void);
+
+/* Counters: NULL if there is no memory. */
+struct md_p2p_counters *shim_counters_new(void);
+void shim_counters_free(struct md_p2p_counters *counters);
+void shim_counters_add(struct md_p2p_counters *counters,
+		       enum md_p2p_counter which, u64 value);
+u64 shim_counters_sum(const struct md_p2p_counters *counters,
+		      enum md_p2p_counter which);
+
+/*
+ * PCI devices. Those returned carry a reference for shim_pci_put();
+ * shim_pci_next() starts with NULL and ends with NULL.
+ */
+struct pci_dev *shim_pci_next(struct pci_dev *from);
+void shim_pci_get(struct pci_dev *dev);
+void shim_pci_put(struct pci_dev *dev);
+const char *shim_pci_name(const struct pci_dev *dev);
+bool shim_pci_is_provider(struct pci_dev *dev);
+bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
+		     u64 *end);
+int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
+
+/* Members and arrays, for as long as MD holds them. */
+struct pci_dev *shim_member_client(struct md_rdev *rdev);
+bool shim_member_maps_peer(struct md_rdev *rdev);
+bool shim_member_is_journal(struct md_rdev *rdev);
+int shim_array_level(struct mddev *mddev);
+/* False if the queue limits are locked: try again later. */
+bool shim_array_advertise(struct mddev *mddev, bool advertise);
+
+/* Calls md_p2p_glue_providers_changed() soon, from a workqueue. */
+void shim_look_for_providers(void);
+
+/* Rust, called by the shim. Addresses and lengths in bytes. */
+struct md_p2p_array *md_p2p_glue_array_new(struct mddev *mddev);
+void md_p2p_glue_array_free(struct md_p2p_array *array);
+void md_p2p_glue_member_added(struct md_p2p_array *array, struct md_rdev *rdev);
+void md_p2p_glue_member_removed(struct md_p2p_array *array,
+				struct md_rdev *rdev);
+void md_p2p_glue_array_started(struct md_p2p_array *array);
+bool md_p2p_glue_advertises(const struct md_p2p_array *array, int level);
+bool md_p2p_glue_refuses(const struct md_p2p_array *array, u64 address,
+			 int level);
+bool md_p2p_glue_reaches(const struct md_p2p_array *array, u64 address);
+void md_p2p_glue_count(const struct md_p2p_array *array, bool write,
+		       bool direct, u64 bytes);
+ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,
+				 enum md_p2p_counter which, char *page,
+				 size_t size);
+ssize_t md_p2p_glue_show_state(const struct md_p2p_array *array, bool running,
+			       int level, char *page, size_t size);
+ssize_t md_p2p_glue_show_distance(const struct md_p2p_array *array,
+				  const struct md_rdev *rdev, char *page,
+				  size_t size);
+void md_p2p_glue_providers_changed(void);
+void md_p2p_glue_exit(void);
+
+#endif /* MD_P2P_SHIM_H */

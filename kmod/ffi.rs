@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The only place with bindings and raw pointers: each type here owns or
+//! borrows something of C's and makes it safe to use.
+//!
+//! C header: `include/shim.h`.
+
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+    ptr::{self, NonNull},
+};
+use kernel::{
+    ffi::{c_char, c_void},
+    prelude::*,
+    str::CStr,
+    sync::{rcu, Arc},
+};
+
+use crate::{
+    array::Array,
+    route::{self, Means},
+};
+
+pub(crate) use bindings::{md_p2p_array, md_p2p_counter, md_rdev, mddev};
+
+// `allow`, not `expect`: which of these bindgen earns differs by its version.
+#[allow(
+    dead_code,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub,
+    clippy::all
+)]
+pub(crate) mod bindings {
+    use kernel::ffi;
+    include!("bindings.rs");
+}
+
+/// Data under the one lock of `shim_lock()`.
+pub(crate) struct Global<T>(UnsafeCell<T>);
+
+// SAFETY: The data are reached through `lock()` only, by one holder at a time.
+unsafe impl<T: Send> Sync for Global<T> {}
+
+impl<T> Global<T> {
+    /// # Safety
+    ///
+    /// There is one lock: a module may have one `Global` only.
+    pub(crate) const unsafe fn new(data: T) -> Self {
+        Self(UnsafeCell::new(data))
+    }
+
+    /// Takes the lock. Sleeps. Until the guard goes, memory is allocated as
+    /// with `GFP_NOIO`.
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        // SAFETY: Every call of the glue is from a context that may sleep.
+        let noio = unsafe { bindings::shim_lock() };
+        Guard {
+            data: &self.0,
+            noio,
+        }
+    }
+}
+
+/// The lock of a [`Global`], held.
+pub(crate) struct Guard<'a, T> {
+    data: &'a UnsafeCell<T>,
+    noio: u32,
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: The lock is held, and `&self` keeps `deref_mut` away.
+        unsafe { &*self.data.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: The lock is held, and `&mut self` is the only way to it.
+        unsafe { &mut *self.data.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: `noio` came from the `shim_lock()` that this guard stands
+        // for, on this task: the guard holds a `&UnsafeCell`, so is not `Send`.
+        unsafe { bindings::shim_unlock(self.noio) };
+    }
+}
+
+/// A boxed value that readers see under RCU and a writer exchanges.
+///
+/// # Invariants
+///
+/// `slot` is null or came from `KBox::into_raw`, and is owned by this value.
+pub(crate) struct RcuBox<T> {
+    slot: UnsafeCell<*mut c_void>,
+    owns: PhantomData<KBox<T>>,
+}
+
+// SAFETY: Readers get `&T`, whoever exchanges gets the old `KBox<T>`.
+unsafe impl<T: Send + Sync> Send for RcuBox<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for RcuBox<T> {}
+
+impl<T> RcuBox<T> {
+    pub(crate) const fn empty() -> Self {
+        // INVARIANT: Null.
+        Self {
+            slot: UnsafeCell::new(ptr::null_mut()),
+            owns: PhantomData,
+        }
+    }
+
+    /// Calls `f` with the value of this moment. Does not sleep; nor may `f`.
+    pub(crate) fn read<R>(&self, f: impl FnOnce(Option<&T>) -> R) -> R {
+        let _reading = rcu::read_lock();
+        // SAFETY: `slot` is valid, and the RCU read lock is held.
+        let value = unsafe { bindings::shim_rcu_dereference(self.slot.get()) };
+        // SAFETY: By the invariant null or a `T`, which `replace` frees only
+        // after all readers of now have left.
+        f(unsafe { value.cast::<T>().as_ref() })
+    }
+
+    /// Puts `new` in place, waits until nobody reads the old, frees it. Sleeps.
+    pub(crate) fn replace(&self, new: Option<KBox<T>>) {
+        let new = new.map_or(ptr::null_mut(), KBox::into_raw);
+        // SAFETY: `slot` is valid; the exchange is atomic.
+        let old = unsafe { bindings::shim_rcu_exchange(self.slot.get(), new.cast()) };
+        if let Some(old) = NonNull::new(old) {
+            // SAFETY: No requirements but a context that may sleep.
+            unsafe { bindings::shim_rcu_synchronize() };
+            // SAFETY: By the invariant from `KBox::into_raw`; it is out of the
+            // slot, and its last reader has left.
+            drop(unsafe { KBox::from_raw(old.cast::<T>().as_ptr()) });
+        }
+    }
+}
+
+impl<T> Drop for RcuBox<T> {
+    fn drop(&mut self) {
+        self.replace(None);
+    }
+}
+
+/// Per-CPU counters of an array, one for each [`md_p2p_counter`].
+///
+/// # Invariants
+///
+/// From `shim_counters_new()`, freed on drop only.
+pub(crate) struct PerCpu(NonNull<bindings::md_p2p_counters>);
+
+// SAFETY: Adding is per CPU, and summing reads whole words.
+unsafe impl Send for PerCpu {}
+// SAFETY: As above.
+unsafe impl Sync for PerCpu {}
+
+impl PerCpu {
+    /// Zeroed counters. Sleeps.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: No requirements.
+        let counters = unsafe { bindings::shim_counters_new() };
+        // INVARIANT: Just made.
+        NonNull::new(counters).map(Self).ok_or(ENOMEM)
+    }
+
+    pub(crate) fn add(&self, which: md_p2p_counter, value: u64) {
+        // SAFETY: Valid by the invariant.
+        unsafe { bindings::shim_counters_add(self.0.as_ptr(), which, value) };
+    }
+
+    pub(crate) fn sum(&self, which: md_p2p_counter) -> u64 {
+        // SAFETY: Valid by the invariant.
+        unsafe { bindings::shim_counters_sum(self.0.as_ptr(), which) }
+    }
+}
+
+impl Drop for PerCpu {
+    fn drop(&mut self) {
+        // SAFETY: Valid by the invariant, and never used again.
+        unsafe { bindings::shim_counters_free(self.0.as_ptr()) };
+    }
+}
+
+/// A PCI device.
+///
+/// # Invariants
+///
+/// Holds a reference.
+pub(crate) struct PciDev(NonNull<bindings::pci_dev>);
+
+// SAFETY: A counted reference, and all that is asked of the device may be
+// asked from any thread.
+unsafe impl Send for PciDev {}
+
+impl PciDev {
+    /// Every PCI device of the machine. Sleeps.
+    pub(crate) fn all() -> PciDevs {
+        PciDevs(None)
+    }
+
+    /// The address as `lspci -D` prints it.
+    pub(crate) fn name(&self) -> &[u8] {
+        // SAFETY: The device is alive by the invariant, and so is its name, a
+        // C string.
+        unsafe { CStr::from_char_ptr(bindings::shim_pci_name(self.0.as_ptr())) }.to_bytes()
+    }
+
+    /// Whether the device publishes p2pmem.
+    pub(crate) fn is_provider(&self) -> bool {
+        // SAFETY: The device is alive by the invariant.
+        unsafe { bindings::shim_pci_is_provider(self.0.as_ptr()) }
+    }
+
+    /// First and last byte of BAR `bar`, if it is memory.
+    pub(crate) fn window(&self, bar: u32) -> Option<(u64, u64)> {
+        let (mut start, mut end) = (0, 0);
+        // SAFETY: The device is alive by the invariant, both pointers are.
+        unsafe { bindings::shim_pci_window(self.0.as_ptr(), bar, &mut start, &mut end) }
+            .then_some((start, end))
+    }
+
+    /// `pci_p2pdma_distance()` from this provider to `client`. Sleeps.
+    pub(crate) fn distance(&self, client: &PciDev) -> Option<u32> {
+        // SAFETY: Both devices are alive by the invariant.
+        let distance = unsafe { bindings::shim_pci_distance(self.0.as_ptr(), client.0.as_ptr()) };
+        u32::try_from(distance).ok()
+    }
+}
+
+impl Drop for PciDev {
+    fn drop(&mut self) {
+        // SAFETY: The reference is given back once.
+        unsafe { bindings::shim_pci_put(self.0.as_ptr()) };
+    }
+}
+
+impl Clone for PciDev {
+    fn clone(&self) -> Self {
+        // SAFETY: The device is alive by the invariant.
+        unsafe { bindings::shim_pci_get(self.0.as_ptr()) };
+        // INVARIANT: The reference was just taken.
+        Self(self.0)
+    }
+}
+
+/// See [`PciDev::all`].
+pub(crate) struct PciDevs(Option<PciDev>);
+
+impl Iterator for PciDevs {
+    type Item = PciDev;
+
+    fn next(&mut self) -> Option<PciDev> {
+        let last = self.0.take();
+        let from = last.as_ref().map_or(ptr::null_mut(), |dev| dev.0.as_ptr());
+        // SAFETY: `from` is null or a device that `last` keeps alive.
+        let next = NonNull::new(unsafe { bindings::shim_pci_next(from) })?;
+        // INVARIANT: `shim_pci_next()` returns a reference.
+        let next = PciDev(next);
+        self.0 = Some(next.clone());
+        Some(next)
+    }
+}
+
+/// A member, during a call from MD about it.
+///
+/// # Invariants
+///
+/// MD keeps the member and its block device for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a>(NonNull<md_rdev>, PhantomData<&'a md_rdev>);
+
+/// Tells members apart after the call; never followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemberId(usize);
+
+impl Member<'_> {
+    /// # Safety
+    ///
+    /// `rdev` is a member that MD keeps for `'a`, its block device open.
+    pub(crate) unsafe fn new(rdev: NonNull<md_rdev>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self(rdev, PhantomData)
+    }
+
+    pub(crate) fn id(&self) -> MemberId {
+        MemberId(self.0.as_ptr() as usize)
+    }
+
+    /// The PCI device that does the member's DMA, if it is known and one.
+    pub(crate) fn client(&self) -> Option<PciDev> {
+        // SAFETY: The member is alive by the invariant.
+        let client = unsafe { bindings::shim_member_client(self.0.as_ptr()) };
+        // INVARIANT: `shim_member_client()` returns a reference.
+        NonNull::new(client).map(PciDev)
+    }
+
+    /// Whether its driver can map peer pages at all.
+    pub(crate) fn maps_peer(&self) -> bool {
+        // SAFETY: The member is alive by the invariant.
+        unsafe { bindings::shim_member_maps_peer(self.0.as_ptr()) }
+    }
+
+    /// Whether it is a write journal, which is handed copies only.
+    pub(crate) fn is_journal(&self) -> bool {
+        // SAFETY: The member is alive by the invariant.
+        unsafe { bindings::shim_member_is_journal(self.0.as_ptr()) }
+    }
+}
+
+impl MemberId {
+    /// The identity of a member that may be gone already.
+    pub(crate) fn of(rdev: *const md_rdev) -> Self {
+        Self(rdev as usize)
+    }
+}
+
+/// An array of MD's.
+///
+/// # Invariants
+///
+/// MD keeps it at least until `md_p2p_glue_array_free()`.
+pub(crate) struct Mddev(NonNull<mddev>);
+
+// SAFETY: What is asked of it may be asked from any thread.
+unsafe impl Send for Mddev {}
+
+impl Mddev {
+    /// # Safety
+    ///
+    /// The value is dropped before MD frees `mddev`.
+    pub(crate) unsafe fn new(mddev: NonNull<mddev>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self(mddev)
+    }
+
+    /// Sets or clears `BLK_FEAT_PCI_P2PDMA`, if the array runs; `false` if the
+    /// queue limits are being changed by someone else right now.
+    #[must_use]
+    pub(crate) fn advertise(&self, means: Means) -> bool {
+        // SAFETY: Alive by the invariant.
+        let level = unsafe { bindings::shim_array_level(self.0.as_ptr()) };
+        let advertise = route::advertises(level, means);
+        // SAFETY: Alive by the invariant.
+        unsafe { bindings::shim_array_advertise(self.0.as_ptr(), advertise) }
+    }
+}
+
+/// Has the providers looked up anew, soon. Does not sleep.
+pub(crate) fn look_for_providers() {
+    // SAFETY: No requirements.
+    unsafe { bindings::shim_look_for_providers() };
+}
+
+/// The `Arc` behind the `mddev->p2p` of C.
+pub(crate) fn into_c(array: Arc<Array>) -> *mut md_p2p_array {
+    Arc::into_raw(array).cast_mut().cast()
+}
+
+/// Takes back what [`into_c`] gave away.
+///
+/// # Safety
+///
+/// `array` came from [`into_c`]; once only.
+pub(crate) unsafe fn from_c(array: *mut md_p2p_array) -> Arc<Array> {
+    // SAFETY: By the safety requirements.
+    unsafe { Arc::from_raw(array.cast::<Array>()) }
+}
+
+/// Looks at what [`into_c`] gave away.
+///
+/// # Safety
+///
+/// `array` came from [`into_c`], and [`from_c`] is not called during `'a`.
+pub(crate) unsafe fn borrow<'a>(array: *const md_p2p_array) -> &'a Array {
+    // SAFETY: By the safety requirements.
+    unsafe { &*array.cast::<Array>() }
+}
+
+/// The page of a sysfs file.
+///
+/// # Safety
+///
+/// `size` bytes at `page` are the caller's alone during `'a`, and initialised.
+pub(crate) unsafe fn page<'a>(page: *mut c_char, size: usize) -> &'a mut [u8] {
+    // SAFETY: By the safety requirements.
+    unsafe { core::slice::from_raw_parts_mut(page.cast(), size) }
+}

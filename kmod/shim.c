@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The plumbing between MD's C and the Rust glue: what needs the kernel's
+ * macros and inline functions. Nothing is decided here.
+ */
+#include <linux/blkdev.h>
+#include <linux/device.h>
+#include <linux/highmem.h>
+#include <linux/kobject.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/pci.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "md.h"
+#include "md_p2p.h"
+#include "shim.h"
+
+/* The lock of the registry */
+
+static DEFINE_MUTEX(registry_lock);
+
+unsigned int shim_lock(void)
+{
+	/* First the scope: a sleeper on the lock may hold an array suspended. */
+	unsigned int noio = memalloc_noio_save();
+
+	mutex_lock(&registry_lock);
+	return noio;
+}
+
+void shim_unlock(unsigned int noio)
+{
+	mutex_unlock(&registry_lock);
+	memalloc_noio_restore(noio);
+}
+
+/* RCU */
+
+void *shim_rcu_dereference(void **slot)
+{
+	return rcu_dereference(*(void __rcu **)slot);
+}
+
+void *shim_rcu_exchange(void **slot, void *value)
+{
+	return xchg(slot, value);
+}
+
+void shim_rcu_synchronize(void)
+{
+	synchronize_rcu();
+}
+
+/* Counters */
+
+struct values {
+	u64 of[MD_P2P_COUNTERS];
+};
+
+struct md_p2p_counters {
+	struct values __percpu *values;
+};
+
+struct md_p2p_counters *shim_counters_new(void)
+{
+	struct md_p2p_counters *counters = kzalloc(sizeof(*counters), GFP_KERNEL);
+
+	if (!counters)
+		return NULL;
+	counters->values = alloc_percpu(struct values);
+	if (!counters->values) {
+		kfree(counters);
+		return NULL;
+	}
+	return counters;
+}
+
+void shim_counters_free(struct md_p2p_counters *counters)
+{
+	free_percpu(counters->values);
+	kfree(counters);
+}
+
+void shim_counters_add(struct md_p2p_counters *counters,
+		       enum md_p2p_counter which, u64 value)
+{
+	this_cpu_add(counters->values->of[which], value);
+}
+
+u64 shim_counters_sum(const struct md_p2p_counters *counters,
+		      enum md_p2p_counter which)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(counters->values, cpu)->of[which]);
+	return sum;
+}
+
+/* PCI devices */
+
+struct pci_dev *shim_pci_next(struct pci_dev *from)
+{
+	/* pci_get_device() drops the reference of where it starts from. */
+	return pci_get_device(PCI_ANY_ID, PCI_ANY_ID, pci_dev_get(from));
+}
+
+void shim_pci_get(struct pci_dev *dev)
+{
+	pci_dev_get(dev);
+}
+
+void shim_pci_put(struct pci_dev *dev)
+{
+	pci_dev_put(dev);
+}
+
+const char *shim_pci_name(const struct pci_dev *dev)
+{
+	return pci_name(dev);
+}
+
+bool shim_pci_is_provider(struct pci_dev *dev)
+{
+	return rcu_access_pointer(dev->p2pdma);
+}
+
+bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
+		     u64 *end)
+{
+	if (bar >= PCI_STD_NUM_BARS || !pci_resource_len(dev, bar) ||
+	    !(pci_resource_flags(dev, bar) & IORESOURCE_MEM))
+		return false;
+	*start = pci_resource_start(dev, bar);
+	*end = pci_resource_end(dev, bar);
+	return true;
+}
+
+int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client)
+{
+	struct device *dev = &client->dev;
+
+	/*
+	 * The answer is remembered under the client's address, for whoever maps
+	 * next: never ask about a device that is no longer the one there.
+	 */
+	if (!device_is_registered(&client->dev) ||
+	    !device_is_registered(&provider->dev) ||
+	    pci_dev_is_disconnected(client) ||
+	    pci_dev_is_disconnected(provider))
+		return -1;
+	return pci_p2pdma_distance_many(provider, &dev, 1, false);
+}
+
+/* Members and arrays */
+
+struct pci_dev *shim_member_client(struct md_rdev *rdev)
+{
+	struct device *dev = disk_to_dev(rdev->bdev->bd_disk);
+
+	for (dev = dev->parent; dev; dev = dev->parent)
+		if (dev_is_pci(dev))
+			return pci_dev_get(to_pci_dev(dev));
+	return NULL;
+}
+
+bool shim_member_maps_peer(struct md_rdev *rdev)
+{
+	return blk_queue_pci_p2pdma(bdev_get_queue(rdev->bdev));
+}
+
+bool shim_member_is_journal(struct md_rdev *rdev)
+{
+	return test_bit(Journal, &rdev->flags);
+}
+
+int shim_array_level(struct mddev *mddev)
+{
+	return mddev->level;
+}
+
+static void set_advertised(struct queue_limits *lim, bool advertise)
+{
+	if (advertise)
+		lim->features |= BLK_FEAT_PCI_P2PDMA;
+	else
+		lim->features &= ~BLK_FEAT_PCI_P2PDMA;
+}
+
+bool shim_array_advertise(struct mddev *mddev, bool advertise)
+{
+	struct request_queue *q;
+	struct queue_limits lim;
+
+	/* Not started yet: md_p2p_stack_limits() will be asked. */
+	if (!mddev->gendisk || !mddev->pers)
+		return true;
+	q = mddev->gendisk->queue;
+	if (blk_queue_pci_p2pdma(q) == advertise)
+		return true;
+	/*
+	 * Who holds the limits may be freezing the queue, and wait for I/O that
+	 * waits for this suspended array: never wait for him.
+	 */
+	if (!mutex_trylock(&q->limits_lock))
+		return false;
+	lim = q->limits;
+	set_advertised(&lim, advertise);
+	if (queue_limits_commit_update(q, &lim))
+		pr_warn("md-p2p: %s: could not set the queue limits\n",
+			mdname(mddev));
+	return true;
+}
+
+/* Coming and going, as md_p2p.h promises it to MD */
+
+struct md_p2p_array *md_p2p_array_new(struct mddev *mddev)
+{
+	return md_p2p_glue_array_new(mddev);
+}
+
+void md_p2p_array_free(struct md_p2p_array *array)
+{
+	if (array)
+		md_p2p_glue_array_free(array);
+}
+
+/* Neither MD's exit nor ours knows how to part with members. */
+void md_p2p_member_added(struct md_rdev *rdev)
+{
+	__module_get(THIS_MODULE);
+	if (rdev->mddev->p2p)
+		md_p2p_glue_member_added(rdev->mddev->p2p, rdev);
+}
+
+void md_p2p_member_removed(struct md_rdev *rdev)
+{
+	if (rdev->mddev->p2p)
+		md_p2p_glue_member_removed(rdev->mddev->p2p, rdev);
+	module_put(THIS_MODULE);
+}
+
+/*
+ * Some members turn out to be journals only when the superblocks have been
+ * read; and only now does the array's queue take the answer.
+ */
+void md_p2p_array_started(struct mddev *mddev)
+{
+	struct md_rdev *rdev;
+
+	if (!mddev->p2p)
+		return;
+	rdev_for_each(rdev, mddev)
+		if (test_bit(Journal, &rdev->flags))
+			md_p2p_glue_member_removed(mddev->p2p, rdev);
+	md_p2p_glue_array_started(mddev->p2p);
+}
+
+void md_p2p_stack_limits(struct mddev *mddev, struct queue_limits *lim)
+{
+	bool advertise = mddev->p2p &&
+			 md_p2p_glue_advertises(mddev->p2p, mddev->level);
+
+	set_advertised(lim, advertise);
+}
+
+/* The way of a peer bio */
+
+static u64 peer_address(const struct bio *bio)
+{
+	return page_to_phys(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
+}
+
+bool __md_p2p_refused(struct mddev *mddev, struct bio *bio)
+{
+	if (mddev->p2p &&
+	    !md_p2p_glue_refuses(mddev->p2p, peer_address(bio), mddev->level))
+		return false;
+	bio->bi_status = BLK_STS_TARGET;
+	bio_endio(bio);
+	return true;
+}
+
+bool __md_p2p_must_stage(struct mddev *mddev, struct bio *bio)
+{
+	return !mddev->p2p ||
+	       !md_p2p_glue_reaches(mddev->p2p, peer_address(bio));
+}
+EXPORT_SYMBOL_GPL(__md_p2p_must_stage);
+
+/*
+ * p2pmem is mapped uncached, where every access is a transaction on the bus,
+ * and memcpy() may go byte by byte.
+ */
+static void copy_words(u64 *to, const u64 *from, size_t words)
+{
+	while (words--)
+		WRITE_ONCE(*to++, READ_ONCE(*from++));
+}
+
+/* Within one page each, of which one or both may be peer pages. */
+void md_p2p_copy(struct page *dest, size_t dest_offset, struct page *src,
+		 size_t src_offset, size_t len)
+{
+	void *to = kmap_local_page(dest) + dest_offset;
+	const void *from = kmap_local_page(src) + src_offset;
+
+	if (IS_ALIGNED((unsigned long)to | (unsigned long)from | len, 8))
+		copy_words(to, from, len / 8);
+	else
+		memcpy(to, from, len);
+	kunmap_local(from);
+	kunmap_local(to);
+}
+EXPORT_SYMBOL_GPL(md_p2p_copy);
+
+void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
+{
+	io->p2p_bytes = bio->bi_iter.bi_size;
+	io->p2p_direct = !raid_is_456(io->mddev);
+}
+
+void __md_p2p_io_end(struct md_io_clone *io)
+{
+	if (!io->bio_clone.bi_status)
+		md_p2p_glue_count(io->mddev->p2p,
+				  op_is_write(bio_op(io->orig_bio)),
+				  io->p2p_direct, io->p2p_bytes);
+}
+
+/* sysfs: one value a file */
+
+#define P2P_COUNTER(_file, _which)					\
+static ssize_t _file##_show(struct mddev *mddev, char *page)		\
+{									\
+	if (!mddev->p2p)						\
+		return -ENOMEM;						\
+	return md_p2p_glue_show_counter(mddev->p2p, _which, page,	\
+					PAGE_SIZE);			\
+}									\
+static struct md_sysfs_entry _file = __ATTR_RO(_file)
+
+P2P_COUNTER(p2pdma_read_direct_bytes, MD_P2P_READ_DIRECT_BYTES);
+P2P_COUNTER(p2pdma_read_direct_ios, MD_P2P_READ_DIRECT_IOS);
+P2P_COUNTER(p2pdma_read_staged_bytes, MD_P2P_READ_STAGED_BYTES);
+P2P_COUNTER(p2pdma_read_staged_ios, MD_P2P_READ_STAGED_IOS);
+P2P_COUNTER(p2pdma_write_direct_bytes, MD_P2P_WRITE_DIRECT_BYTES);
+P2P_COUNTER(p2pdma_write_direct_ios, MD_P2P_WRITE_DIRECT_IOS);
+P2P_COUNTER(p2pdma_write_staged_bytes, MD_P2P_WRITE_STAGED_BYTES);
+P2P_COUNTER(p2pdma_write_staged_ios, MD_P2P_WRITE_STAGED_IOS);
+P2P_COUNTER(p2pdma_refused_ios, MD_P2P_REFUSED_IOS);
+
+static ssize_t p2pdma_state_show(struct mddev *mddev, char *page)
+{
+	if (!mddev->p2p)
+		return -ENOMEM;
+	return md_p2p_glue_show_state(mddev->p2p, mddev->pers, mddev->level,
+				      page, PAGE_SIZE);
+}
+static struct md_sysfs_entry p2pdma_state = __ATTR_RO(p2pdma_state);
+
+static struct attribute *array_attrs[] = {
+	&p2pdma_state.attr,
+	&p2pdma_read_direct_bytes.attr,
+	&p2pdma_read_direct_ios.attr,
+	&p2pdma_read_staged_bytes.attr,
+	&p2pdma_read_staged_ios.attr,
+	&p2pdma_write_direct_bytes.attr,
+	&p2pdma_write_direct_ios.attr,
+	&p2pdma_write_staged_bytes.attr,
+	&p2pdma_write_staged_ios.attr,
+	&p2pdma_refused_ios.attr,
+	NULL,
+};
+
+static const struct attribute_group array_group = {
+	.attrs = array_attrs,
+};
+
+void md_p2p_show_array(struct mddev *mddev)
+{
+	struct kobject *disk = &disk_to_dev(mddev->gendisk)->kobj;
+
+	if (sysfs_create_group(&mddev->kobj, &array_group) ||
+	    sysfs_create_link(disk, &mddev->kobj, "device"))
+		pr_warn("md-p2p: %s: some p2pdma files are missing in sysfs\n",
+			mdname(mddev));
+}
+
+ssize_t md_p2p_show_distance(struct md_rdev *rdev, char *page)
+{
+	struct mddev *mddev = READ_ONCE(rdev->mddev);
+
+	if (!mddev || !mddev->p2p)
+		return -ENODEV;
+	return md_p2p_glue_show_distance(mddev->p2p, rdev, page, PAGE_SIZE);
+}
+
+/* Providers that come and go */
+
+static void providers_changed(struct work_struct *work)
+{
+	md_p2p_glue_providers_changed();
+}
+static DECLARE_DELAYED_WORK(providers_work, providers_changed);
+
+void shim_look_for_providers(void)
+{
+	/* Drivers bind in bursts, and a busy queue wants a moment. */
+	schedule_delayed_work(&providers_work, msecs_to_jiffies(20));
+}
+
+static int pci_event(struct notifier_block *nb, unsigned long event,
+		     void *data)
+{
+	switch (event) {
+	case BUS_NOTIFY_BOUND_DRIVER:
+	case BUS_NOTIFY_UNBOUND_DRIVER:
+	case BUS_NOTIFY_REMOVED_DEVICE:
+		/* The device is locked here, and distances take time. */
+		shim_look_for_providers();
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pci_notifier = {
+	.notifier_call = pci_event,
+};
+
+/* Names that the kernel's own md may hold */
+
+int md_p2p_major = MD_MAJOR;
+static bool beside;
+
+static const char *major_name(void)
+{
+	return beside ? "md-p2p" : "md";
+}
+
+const char *md_p2p_mdp_name(void)
+{
+	return beside ? "mdp-p2p" : "mdp";
+}
+
+const char *md_p2p_mdstat_name(void)
+{
+	return beside ? "mdstat-p2p" : "mdstat";
+}
+
+const char *md_p2p_sysctl_path(void)
+{
+	return beside ? "dev/raid-p2p" : "dev/raid";
+}
+
+int md_p2p_register_blkdev(void (*probe)(dev_t devt))
+{
+	int ret = __register_blkdev(MD_MAJOR, major_name(), probe);
+
+	if (ret == -EBUSY) {
+		beside = true;
+		ret = __register_blkdev(0, major_name(), probe);
+		md_p2p_major = ret;
+	}
+	if (ret < 0)
+		return ret;
+
+	bus_register_notifier(&pci_bus_type, &pci_notifier);
+	md_p2p_glue_providers_changed();
+	pr_info("md-p2p: %s the kernel's md, block major %d\n",
+		beside ? "beside" : "without", md_p2p_major);
+	return 0;
+}
+
+void md_p2p_unregister_blkdev(void)
+{
+	bus_unregister_notifier(&pci_bus_type, &pci_notifier);
+	cancel_delayed_work_sync(&providers_work);
+	md_p2p_glue_exit();
+	unregister_blkdev(md_p2p_major, major_name());
+}
