@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Which accelerator QEMU gets: KVM where it really works, else TCG.
+//!
+//! `/dev/kvm` may be there and still not work. So the first run after this machine booted
+//! tries it with the guest's own kernel, and the answer is kept until the machine's next boot.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::environment::Environment;
+use crate::kernels::Kernel;
+use crate::machine::{Boot, Machine, RUN};
+
+/// How long a kernel under a KVM that works may take to say that it lives.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What runs the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// This machine's processor.
+    Kvm,
+    /// QEMU's emulation.
+    Tcg,
+}
+
+impl Accel {
+    /// The best that works here.
+    pub fn choose(environment: &Environment, kernel: &Kernel) -> Result<Self> {
+        if fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/kvm")
+            .is_err()
+        {
+            return Ok(Self::Tcg);
+        }
+        let note = environment.notes().join("kvm");
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let (yes, no) = (format!("works {boot}"), format!("fails {boot}"));
+        let known = fs::read_to_string(&note).unwrap_or_default();
+        let works = match known {
+            known if known == yes => true,
+            known if known == no => false,
+            _ => {
+                let works = kvm_boots(environment, kernel)?;
+                // Only a note: without it the next run tries again.
+                let _ = fs::write(&note, if works { yes } else { no });
+                works
+            }
+        };
+        Ok(if works { Self::Kvm } else { Self::Tcg })
+    }
+}
+
+fn kvm_boots(environment: &Environment, kernel: &Kernel) -> Result<bool> {
+    let run = tempfile::tempdir()?;
+    let mut machine = Machine::new(&kernel.release, Accel::Kvm, false, Boot(1));
+    machine.kernel(&["vm.probe"]);
+    let enter = environment.enter()?.bind(run.path(), RUN, true)?;
+    let mut qemu = enter.command("qemu-system-x86_64")?;
+    qemu.args(machine.arguments())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut qemu = qemu.spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    while qemu.try_wait()?.is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(50));
+    }
+    // One that has ended needs no killing.
+    let _ = qemu.kill();
+    qemu.wait()?;
+    let console = fs::read_to_string(run.path().join("console")).unwrap_or_default();
+    Ok(console.contains("vm: alive"))
+}

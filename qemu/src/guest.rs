@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One boot of the guest: QEMU, what connects it to its runner, and what a scenario can do
+//! to it while it runs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Value, json};
+
+use crate::control::{Direction, Request};
+use crate::enter::Enter;
+use crate::machine::{self, Channels, Machine};
+use crate::qmp::Qmp;
+use crate::topology::{Drive, Topology};
+use crate::trace::Dma;
+
+/// How long the guest's kernel may take to let a device go.
+const UNPLUG_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The BAR of QEMU's NVMe drives that is their controller memory.
+const CMB_BAR: i64 = 2;
+
+/// What a guest reports.
+#[derive(Debug)]
+pub enum Event {
+    /// `vmctl` asks for something. An error has the tag under which it is to be answered.
+    Request(Result<Request, (String, anyhow::Error)>),
+    /// All that the script printed on one of its two outputs has come.
+    Printed,
+    /// QEMU has ended.
+    Gone(ExitStatus),
+    /// Time is up.
+    Late,
+}
+
+/// Where an output of the script goes as it comes.
+pub type Sink = Box<dyn Write + Send>;
+
+/// What is needed to start one.
+pub struct Plan {
+    /// The way into the environment, with what `machine` refers to.
+    pub enter: Enter,
+    /// The machine, but for its connections.
+    pub machine: Machine,
+    /// QEMU's own standard input, output and error.
+    pub stdio: [Stdio; 3],
+    /// Where the command line is written down.
+    pub command_file: PathBuf,
+    /// Where QEMU writes its trace of DMA, if it does.
+    pub trace: Option<PathBuf>,
+    /// For standard output and standard error of the script.
+    pub sinks: [Sink; 2],
+    /// What the guest prints on both after the script has ended.
+    pub end: String,
+}
+
+/// A running QEMU.
+#[derive(Debug)]
+pub struct Guest {
+    qemu: Child,
+    qmp: Qmp,
+    control: UnixStream,
+    events: Receiver<Event>,
+    readers: Vec<JoinHandle<()>>,
+    drives: Vec<Drive>,
+    iommu: bool,
+    failing: BTreeSet<String>,
+    peers: Vec<Range<u64>>,
+    trace: Option<PathBuf>,
+    traced: usize,
+}
+
+impl Guest {
+    /// Starts QEMU with the drives of `topology`.
+    pub fn start(topology: &Topology, plan: Plan) -> Result<Self> {
+        let (qmp, their_qmp) = wire()?;
+        let (control, their_control) = wire()?;
+        let (stdout, their_stdout) = wire()?;
+        let (stderr, their_stderr) = wire()?;
+        let theirs = [&their_qmp, &their_control, &their_stdout, &their_stderr];
+
+        let mut machine = plan.machine;
+        machine.add_channels(Channels {
+            qmp: their_qmp.as_raw_fd(),
+            control: their_control.as_raw_fd(),
+            stdout: their_stdout.as_raw_fd(),
+            stderr: their_stderr.as_raw_fd(),
+        });
+        let arguments = machine.arguments();
+        fs::write(
+            &plan.command_file,
+            shell_line("qemu-system-x86_64", &arguments),
+        )?;
+        let enter = theirs.into_iter().fold(plan.enter, Enter::keep);
+        let mut command = enter.command("qemu-system-x86_64")?;
+        let [input, output, error] = plan.stdio;
+        command
+            .args(arguments)
+            .stdin(input)
+            .stdout(output)
+            .stderr(error);
+        let qemu = command.spawn().context("QEMU does not start")?;
+
+        let (sender, events) = mpsc::channel();
+        let [out, err] = plan.sinks;
+        let readers = vec![
+            forward_requests(control.try_clone()?, sender.clone()),
+            forward_output(stdout, out, plan.end.clone(), sender.clone()),
+            forward_output(stderr, err, plan.end, sender),
+        ];
+        Ok(Self {
+            qemu,
+            qmp: Qmp::new(qmp),
+            control,
+            events,
+            readers,
+            drives: topology.drives.clone(),
+            iommu: topology.iommu,
+            failing: BTreeSet::new(),
+            peers: Vec::new(),
+            trace: plan.trace,
+            traced: 0,
+        })
+    }
+
+    /// Waits for what comes next, until `deadline`.
+    pub fn next(&mut self, deadline: Instant) -> Result<Event> {
+        match self
+            .events
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            Ok(event) => Ok(event),
+            Err(RecvTimeoutError::Timeout) => Ok(Event::Late),
+            // All connections have ended, and with them their readers.
+            Err(RecvTimeoutError::Disconnected) => Ok(Event::Gone(self.qemu.wait()?)),
+        }
+    }
+
+    /// Answers a request. A guest that is gone does not mind.
+    pub fn answer(&mut self, tag: &str, result: &Result<String>) {
+        let _ = self
+            .control
+            .write_all(Request::answer(tag, result).as_bytes());
+    }
+
+    /// Ends it at once.
+    pub fn kill(mut self) -> Result<()> {
+        // One that has ended already is as good.
+        let _ = self.qemu.kill();
+        self.qemu.wait()?;
+        for reader in self.readers.drain(..) {
+            reader
+                .join()
+                .map_err(|_| anyhow!("a reader of the guest's output panicked"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a drive away, and waits until the guest let it go.
+    pub fn unplug(&mut self, name: &str) -> Result<()> {
+        self.drive(name)?;
+        self.note_peers()?;
+        self.qmp.execute("device_del", json!({ "id": name }))?;
+        self.qmp.wait("DEVICE_DELETED", name, UNPLUG_PATIENCE)?;
+        if self.failing.remove(name) {
+            self.qmp
+                .execute("blockdev-del", json!({ "node-name": failing_node(name) }))?;
+        }
+        Ok(())
+    }
+
+    /// Puts it back.
+    pub fn plug(&mut self, name: &str) -> Result<()> {
+        let device = machine::device(self.drive(name)?);
+        self.qmp.execute("device_add", device).map(drop)
+    }
+
+    /// Lets a drive's reads or writes fail from now on.
+    pub fn fail(&mut self, name: &str, direction: Direction) -> Result<()> {
+        self.heal(name)?;
+        let kind = match direction {
+            Direction::Read => "read",
+            Direction::Write => "write",
+        };
+        let error = json!({ "event": "none", "iotype": kind, "errno": 5, "immediately": true, "once": false });
+        let node = json!({
+            "driver": "blkdebug",
+            "node-name": failing_node(name),
+            "image": name,
+            "discard": "unmap",
+            "inject-error": [error],
+        });
+        self.qmp.execute("blockdev-add", node)?;
+        self.attach(name, &failing_node(name))?;
+        self.failing.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// Lets them work again.
+    pub fn heal(&mut self, name: &str) -> Result<()> {
+        self.drive(name)?;
+        if self.failing.remove(name) {
+            self.attach(name, name)?;
+            self.qmp
+                .execute("blockdev-del", json!({ "node-name": failing_node(name) }))?;
+        }
+        Ok(())
+    }
+
+    /// What the drives' DMA has touched since the last time.
+    pub fn dma(&mut self) -> Result<Dma> {
+        if self.iommu {
+            bail!(
+                "behind an IOMMU, the addresses in a trace of DMA do not tell what memory they are of"
+            );
+        }
+        self.note_peers()?;
+        let trace = self.trace.as_ref().ok_or_else(|| {
+            anyhow!(
+                "the drives' DMA is not traced: start with --trace {}",
+                crate::trace::DMA
+            )
+        })?;
+        let text = fs::read_to_string(trace)
+            .with_context(|| format!("{} cannot be read", trace.display()))?;
+        // QEMU may be in the midst of a line.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let dma = Dma::of(&text[self.traced..whole], &self.peers);
+        self.traced = whole;
+        Ok(dma)
+    }
+
+    /// Remembers where the guest has mapped the drives' controller memory.
+    pub fn note_peers(&mut self) -> Result<()> {
+        let buses = self.qmp.execute("query-pci", json!({}))?;
+        let mut found = Vec::new();
+        for bus in buses.as_array().into_iter().flatten() {
+            controller_memory(&bus["devices"], &self.drives, &mut found);
+        }
+        for peer in found {
+            if !self.peers.contains(&peer) {
+                self.peers.push(peer);
+            }
+        }
+        Ok(())
+    }
+
+    fn drive(&self, name: &str) -> Result<&Drive> {
+        self.drives
+            .iter()
+            .find(|drive| drive.name == name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = self
+                    .drives
+                    .iter()
+                    .map(|drive| drive.name.as_str())
+                    .collect();
+                anyhow!("there is no drive {name}: there are {}", names.join(", "))
+            })
+    }
+
+    fn attach(&mut self, name: &str, node: &str) -> Result<()> {
+        let path = format!("/machine/peripheral/{name}");
+        self.qmp
+            .execute(
+                "qom-set",
+                json!({ "path": path, "property": "drive", "value": node }),
+            )
+            .map(drop)
+    }
+}
+
+/// A connection: our end, and QEMU's.
+fn wire() -> Result<(UnixStream, OwnedFd)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((ours, theirs.into()))
+}
+
+fn failing_node(name: &str) -> String {
+    format!("{name}-failing")
+}
+
+/// Adds the controller memory of `drives` that is mapped among `devices`, as `query-pci`
+/// shows them.
+fn controller_memory(devices: &Value, drives: &[Drive], found: &mut Vec<Range<u64>>) {
+    for device in devices.as_array().into_iter().flatten() {
+        let is_ours =
+            |drive: &Drive| drive.cmb.is_some() && device["qdev_id"] == drive.name.as_str();
+        if drives.iter().any(is_ours) {
+            let regions = device["regions"].as_array().into_iter().flatten();
+            for region in regions.filter(|region| region["bar"] == CMB_BAR) {
+                if let (Some(start), Some(size)) =
+                    (region["address"].as_u64(), region["size"].as_u64())
+                {
+                    found.push(start..start + size);
+                }
+            }
+        }
+        controller_memory(&device["pci_bridge"]["devices"], drives, found);
+    }
+}
+
+fn forward_requests(control: UnixStream, events: Sender<Event>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(control).lines().map_while(Result::ok) {
+            if events.send(Event::Request(Request::parse(&line))).is_err() {
+                break;
+            }
+        }
+    })
+}
+
+fn forward_output(
+    mut from: UnixStream,
+    mut to: Sink,
+    end: String,
+    events: Sender<Event>,
+) -> JoinHandle<()> {
+    thread::spawn(move || {
+        // An error here is QEMU's end, or a reader of ours that has gone away: neither is
+        // the guest's fault, and what it printed is kept as far as it came.
+        if matches!(copy_until(&mut from, &mut to, end.as_bytes()), Ok(true)) {
+            let _ = events.send(Event::Printed);
+        }
+        let _ = io::copy(&mut from, &mut io::sink());
+    })
+}
+
+/// Copies up to the words `end`, which are not copied; false if they did not come.
+fn copy_until(from: &mut impl Read, to: &mut impl Write, end: &[u8]) -> io::Result<bool> {
+    let mut held = Vec::new();
+    let mut buffer = [0; 64 << 10];
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            to.write_all(&held)?;
+            to.flush()?;
+            return Ok(false);
+        }
+        held.extend_from_slice(&buffer[..read]);
+        let found = held.windows(end.len()).position(|window| window == end);
+        // What may be the start of the end stays until more is known.
+        let sure = found.unwrap_or_else(|| {
+            let starts = |at: &usize| end.starts_with(&held[*at..]);
+            (held.len().saturating_sub(end.len())..held.len())
+                .find(starts)
+                .unwrap_or(held.len())
+        });
+        to.write_all(&held[..sure])?;
+        to.flush()?;
+        if found.is_some() {
+            return Ok(true);
+        }
+        held.drain(..sure);
+    }
+}
+
+/// A command line that a shell would take.
+fn shell_line(program: &str, arguments: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c);
+    let mut line = program.to_owned();
+    for argument in arguments {
+        line.push_str(if argument.starts_with('-') {
+            " \\\n    "
+        } else {
+            " "
+        });
+        if !argument.is_empty() && argument.chars().all(plain) {
+            line.push_str(argument);
+        } else {
+            line.push_str(&format!("'{}'", argument.replace('\'', r"'\''")));
+        }
+    }
+    line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out one piece per read.
+    struct Pieces(Vec<&'static str>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            self.0.remove(0).as_bytes().read(buffer)
+        }
+    }
+
+    fn copied(pieces: &[&'static str]) -> (bool, String) {
+        let mut to = Vec::new();
+        let ended = copy_until(&mut Pieces(pieces.to_vec()), &mut to, b"<END>").expect("no error");
+        (ended, String::from_utf8(to).expect("text"))
+    }
+
+    #[test]
+    fn output_ends_where_the_guest_says_so() {
+        assert_eq!(
+            copied(&["one\n", "two<END>three"]),
+            (true, "one\ntwo".into())
+        );
+        assert_eq!(copied(&["one<E", "ND", ">"]), (true, "one".into()));
+        assert_eq!(
+            copied(&["one<E", "Nd>", "<<EN", "D>"]),
+            (true, "one<ENd><".into())
+        );
+    }
+
+    #[test]
+    fn output_without_an_end_is_kept() {
+        assert_eq!(copied(&["one<EN"]), (false, "one<EN".into()));
+        assert_eq!(copied(&[]), (false, String::new()));
+    }
+
+    #[test]
+    fn controller_memory_is_found_below_bridges() {
+        let region = |bar: i64, address: u64| json!({ "bar": bar, "address": address, "size": 16 });
+        let buses = json!([
+            { "qdev_id": "other", "regions": [region(2, 1)] },
+            { "qdev_id": "", "regions": [], "pci_bridge": { "devices": [
+                { "qdev_id": "near0", "regions": [region(0, 100), region(2, 200)] },
+                { "qdev_id": "near1", "regions": [region(2, 300)] },
+            ] } },
+        ]);
+        let topology = Topology::find("switch").expect("a topology");
+        let mut found = Vec::new();
+        controller_memory(&buses, &topology.drives, &mut found);
+        assert_eq!(found, [200..216, 300..316]);
+    }
+
+    #[test]
+    fn a_command_line_can_be_pasted() {
+        let line = shell_line(
+            "qemu",
+            &[
+                "-m".into(),
+                "2G".into(),
+                "-device".into(),
+                "{\"a\": 'b'}".into(),
+            ],
+        );
+        assert_eq!(
+            line,
+            "qemu \\\n    -m 2G \\\n    -device '{\"a\": '\\''b'\\''}'\n"
+        );
+    }
+}

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The machine that QEMU shows to the guest: a topology as QEMU's command line.
+
+use std::collections::BTreeSet;
+use std::os::fd::RawFd;
+
+use serde_json::{Value, json};
+
+use crate::accel::Accel;
+use crate::topology::{Drive, Kind, Place, Topology};
+
+/// Where QEMU, in the environment, sees the folder of its run.
+pub const RUN: &str = "/run/vm";
+/// Where it sees the files that this run puts above the guest's root.
+pub const JOB: &str = "/run/job";
+/// Where it sees the guest's root.
+pub const ENVIRONMENT: &str = "/run/environment";
+
+/// QEMU's command line, made bit by bit.
+#[derive(Debug)]
+pub struct Machine {
+    arguments: Vec<String>,
+    kernel_arguments: Vec<String>,
+}
+
+/// What connects a guest to its runner: a descriptor for each of QEMU's sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels {
+    /// QEMU's own monitor.
+    pub qmp: RawFd,
+    /// The requests of `vmctl`.
+    pub control: RawFd,
+    /// What the script prints.
+    pub stdout: RawFd,
+    /// Its complaints.
+    pub stderr: RawFd,
+}
+
+impl Machine {
+    /// A machine that boots `release` and has nothing but its two serial ports: one for the
+    /// kernel's messages, one for what the guest's first programs say.
+    pub fn new(release: &str, accel: Accel, reach_all: bool, boot: Boot) -> Self {
+        let mut machine = Self {
+            arguments: Vec::new(),
+            kernel_arguments: Vec::new(),
+        };
+        let modules = format!("/usr/lib/modules/{release}");
+        machine.option("-nodefaults", &[]);
+        machine.option("-no-user-config", &[]);
+        machine.option("-no-reboot", &[]);
+        machine.option("-display", &["none"]);
+        machine.option("-machine", &["q35,kernel-irqchip=split"]);
+        machine.accelerate(accel, reach_all);
+        machine.option("-smp", &["2"]);
+        machine.option("-m", &["2G"]);
+        machine.option("-kernel", &[&format!("{modules}/vmlinuz")]);
+        machine.option("-initrd", &[&format!("{modules}/initrd")]);
+        for name in ["dmesg", "console"] {
+            machine.option(
+                "-chardev",
+                &[&format!("file,id={name},path={}", boot.file(name))],
+            );
+            machine.option("-serial", &[&format!("chardev:{name}")]);
+        }
+        machine.kernel(&[
+            // Everything, at once, and a panic is the end of QEMU.
+            "console=ttyS0,115200",
+            "ignore_loglevel",
+            "printk.devkmsg=on",
+            "log_buf_len=4M",
+            "panic=-1",
+            // What hangs is to be seen, on a slow machine too.
+            "watchdog_thresh=30",
+            "rcupdate.rcu_cpu_stall_timeout=60",
+            // Emulated time is dear.
+            "mitigations=off",
+            "tsc=reliable",
+            "no_timer_check",
+            "random.trust_cpu=on",
+            "raid=noautodetect",
+        ]);
+        machine
+    }
+
+    /// Adds the drives of `topology` and the way to them.
+    pub fn add_topology(&mut self, topology: &Topology) {
+        if topology.iommu {
+            // It must come before the devices that it translates for.
+            self.device(&json!({ "driver": "intel-iommu", "intremap": "on" }));
+            self.kernel(&["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"]);
+        }
+        for bridge in bridges(topology) {
+            self.device(&bridge);
+        }
+        for (number, drive) in topology.drives.iter().enumerate() {
+            self.option("-blockdev", &[&medium(drive).to_string()]);
+            self.device(&port(drive, number + 1));
+            self.device(&device(drive));
+        }
+    }
+
+    /// Adds the guest's root: the environment, and this run's files above it.
+    pub fn add_root(&mut self) {
+        for (tag, path) in [("environment", ENVIRONMENT), ("job", JOB)] {
+            let share = format!(
+                "local,id={tag},path={path},security_model=none,readonly=on,multidevs=remap"
+            );
+            self.option("-fsdev", &[&share]);
+            self.device(&json!({ "driver": "virtio-9p-pci", "bus": "pcie.0", "fsdev": tag, "mount_tag": tag }));
+        }
+    }
+
+    /// Adds the guest's connections to its runner.
+    pub fn add_channels(&mut self, channels: Channels) {
+        self.option("-chardev", &[&format!("socket,id=qmp,fd={}", channels.qmp)]);
+        self.option("-mon", &["chardev=qmp,mode=control"]);
+        self.device(&json!({ "driver": "virtio-serial-pci", "bus": "pcie.0", "id": "ports" }));
+        let ports = [
+            ("control", channels.control),
+            ("stdout", channels.stdout),
+            ("stderr", channels.stderr),
+        ];
+        for (number, (name, fd)) in (1..).zip(ports) {
+            self.option("-chardev", &[&format!("socket,id={name},fd={fd}")]);
+            self.device(
+                &json!({ "driver": "virtserialport", "bus": "ports.0", "chardev": name, "name": name, "nr": number }),
+            );
+        }
+    }
+
+    /// Adds a terminal: that of whoever runs QEMU.
+    pub fn add_terminal(&mut self) {
+        self.option("-chardev", &["stdio,id=terminal,signal=off"]);
+        self.device(&json!({ "driver": "virtio-serial-pci", "bus": "pcie.0", "id": "terminals" }));
+        self.device(
+            &json!({ "driver": "virtconsole", "chardev": "terminal", "bus": "terminals.0" }),
+        );
+    }
+
+    /// Writes QEMU's trace `events` to a file.
+    pub fn add_trace(&mut self, events: &[String], boot: Boot) {
+        for event in events {
+            self.option("-trace", &[event]);
+        }
+        if !events.is_empty() {
+            self.option("-D", &[&boot.file("trace")]);
+        }
+    }
+
+    /// Adds words to the kernel's command line.
+    pub fn kernel(&mut self, words: &[&str]) {
+        self.kernel_arguments
+            .extend(words.iter().map(ToString::to_string));
+    }
+
+    /// The arguments for QEMU.
+    pub fn arguments(mut self) -> Vec<String> {
+        let kernel = self.kernel_arguments.join(" ");
+        self.option("-append", &[&kernel]);
+        self.arguments
+    }
+
+    /// Says what CPU the guest has. The kernel takes any two devices for reachable if it is one
+    /// of AMD's from Zen on, so it is one only where that is asked for.
+    fn accelerate(&mut self, accel: Accel, reach_all: bool) {
+        let (accel, cpu) = match accel {
+            Accel::Tcg => ("tcg,thread=multi", "max"),
+            Accel::Kvm => ("kvm", "host"),
+        };
+        let kind = if reach_all {
+            "vendor=AuthenticAMD,family=25"
+        } else {
+            "vendor=GenuineIntel,family=6"
+        };
+        self.option("-accel", &[accel]);
+        self.option("-cpu", &[&format!("{cpu},{kind}")]);
+    }
+
+    fn device(&mut self, device: &Value) {
+        self.option("-device", &[&device.to_string()]);
+    }
+
+    fn option(&mut self, option: &str, values: &[&str]) {
+        self.arguments.push(option.to_owned());
+        self.arguments
+            .extend(values.iter().map(ToString::to_string));
+    }
+}
+
+/// One boot of a run; a run has several if its script asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot(pub u32);
+
+impl Boot {
+    /// How this boot calls the file `name` of a run's folder.
+    pub fn name(self, name: &str) -> String {
+        if self.0 == 1 {
+            name.to_owned()
+        } else {
+            format!("{name}.{}", self.0)
+        }
+    }
+
+    fn file(self, name: &str) -> String {
+        format!("{RUN}/{}", self.name(name))
+    }
+}
+
+/// Switches and further host bridges. A switch has one root port above it.
+fn bridges(topology: &Topology) -> Vec<Value> {
+    let places: BTreeSet<Place> = topology.drives.iter().map(|drive| drive.behind).collect();
+    let mut bridges = Vec::new();
+    for place in places {
+        match place {
+            Place::Root => {}
+            Place::Switch(n) => {
+                let slot = 100 + u32::from(n);
+                let above = format!("above-switch{n}");
+                bridges.push(json!({ "driver": "pcie-root-port", "id": above, "bus": "pcie.0", "chassis": slot, "slot": slot }));
+                bridges.push(
+                    json!({ "driver": "x3130-upstream", "id": format!("switch{n}"), "bus": above }),
+                );
+            }
+            Place::Bridge(n) => {
+                let bus = 0x40 + 0x20 * u32::from(n);
+                bridges.push(json!({ "driver": "pxb-pcie", "id": format!("bridge{n}"), "bus": "pcie.0", "bus_nr": bus }));
+            }
+        }
+    }
+    bridges
+}
+
+/// The port that `drive` is plugged into, in slot `number`.
+fn port(drive: &Drive, number: usize) -> Value {
+    let (driver, bus) = match drive.behind {
+        Place::Root => ("pcie-root-port", "pcie.0".to_owned()),
+        Place::Bridge(n) => ("pcie-root-port", format!("bridge{n}")),
+        Place::Switch(n) => ("xio3130-downstream", format!("switch{n}")),
+    };
+    json!({ "driver": driver, "id": format!("port-{}", drive.name), "bus": bus, "chassis": number, "slot": number })
+}
+
+/// The device that `drive` is to the guest, as `-device` and `device_add` take it.
+pub fn device(drive: &Drive) -> Value {
+    let driver = match drive.kind {
+        Kind::Nvme => "nvme",
+        Kind::Virtio => "virtio-blk-pci",
+    };
+    let mut device = json!({
+        "driver": driver,
+        "id": drive.name,
+        "serial": drive.name,
+        "drive": drive.name,
+        "bus": format!("port-{}", drive.name),
+    });
+    if let Some(cmb) = drive.cmb {
+        device["cmb_size_mb"] = json!(cmb.0 >> 20);
+    }
+    device
+}
+
+/// What `drive` keeps its data in. A flush is not for the machine's own disk: the data need to
+/// survive QEMU, not a power failure.
+fn medium(drive: &Drive) -> Value {
+    json!({
+        "driver": "raw",
+        "node-name": drive.name,
+        "discard": "unmap",
+        "file": {
+            "driver": "file",
+            "filename": format!("{RUN}/drives/{}", drive.name),
+            "discard": "unmap",
+            "cache": { "no-flush": true },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices(name: &str) -> Vec<Value> {
+        let mut machine = Machine::new("7.2", Accel::Tcg, false, Boot(1));
+        machine.add_topology(&Topology::find(name).expect("a topology"));
+        let arguments = machine.arguments();
+        let is_device = |pair: &&[String]| pair[0] == "-device";
+        arguments
+            .windows(2)
+            .filter(is_device)
+            .map(|pair| serde_json::from_str(&pair[1]).expect("JSON"))
+            .collect()
+    }
+
+    fn find<'a>(devices: &'a [Value], id: &str) -> &'a Value {
+        devices.iter().find(|device| device["id"] == id).expect(id)
+    }
+
+    #[test]
+    fn drives_of_one_switch_have_its_ports() {
+        let devices = devices("switch");
+        for drive in ["near0", "near1", "near2", "near3"] {
+            assert_eq!(find(&devices, drive)["cmb_size_mb"], 16);
+            let port = find(
+                &devices,
+                find(&devices, drive)["bus"].as_str().expect("a bus"),
+            );
+            assert_eq!(
+                (&port["driver"], &port["bus"]),
+                (&json!("xio3130-downstream"), &json!("switch0"))
+            );
+        }
+        assert_eq!(find(&devices, "switch0")["driver"], "x3130-upstream");
+    }
+
+    #[test]
+    fn the_far_drive_is_on_a_host_bridge_of_its_own() {
+        let devices = devices("split");
+        let port = find(&devices, "port-far0");
+        assert_eq!(
+            (&port["driver"], &port["bus"]),
+            (&json!("pcie-root-port"), &json!("bridge0"))
+        );
+        assert_eq!(find(&devices, "bridge0")["driver"], "pxb-pcie");
+    }
+
+    #[test]
+    fn a_virtio_disk_is_one_and_has_no_controller_memory() {
+        let devices = devices("mixed");
+        assert_eq!(find(&devices, "other0")["driver"], "virtio-blk-pci");
+        assert_eq!(find(&devices, "other0").get("cmb_size_mb"), None);
+    }
+
+    #[test]
+    fn an_iommu_comes_before_all_that_it_translates_for() {
+        assert_eq!(devices("iommu")[0]["driver"], "intel-iommu");
+        assert!(
+            devices("switch")
+                .iter()
+                .all(|device| device["driver"] != "intel-iommu")
+        );
+    }
+
+    #[test]
+    fn no_two_slots_of_a_guest_have_one_number() {
+        for name in ["big", "mixed", "nocmb", "split", "switch"] {
+            let devices = devices(name);
+            let slots: Vec<_> = devices
+                .iter()
+                .filter_map(|device| device["slot"].as_u64())
+                .collect();
+            assert_eq!(
+                slots.iter().collect::<BTreeSet<_>>().len(),
+                slots.len(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_cpu_makes_every_pair_reachable_unless_it_shall() {
+        let cpu = |accel, reach_all| {
+            let arguments = Machine::new("7.2", accel, reach_all, Boot(1)).arguments();
+            let place = arguments
+                .iter()
+                .position(|argument| argument == "-cpu")
+                .expect("a CPU");
+            arguments[place + 1].clone()
+        };
+        for accel in [Accel::Tcg, Accel::Kvm] {
+            assert!(cpu(accel, false).contains("vendor=GenuineIntel"));
+            assert!(cpu(accel, true).contains("vendor=AuthenticAMD"));
+        }
+    }
+}

@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A run: a guest of some topology, booted to run one script, and booted again as often as
+//! the script asks for it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail};
+
+use crate::accel::Accel;
+use crate::control::{Request, Verb};
+use crate::environment::Environment;
+use crate::guest::{Event, Guest, Plan, Sink};
+use crate::host;
+use crate::job::{Job, Modules, read_script};
+use crate::kernels::Kernel;
+use crate::machine::{Boot, ENVIRONMENT, JOB, Machine, RUN};
+use crate::outcome::{End, Outcome, Report};
+use crate::topology::Topology;
+use crate::trace::DMA;
+
+/// How long a guest may take to come up, on a slow machine that has other work too.
+const BOOT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often a guest may fail to come up before that is told.
+const STILLBORN: u32 = 2;
+
+/// How long it may take to shut down.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
+/// by [`Run::go`].
+#[derive(Clone, Debug)]
+pub struct Run {
+    script: Option<PathBuf>,
+    arguments: Vec<String>,
+    topology: String,
+    kernel: Option<String>,
+    modules: Modules,
+    files: Vec<PathBuf>,
+    traces: Vec<String>,
+    timeout: Duration,
+    keep: Option<PathBuf>,
+    shown: bool,
+}
+
+impl Run {
+    /// Runs the file `script`, or standard input for `-`, on the topology `switch`, with our
+    /// modules at hand and 600 s of time.
+    pub fn new(script: impl Into<PathBuf>) -> Self {
+        Self {
+            script: Some(script.into()),
+            ..Self::shell()
+        }
+    }
+
+    /// Gives whoever calls a shell on his terminal instead.
+    pub fn shell() -> Self {
+        Self {
+            script: None,
+            arguments: Vec::new(),
+            topology: "switch".to_owned(),
+            kernel: None,
+            modules: Modules::default(),
+            files: Vec::new(),
+            traces: Vec::new(),
+            timeout: Duration::from_secs(600),
+            keep: None,
+            shown: false,
+        }
+    }
+
+    /// Gives the script these arguments.
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.arguments = arguments.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Uses the topology of this name, or in this file.
+    pub fn topology(mut self, name: impl Into<String>) -> Self {
+        self.topology = name.into();
+        self
+    }
+
+    /// Boots this kernel, not the newest.
+    pub fn kernel(mut self, release: impl Into<String>) -> Self {
+        self.kernel = Some(release.into());
+        self
+    }
+
+    /// Has these modules at hand.
+    pub fn modules(mut self, modules: Modules) -> Self {
+        self.modules = modules;
+        self
+    }
+
+    /// Puts a file into the script's working folder.
+    pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.files.push(file.into());
+        self
+    }
+
+    /// Writes a trace event of QEMU's to the run's folder.
+    pub fn trace(mut self, event: impl Into<String>) -> Self {
+        self.traces.push(event.into());
+        self
+    }
+
+    /// Gives the script this much time, from its first start.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Keeps the run's folder here, with the drives in it.
+    pub fn keep(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keep = Some(folder.into());
+        self
+    }
+
+    /// Passes the script's output through as it comes.
+    pub fn shown(mut self) -> Self {
+        self.shown = true;
+        self
+    }
+
+    /// Whether it is a shell, not a script.
+    pub fn is_shell(&self) -> bool {
+        self.script.is_none()
+    }
+
+    /// Says what is wrong with it as far as that can be seen without an environment.
+    pub fn check(&self) -> Result<()> {
+        Topology::find(&self.topology)?;
+        let script = self.script.iter().filter(|script| **script != *"-");
+        for file in script.chain(&self.files) {
+            File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was started. What happens from then on is in the outcome.
+    pub fn go(&self, environment: &Environment) -> Result<Outcome> {
+        let started = Instant::now();
+        let mut running = Running::prepare(self, environment)?;
+        let end = running.boot_on()?;
+        let dmesg = running.dmesg();
+        let end = end.considering(&dmesg);
+        let report = Report {
+            status: end.status(),
+            sentence: end.to_string(),
+            end: &end,
+            seconds: started.elapsed().as_secs_f64(),
+            boots: running.boot.0,
+            kernel: &running.kernel.release,
+            modules: self.modules,
+            topology: &self.topology,
+            accel: running.accel,
+        };
+        report.write(&running.folder)?;
+        running.tidy()?;
+        let text = |name| {
+            Ok::<_, io::Error>(
+                String::from_utf8_lossy(&fs::read(running.folder.join(name))?).into_owned(),
+            )
+        };
+        Ok(Outcome {
+            stdout: text("stdout")?,
+            stderr: text("stderr")?,
+            dmesg,
+            end,
+            folder: running.folder,
+        })
+    }
+}
+
+/// A run that has its folder and is under way.
+struct Running<'a> {
+    run: &'a Run,
+    environment: &'a Environment,
+    topology: Topology,
+    kernel: &'a Kernel,
+    accel: Accel,
+    script: Vec<u8>,
+    folder: PathBuf,
+    boot: Boot,
+    modules: Modules,
+    arguments: Vec<String>,
+    /// When the script's time is up, once it has started.
+    deadline: Option<Instant>,
+}
+
+/// What follows a boot.
+enum Next {
+    End(End),
+    Boot(Option<Modules>, Vec<String>),
+    /// QEMU aborted, or hung, before the script could start.
+    Stillborn(End),
+}
+
+impl<'a> Running<'a> {
+    fn prepare(run: &'a Run, environment: &'a Environment) -> Result<Self> {
+        let topology = Topology::find(&run.topology)?;
+        let kernel = environment.kernels().get_bootable(run.kernel.as_deref())?;
+        let script = run
+            .script
+            .as_deref()
+            .map(read_script)
+            .transpose()?
+            .unwrap_or_default();
+        let accel = Accel::choose(environment, kernel)?;
+        let folder = make_folder(run)?;
+        for output in ["stdout", "stderr"] {
+            File::create(folder.join(output))?;
+        }
+        fs::create_dir(folder.join("drives"))?;
+        for drive in &topology.drives {
+            File::create(folder.join("drives").join(&drive.name))?.set_len(drive.size.0)?;
+        }
+        Ok(Self {
+            run,
+            environment,
+            topology,
+            kernel,
+            accel,
+            script,
+            folder,
+            boot: Boot(0),
+            modules: run.modules,
+            arguments: run.arguments.clone(),
+            deadline: None,
+        })
+    }
+
+    /// Boots until there is nothing more to boot for.
+    fn boot_on(&mut self) -> Result<End> {
+        let mut stillborn = 0;
+        loop {
+            self.boot.0 += 1;
+            let end = random()?;
+            let job = self.job(&end)?;
+            let guest = Guest::start(&self.topology, self.plan(&job, end)?)?;
+            match self.attend(guest)? {
+                Next::End(end) => return Ok(end),
+                // QEMU's emulated processors race with devices that are being mapped: now
+                // and then an assertion of its own ends it, or it says nothing for ever.
+                // Nothing of ours has been loaded by then.
+                Next::Stillborn(end) => {
+                    stillborn += 1;
+                    if stillborn > STILLBORN {
+                        return Ok(end);
+                    }
+                    eprintln!("vm: {end}; booting again");
+                }
+                Next::Boot(modules, arguments) => {
+                    self.modules = modules.unwrap_or(self.modules);
+                    self.arguments = arguments;
+                }
+            }
+        }
+    }
+
+    /// What this boot puts above the guest's root.
+    fn job(&self, end: &str) -> Result<PathBuf> {
+        let folder = self.folder.join("job");
+        let job = Job::new(&folder)?;
+        let drives: Vec<&str> = self
+            .topology
+            .drives
+            .iter()
+            .map(|drive| drive.name.as_str())
+            .collect();
+        let (columns, rows) =
+            terminal_size::terminal_size().map_or((80, 24), |(width, height)| (width.0, height.0));
+        job.settings(&[
+            ("shell", if self.run.is_shell() { "yes" } else { "" }),
+            ("rows", &rows.to_string()),
+            ("columns", &columns.to_string()),
+            ("drives", &drives.join(" ")),
+            ("end", end),
+        ])?;
+        job.script(self.script_name(), &self.script, &self.arguments)?;
+        for file in &self.run.files {
+            job.add(file)?;
+        }
+        job.programs()?;
+        if self.modules == Modules::P2p {
+            job.modules(self.environment, self.kernel)?;
+        }
+        Ok(folder)
+    }
+
+    fn script_name(&self) -> &OsStr {
+        script_name(self.run.script.as_deref())
+    }
+
+    fn plan(&self, job: &Path, end: String) -> Result<Plan> {
+        let mut machine = Machine::new(
+            &self.kernel.release,
+            self.accel,
+            self.topology.reach_all,
+            self.boot,
+        );
+        machine.add_topology(&self.topology);
+        machine.add_root();
+        machine.add_trace(&self.run.traces, self.boot);
+        if self.run.is_shell() {
+            machine.add_terminal();
+        }
+        let enter = self
+            .environment
+            .enter()?
+            .bind(&self.folder, RUN, true)?
+            .bind(job, JOB, false)?
+            .bind(&self.environment.root(), ENVIRONMENT, false)?;
+        let traces_dma = self.run.traces.iter().any(|event| event == DMA);
+        Ok(Plan {
+            enter,
+            machine,
+            stdio: self.stdio()?,
+            command_file: self.file("qemu"),
+            trace: traces_dma.then(|| self.file("trace")),
+            sinks: [
+                self.sink("stdout", Box::new(io::stdout()))?,
+                self.sink("stderr", Box::new(io::stderr()))?,
+            ],
+            end,
+        })
+    }
+
+    /// QEMU's own standard input, output and error.
+    fn stdio(&self) -> Result<[Stdio; 3]> {
+        let log = File::create(self.file("qemu.log"))?;
+        Ok(match self.run.script {
+            None => [Stdio::inherit(), Stdio::inherit(), log.into()],
+            Some(_) => [Stdio::null(), log.try_clone()?.into(), log.into()],
+        })
+    }
+
+    /// An output of the script: its file, and who called, if he wants to see it.
+    fn sink(&self, name: &str, caller: Sink) -> Result<Sink> {
+        let file = OpenOptions::new()
+            .append(true)
+            .open(self.folder.join(name))?;
+        Ok(if self.run.shown {
+            Box::new(Tee(file, caller))
+        } else {
+            Box::new(file)
+        })
+    }
+
+    /// A file of this boot.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(self.boot.name(name))
+    }
+
+    /// The kernel's messages of all boots.
+    fn dmesg(&self) -> String {
+        let boots = (1..=self.boot.0).map(|boot| self.folder.join(Boot(boot).name("dmesg")));
+        let texts = boots.map(|file| fs::read(file).unwrap_or_default());
+        texts
+            .map(|bytes| String::from_utf8_lossy(&bytes).replace('\r', ""))
+            .collect()
+    }
+
+    /// Leaves what tells how the run went; the drives only for who asked to keep them.
+    fn tidy(&self) -> Result<()> {
+        fs::remove_dir_all(self.folder.join("job"))?;
+        if self.run.keep.is_none() {
+            fs::remove_dir_all(self.folder.join("drives"))?;
+        }
+        Ok(())
+    }
+
+    /// Serves a guest until it ends.
+    fn attend(&mut self, mut guest: Guest) -> Result<Next> {
+        let mut state = State {
+            up: false,
+            outputs: if self.run.is_shell() { 0 } else { 2 },
+            exit: None,
+            next: None,
+            deadline: Instant::now() + BOOT_PATIENCE,
+        };
+        let next = loop {
+            match guest.next(state.deadline)? {
+                Event::Printed => state.outputs -= 1,
+                Event::Request(Err((tag, error))) => guest.answer(&tag, &Err(error)),
+                Event::Request(Ok(request)) => {
+                    if let Some(next) = self.serve(request, &mut guest, &mut state) {
+                        break next;
+                    }
+                }
+                Event::Late if state.up => break Next::End(self.late(&state)),
+                Event::Late => break Next::Stillborn(self.silent()),
+                Event::Gone(status) => {
+                    let aborted = !state.up && status.signal() == Some(nix::libc::SIGABRT);
+                    break state.next.unwrap_or_else(|| {
+                        let end = self.gone(state.up, status);
+                        if aborted {
+                            Next::Stillborn(end)
+                        } else {
+                            Next::End(end)
+                        }
+                    });
+                }
+            }
+            // The guest may shut down once all that its script printed is here.
+            if state.outputs == 0 {
+                if let Some(tag) = state.exit.take() {
+                    guest.answer(&tag, &Ok(String::new()));
+                }
+            }
+        };
+        guest.kill()?;
+        Ok(next)
+    }
+
+    /// Does what the guest asks for, and says what follows if that is its end.
+    fn serve(&mut self, request: Request, guest: &mut Guest, state: &mut State) -> Option<Next> {
+        let nothing = |()| String::new();
+        let result = match request.verb {
+            Verb::Hello => {
+                state.up = true;
+                let timeout = self.run.timeout;
+                state.deadline = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
+                guest.note_peers().map(nothing)
+            }
+            Verb::Failed(reason) => return Some(Next::End(End::Boot(reason))),
+            Verb::Kill(arguments) => return Some(Next::Boot(None, arguments)),
+            Verb::Exit(status) => {
+                state.exit = Some(request.tag);
+                state.end_with(Next::End(End::Script(status)));
+                return None;
+            }
+            Verb::Reboot(modules, arguments) => {
+                state.end_with(Next::Boot(modules, arguments));
+                Ok(String::new())
+            }
+            Verb::Unplug(drive) => guest.unplug(&drive).map(nothing),
+            Verb::Plug(drive) => guest.plug(&drive).map(nothing),
+            Verb::Fail(drive, direction) => guest.fail(&drive, direction).map(nothing),
+            Verb::Heal(drive) => guest.heal(&drive).map(nothing),
+            Verb::Dma => guest
+                .dma()
+                .map(|dma| format!("ram {} peer {}", dma.ram, dma.peer)),
+        };
+        guest.answer(&request.tag, &result);
+        None
+    }
+
+    /// What it means that time is up.
+    fn late(&self, state: &State) -> End {
+        if state.next.is_some() {
+            End::Timeout(format!(
+                "the guest had not shut down after {} s",
+                SHUTDOWN_PATIENCE.as_secs()
+            ))
+        } else {
+            End::Timeout(format!(
+                "the script had not ended after {} s",
+                self.run.timeout.as_secs()
+            ))
+        }
+    }
+
+    /// What it means that a guest did not come up in time.
+    fn silent(&self) -> End {
+        End::Boot(format!(
+            "there was no sign of it for {} s; {} ends in: {}",
+            BOOT_PATIENCE.as_secs(),
+            self.boot.name("console"),
+            self.last_line("console")
+        ))
+    }
+
+    /// What it means that QEMU has ended unasked.
+    fn gone(&self, up: bool, status: ExitStatus) -> End {
+        let log = self.last_line("qemu.log");
+        let why = if log.is_empty() {
+            format!("{status}")
+        } else {
+            format!("{status}: {log}")
+        };
+        if up {
+            End::Qemu(why)
+        } else {
+            End::Boot(format!(
+                "QEMU ended with {why}; the guest's last words were: {}",
+                self.last_line("console")
+            ))
+        }
+    }
+
+    fn last_line(&self, name: &str) -> String {
+        let bytes = fs::read(self.file(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes)
+            .trim_end()
+            .lines()
+            .next_back()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// Where a guest stands.
+struct State {
+    /// Its script was started.
+    up: bool,
+    /// How many of the script's outputs are still to come in full.
+    outputs: u8,
+    /// The request in which it told the script's status, not answered yet.
+    exit: Option<String>,
+    /// What follows when it has shut down.
+    next: Option<Next>,
+    deadline: Instant,
+}
+
+impl State {
+    fn end_with(&mut self, next: Next) {
+        self.next = Some(next);
+        self.deadline = Instant::now() + SHUTDOWN_PATIENCE;
+    }
+}
+
+/// Writes everything twice.
+struct Tee(File, Sink);
+
+impl Write for Tee {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes)?;
+        self.1.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.1.flush()
+    }
+}
+
+fn script_name(script: Option<&Path>) -> &OsStr {
+    script
+        .and_then(Path::file_name)
+        .filter(|name| *name != "-")
+        .unwrap_or(OsStr::new("script"))
+}
+
+/// A new folder for this run: where the caller wants it, or below `target/vm`, named after
+/// time and script.
+fn make_folder(run: &Run) -> Result<PathBuf> {
+    if let Some(folder) = &run.keep {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("--keep {}: cannot be made", folder.display()))?;
+        if fs::read_dir(folder)?.next().is_some() {
+            bail!(
+                "--keep {}: is not empty; name a new folder",
+                folder.display()
+            );
+        }
+        return Ok(fs::canonicalize(folder)?);
+    }
+    let runs = host::repository().join("target/vm");
+    fs::create_dir_all(&runs).with_context(|| format!("{} cannot be made", runs.display()))?;
+    let time = humantime::format_rfc3339_seconds(SystemTime::now())
+        .to_string()
+        .replace(':', "");
+    let name = format!(
+        "{time}-{}",
+        script_name(run.script.as_deref()).to_string_lossy()
+    );
+    for number in 1.. {
+        let folder = runs.join(if number == 1 {
+            name.clone()
+        } else {
+            format!("{name}-{number}")
+        });
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            // Runs may start in the same second.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be made", folder.display()));
+            }
+        }
+    }
+    bail!("{} has no room for another name", runs.display())
+}
+
+/// Words that no script prints by chance.
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("end-of-output-{hex}"))
+}
