@@ -1,0 +1,44 @@
+# Beside the kernel's own md, md-p2p serves its arrays under other names, and neither disturbs the other.
+# topology: switch
+# modules: p2p
+# timeout: 90
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+# mdadm as it is, with md-p2p's files where it looks for md's.
+mdadm_p2p() {
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare --mount bash -c '
+		mount --bind /proc/mdstat-p2p /proc/mdstat
+		mount --bind /sys/module/md_p2p /sys/module/md_mod
+		exec mdadm "$@"' mdadm "$@"
+}
+
+without_udev
+modprobe -a md-mod raid1 raid456
+modprobe -a md-p2p raid1-p2p raid456-p2p
+dmesg | grep -q "md-p2p: beside the kernel's md" || fail 'md-p2p has not noticed the other md'
+[[ -d /proc/sys/dev/raid && -d /proc/sys/dev/raid-p2p ]] || fail 'two folders of settings were expected'
+
+quietly mdadm --create /dev/md0 --run --level=5 --raid-devices=2 --size=8M "$(disk near0)" "$(disk near1)"
+quietly mdadm_p2p --create /dev/md127 --run --level=5 --raid-devices=2 --size=8M "$(disk near2)" "$(disk near3)"
+until_true is_whole md0
+until_true is_whole md127
+is 'major of md0' "$(cut -d : -f 1 /sys/block/md0/dev)" 9
+[[ $(</sys/block/md127/dev) != 9:* ]] || fail 'both have major 9'
+is '/proc/mdstat' "$(grep -c '^md0 ' /proc/mdstat):$(grep -c '^md127 ' /proc/mdstat || true)" 1:0
+is '/proc/mdstat-p2p' "$(grep -c '^md0 ' /proc/mdstat-p2p || true):$(grep -c '^md127 ' /proc/mdstat-p2p)" 0:1
+[[ ! -e /sys/block/md0/md/p2pdma_state && ! -e /sys/block/md0/device ]] || fail 'the md of the kernel has files of ours'
+
+quietly p2pio write --memory host --seed 1 --length 1M /dev/md0
+quietly p2pio write --memory "$(bdf near0)" --seed 2 --length 1M /dev/md127
+members_hold md0 1 0 $M
+members_hold md127 2 0 $M
+refused 3 'EREMOTEIO (121)' p2pio write --memory "$(bdf near0)" --length 1M /dev/md0
+
+quietly mdadm_p2p --detail /dev/md127
+quietly mdadm_p2p --stop /dev/md127
+quietly modprobe -r raid456-p2p raid1-p2p md-p2p
+quietly p2pio check --memory host --seed 1 --length 1M /dev/md0
+parity_is_right md0

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What every scenario sources. A scenario is a list of statements: the first that
+# does not hold ends it with status 1 and says what was found instead.
+
+set -euEo pipefail
+trap 'fail "this: $BASH_COMMAND"' ERR
+
+readonly K=1024 M=$((1024 * 1024))
+
+# Statements
+
+say() { echo "-- $*"; }
+
+fail() {
+	trap - ERR
+	echo "FAILED at line ${BASH_LINENO[-2]}: $*" >&2
+	exit 1
+}
+
+# is WHAT FOUND EXPECTED
+is() { [[ $2 == "$3" ]] || fail "$1: expected $3, found $2"; }
+
+# is_about WHAT FOUND LEAST MOST: a number within limits.
+is_about() { (($3 <= $2 && $2 <= $4)) || fail "$1: expected $3 to $4, found $2"; }
+
+# quietly COMMAND...: what it says is seen only if it fails.
+quietly() {
+	local said
+	said=$("$@" 2>&1) || fail "$*: $said"
+}
+
+# refused STATUS WORDS COMMAND...: the command ends with this status and says this.
+refused() {
+	local status=0 said
+	said=$("${@:3}" 2>&1) || status=$?
+	[[ $status == "$1" && $said == *"$2"* ]] || fail "${*:3}: expected status $1 and \"$2\", found $status: $said"
+}
+
+# until_true COMMAND...: the time limit is the scenario's own.
+until_true() { until "$@"; do sleep 0.1; done; }
+
+# Drives, by the names that their topology gives them
+
+# disk NAME, bdf NAME: its block device, its PCI address.
+disk() { drive "$1" 2; }
+bdf() { drive "$1" 1; }
+drive() {
+	local line
+	while read -ra line; do
+		if [[ ${line[0]} == "$1" ]]; then echo "${line[$2]}" && return; fi
+	done </run/vm/drives
+	fail "there is no drive $1"
+}
+
+# sectors_read NAME, sectors_written NAME: since the guest is up.
+sectors_read() { awk '{ print $3 }' "/sys/class/block/$(basename "$(disk "$1")")/stat"; }
+sectors_written() { awk '{ print $7 }' "/sys/class/block/$(basename "$(disk "$1")")/stat"; }
+
+# Peer memory that is free, of each provider. Whoever takes some gives it back.
+pools() { grep . /sys/bus/pci/devices/*/p2pmem/available; }
+
+# dma COMMAND...: sets ram and peer to the bytes that the drives' DMA touched meanwhile, as
+# QEMU saw it.
+dma() {
+	local said
+	quietly vmctl dma
+	quietly "$@"
+	said=$(vmctl dma)
+	# shellcheck disable=SC2034 # for the scenario
+	read -r _ ram _ peer <<<"$said"
+}
+
+# Arrays
+
+# use_p2p: md-p2p before mdadm can ask for the kernel's md; the levels it finds by itself.
+use_p2p() {
+	modprobe md-p2p
+	without_udev
+	# mdadm tries to load the kernel's md all the same, in vain, and that takes time.
+	mkdir -p /etc/modprobe.d
+	echo 'install md_mod /bin/true' >/etc/modprobe.d/quick.conf
+}
+
+# udev reads every disk that was written to: DMA that nobody asked for, and time. mdadm
+# does without.
+without_udev() {
+	quietly udevadm settle
+	quietly udevadm control --stop-exec-queue
+	export MDADM_NO_UDEV=1
+}
+
+# create MD LEVEL "NAME..." [MDADM OPTION...]: an array of these drives, in sync.
+create() {
+	local md=$1 level=$2 names=$3 name disks=()
+	shift 3
+	for name in $names; do disks+=("$(disk "$name")"); done
+	quietly mdadm --create "/dev/$md" --run --metadata=1.2 --level="$level" \
+		--raid-devices=${#disks[@]} "$@" "${disks[@]}"
+	! redundant "$md" || until_true is_whole "$md"
+}
+
+# remove MD: stops an array, and makes its members forget it.
+remove() {
+	local rdev members=()
+	for rdev in "/sys/block/$1/md"/dev-*; do members+=("/dev/${rdev##*/dev-}"); done
+	quietly mdadm --stop "/dev/$1"
+	quietly mdadm --zero-superblock "${members[@]}"
+}
+
+# attr MD NAME, counter MD NAME: what sysfs says.
+attr() { echo "$(<"/sys/block/$1/md/$2")"; }
+counter() { attr "$1" "p2pdma_$2"; }
+redundant() { [[ -e /sys/block/$1/md/sync_action ]]; }
+
+# Neither rebuilding nor wanting to.
+is_whole() {
+	[[ $(attr "$1" degraded) == 0 && $(attr "$1" resync_start) == none && $(attr "$1" sync_action) == idle ]]
+}
+
+# members MD: PATH@OFFSET, where its data begin, or `missing` for each, in md's order.
+members() {
+	local count slot offset state rdev list=()
+	read -r count <"/sys/block/$1/md/raid_disks"
+	for ((slot = 0; slot < count; slot++)); do list+=(missing); done
+	for rdev in "/sys/block/$1/md"/dev-*; do
+		read -r slot <"$rdev/slot"
+		read -r state <"$rdev/state"
+		read -r offset <"$rdev/offset"
+		if [[ $slot != none && ,$state, == *,in_sync,* ]]; then
+			list[slot]=/dev/${rdev##*/dev-}@$((offset * 512))
+		fi
+	done
+	echo "${list[@]}"
+}
+
+# members_hold MD SEED OFFSET LENGTH: read one by one through host memory, the members
+# hold the data of the seed where the level puts them, parity and syndrome too.
+members_hold() {
+	local level chunk list
+	level=$(attr "$1" level)
+	list=$(members "$1")
+	case $level in
+	linear) chunk=$(($(attr "$1" rd0/size) * K)) ;;
+	raid1) chunk=$M ;;
+	*) chunk=$(attr "$1" chunk_size) ;;
+	esac
+	# shellcheck disable=SC2086 # they are words
+	quietly p2pio members --level "$level" --chunk "$chunk" --seed "$2" --offset "$3" --length "$4" $list
+}
+
+# parity_is_right MD: md compares copies and parity itself, and finds no difference.
+parity_is_right() {
+	echo check >"/sys/block/$1/md/sync_action"
+	until_true is_whole "$1"
+	is "mismatch_cnt of $1 ($(attr "$1" level))" "$(attr "$1" mismatch_cnt)" 0
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Memory that devices can do DMA to: this machine's, or a PCI device's own
+//! (p2pmem). The only place with raw pointers.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::slice;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+
+use crate::pattern::{MARK, marks};
+
+const PAGE: usize = 4096;
+
+/// A PCI address: domain, bus, device and function, as `lspci -D` prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bdf {
+    domain: u16,
+    bus: u8,
+    device: u8,
+    function: u8,
+}
+
+impl FromStr for Bdf {
+    type Err = String;
+
+    /// The domain may be left out, as `lspci` does.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = || {
+            let (domain, rest) = match text.split_once(':')? {
+                (domain, rest) if rest.contains(':') => (domain, rest),
+                _ => ("0000", text),
+            };
+            let (bus, rest) = rest.split_once(':')?;
+            let (device, function) = rest.split_once('.')?;
+            let hex = |text: &str, digits: usize, most: u16| {
+                let all_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let number = u16::from_str_radix(text, 16).ok()?;
+                (all_hex && text.len() == digits && number <= most).then_some(number)
+            };
+            Some(Self {
+                domain: hex(domain, 4, u16::MAX)?,
+                bus: hex(bus, 2, 0xff)?.try_into().ok()?,
+                device: hex(device, 2, 0x1f)?.try_into().ok()?,
+                function: hex(function, 1, 7)?.try_into().ok()?,
+            })
+        };
+        parsed().ok_or_else(|| "a PCI address looks like 0000:03:00.0 or 03:00.0".into())
+    }
+}
+
+impl fmt::Display for Bdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            domain,
+            bus,
+            device,
+            function,
+        } = self;
+        write!(f, "{domain:04x}:{bus:02x}:{device:02x}.{function}")
+    }
+}
+
+/// Whose memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// This machine's.
+    Host,
+    /// That of a PCI device.
+    Peer(Bdf),
+}
+
+impl FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "host" => Ok(Memory::Host),
+            bdf => bdf
+                .parse()
+                .map(Memory::Peer)
+                .map_err(|what| format!("memory is `host` or a PCI address; {what}")),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Memory::Host => write!(f, "host memory"),
+            Memory::Peer(bdf) => write!(f, "peer memory of {bdf}"),
+        }
+    }
+}
+
+impl Memory {
+    /// Why a device has no memory to give, if so. `sysfs` is where sysfs is
+    /// mounted.
+    pub fn missing(&self, sysfs: &Path) -> Option<String> {
+        let Memory::Peer(bdf) = self else {
+            return None;
+        };
+        if !device(sysfs, *bdf).exists() {
+            Some(format!("there is no PCI device {bdf}"))
+        } else if !device(sysfs, *bdf).join("p2pmem").exists() {
+            Some(format!(
+                "{bdf} publishes no peer memory (it has no p2pmem in sysfs)"
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+fn device(sysfs: &Path, bdf: Bdf) -> PathBuf {
+    sysfs.join("bus/pci/devices").join(bdf.to_string())
+}
+
+/// A piece of memory for I/O.
+///
+/// Peer memory is uncached, and in a virtual machine each access to it is a
+/// trap: so nothing but whole words is read or written here, and as few of them
+/// as will do.
+#[derive(Debug)]
+pub struct Buffer {
+    /// Mapped for reading and writing, page-aligned, owned by this value alone.
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping is owned, and all access is through `&self` or `&mut self`.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    /// `length` bytes of `memory`.
+    pub fn new(memory: Memory, length: usize, sysfs: &Path) -> Result<Self> {
+        let mapped = length.next_multiple_of(PAGE);
+        let pages = NonZeroUsize::new(mapped).context("a buffer of no bytes")?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let start = match memory {
+            // SAFETY: a mapping at a place of the kernel's choice.
+            Memory::Host => unsafe {
+                mmap_anonymous(None, pages, access, MapFlags::MAP_PRIVATE)
+                    .with_context(|| format!("mapping {mapped} bytes of host memory"))?
+            },
+            Memory::Peer(bdf) => {
+                let pool = device(sysfs, bdf).join("p2pmem");
+                let allocate = pool.join("allocate");
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .open(&allocate)
+                    .with_context(|| format!("opening {}", allocate.display()))?;
+                // SAFETY: as above. What others do with these pages they do by
+                // DMA, at our own request.
+                unsafe { mmap(None, pages, access, MapFlags::MAP_SHARED, &file, 0) }
+                    .map_err(|errno| none_left(errno, &pool, mapped, bdf))?
+            }
+        };
+        Ok(Self {
+            start: start.cast(),
+            length,
+        })
+    }
+
+    /// Writes `data` to the beginning of the buffer.
+    pub fn put(&mut self, data: &[u8]) {
+        assert!(data.len() <= self.length && data.len() % 8 == 0);
+        for (place, word) in self.words().zip(data.chunks_exact(8)) {
+            let word = word.first_chunk().copied().unwrap_or_default();
+            // SAFETY: `words()` yields places within the mapping.
+            unsafe { place.write_volatile(u64::from_ne_bytes(word)) };
+        }
+    }
+
+    /// Reads the beginning of the buffer into `data`.
+    pub fn get(&self, data: &mut [u8]) {
+        assert!(data.len() <= self.length && data.len() % 8 == 0);
+        for (place, word) in self.words().zip(data.chunks_exact_mut(8)) {
+            // SAFETY: `words()` yields places within the mapping.
+            word.copy_from_slice(&unsafe { place.read_volatile() }.to_ne_bytes());
+        }
+    }
+
+    /// Marks the first `length` bytes, so that a read that leaves them alone is
+    /// noticed.
+    pub fn mark(&mut self, length: usize) {
+        assert!(length <= self.length);
+        for at in marks(length) {
+            // SAFETY: within the mapping, and aligned as `marks()` are.
+            unsafe { self.start.add(at).cast::<u64>().write_volatile(MARK) };
+        }
+    }
+
+    /// Reads `length` bytes at `offset` of `file` into the buffer; how many came.
+    pub fn read_at(&mut self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
+        assert!(length <= self.length);
+        // SAFETY: mapped, ours alone, and the kernel is the only one to use the
+        // slice, in this call.
+        let slice = unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), length) };
+        file.read_at(slice, offset)
+    }
+
+    /// Writes the first `length` bytes of the buffer at `offset` of `file`; how
+    /// many went.
+    pub fn write_at(&self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
+        assert!(length <= self.length);
+        // SAFETY: as in `read_at`.
+        let slice = unsafe { slice::from_raw_parts(self.start.as_ptr(), length) };
+        file.write_at(slice, offset)
+    }
+
+    fn words(&self) -> impl Iterator<Item = NonNull<u64>> + use<> {
+        let start = self.start.cast::<u64>();
+        // SAFETY: stays within the mapping, whose length is whole pages.
+        (0..self.length / 8).map(move |word| unsafe { start.add(word) })
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mapped = self.length.next_multiple_of(PAGE);
+        // SAFETY: mapped in `new` with this length, and never used again.
+        let unmapped = unsafe { munmap(self.start.cast::<c_void>(), mapped) };
+        debug_assert_eq!(unmapped, Ok(()));
+    }
+}
+
+fn none_left(errno: Errno, pool: &Path, wanted: usize, bdf: Bdf) -> anyhow::Error {
+    let available = fs::read_to_string(pool.join("available")).unwrap_or_default();
+    anyhow!(
+        "mapping {wanted} bytes of the peer memory of {bdf}, of which {} are available: {} ({errno:?})",
+        available.trim(),
+        errno.desc()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_with_and_without_a_domain() {
+        for text in ["0000:03:00.0", "03:00.0"] {
+            let bdf: Bdf = text.parse().expect(text);
+            assert_eq!(bdf.to_string(), "0000:03:00.0");
+        }
+        let bdf: Bdf = "10ab:fe:1f.7".parse().expect("the greatest of each");
+        assert_eq!(bdf.to_string(), "10ab:fe:1f.7");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "3:0.0",
+            "03:00",
+            "03:20.0",
+            "03:00.8",
+            "0000:03:00.0 ",
+            "g0:00.0",
+            "00000:03:00.0",
+            "+3:00.0",
+            "0000:0000:03:00.0",
+            "/dev/nvme0",
+        ] {
+            assert!(text.parse::<Bdf>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_gives_back_what_was_put() {
+        let mut buffer = Buffer::new(Memory::Host, 1536, Path::new("/sys")).expect("host memory");
+        let data: Vec<u8> = (0..1536).map(|byte| byte as u8).collect();
+        buffer.put(&data);
+        let mut back = vec![0; 1536];
+        buffer.get(&mut back);
+        assert_eq!(back, data);
+        buffer.mark(512);
+        buffer.get(&mut back);
+        assert_eq!(back[8..16], MARK.to_le_bytes());
+        assert_eq!(back[504..512], MARK.to_le_bytes());
+        assert_eq!(back[512..], data[512..]);
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The head of a scenario: a comment that says what must hold, and in what
+//! machine it is to be tried.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What a scenario says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What must hold.
+    pub promise: String,
+    /// Name of the topology.
+    pub topology: String,
+    /// Whose modules: `p2p` or `stock`.
+    pub modules: String,
+    /// Trace events of QEMU.
+    pub traces: Vec<String>,
+    /// Time that it may take.
+    pub timeout: Duration,
+}
+
+impl Head {
+    /// Reads the comment that `text` begins with: a sentence, then lines `# key: value`
+    /// up to one that is empty.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut lines = text
+            .lines()
+            .map_while(|line| line.strip_prefix('#'))
+            .map(str::trim);
+        let promise = lines.next().unwrap_or_default();
+        ensure!(
+            promise.ends_with('.'),
+            "the first line has to be a comment with a sentence: what must hold"
+        );
+        let mut head = Self {
+            promise: promise.to_owned(),
+            topology: "switch".to_owned(),
+            modules: "p2p".to_owned(),
+            traces: Vec::new(),
+            timeout: Duration::from_secs(120),
+        };
+        for line in lines.take_while(|line| !line.is_empty()) {
+            head.set(line).with_context(|| format!("# {line}"))?;
+        }
+        Ok(head)
+    }
+
+    fn set(&mut self, line: &str) -> Result<()> {
+        let (key, value) = line
+            .split_once(": ")
+            .context("after the sentence come lines `# key: value`")?;
+        match key {
+            "topology" => self.topology = value.to_owned(),
+            "modules" => self.modules = value.to_owned(),
+            "trace" => self.traces.push(value.to_owned()),
+            "timeout" => {
+                let seconds = value.parse().context("a number of seconds is wanted")?;
+                self.timeout = Duration::from_secs(seconds);
+            }
+            _ => bail!("the keys are topology, modules, trace and timeout"),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_with_an_empty_line() {
+        let text = "# All is well.\n# topology: split\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
+        let head = Head::parse(text).expect("a head");
+        assert_eq!(head.promise, "All is well.");
+        assert_eq!(head.topology, "split");
+        assert_eq!(head.modules, "p2p");
+        assert_eq!(head.traces, ["a", "b"]);
+        assert_eq!(head.timeout, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_head_without_keys_has_the_usual_machine() {
+        let head = Head::parse("# All is well.\nset -e\n").expect("a head");
+        assert_eq!((head.topology.as_str(), head.traces.len()), ("switch", 0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, wrong) in [
+            ("", "what must hold"),
+            ("set -e\n", "what must hold"),
+            ("# topology: split\n", "what must hold"),
+            ("# A.\n# topologie: split\n", "# topologie: split"),
+            ("# A.\n# timeout: soon\n", "a number of seconds"),
+            ("# A.\n# and more\n", "key: value"),
+        ] {
+            let error = format!("{:#}", Head::parse(text).expect_err(text));
+            assert!(error.contains(wrong), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `p2pio` on files, where no PCI device is needed: a file that is mapped can
+//! stand for a provider's memory, since that is mapped from a file too.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use md_p2p_tests::pattern::{Pattern, SECTOR};
+use nix::libc::O_DIRECT;
+use predicates::prelude::*;
+use predicates::str::contains;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+const PEER: &str = "0000:03:00.0";
+const K: usize = 1024;
+
+/// A folder with a file of `length` zeros, on a file system with O_DIRECT.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new(length: usize) -> Self {
+        let folders = [env!("CARGO_TARGET_TMPDIR"), "/var/tmp", "/tmp", "/dev/shm"];
+        let folder = folders
+            .iter()
+            .find_map(|folder| direct(Path::new(folder)))
+            .expect("one of these folders has to be on a file system with O_DIRECT");
+        let place = Self { folder };
+        fs::write(place.target(), vec![0; length]).expect("writing to the target");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn target(&self) -> PathBuf {
+        self.path("target")
+    }
+
+    fn contents(&self) -> Vec<u8> {
+        fs::read(self.target()).expect("reading the target")
+    }
+
+    fn change(&self, how: impl FnOnce(&mut Vec<u8>)) {
+        let mut data = self.contents();
+        how(&mut data);
+        fs::write(self.target(), data).expect("writing to the target");
+    }
+
+    /// A sysfs with one device that publishes memory, and one that does not; the
+    /// file that stands for the memory.
+    fn sysfs(&self, bytes: u64) -> PathBuf {
+        let devices = self.path("sys/bus/pci/devices");
+        let pool = devices.join(PEER).join("p2pmem");
+        fs::create_dir_all(&pool).expect("making a provider");
+        fs::create_dir_all(devices.join("0000:00:01.0")).expect("making a device");
+        fs::write(pool.join("available"), "4096\n").expect("writing `available`");
+        let memory = fs::File::create(pool.join("allocate")).expect("making `allocate`");
+        memory.set_len(bytes).expect("giving `allocate` its size");
+        pool.join("allocate")
+    }
+
+    /// `p2pio` in this folder.
+    fn p2pio(&self, arguments: &str) -> Assert {
+        Command::new(env!("CARGO_BIN_EXE_p2pio"))
+            .current_dir(self.folder.path())
+            .args(arguments.split_whitespace())
+            .assert()
+    }
+}
+
+fn direct(folder: &Path) -> Option<TempDir> {
+    let made = tempfile::tempdir_in(folder).ok()?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).custom_flags(O_DIRECT);
+    options.open(made.path().join("probe")).ok()?;
+    Some(made)
+}
+
+fn json(assert: &Assert) -> serde_json::Value {
+    serde_json::from_slice(&assert.get_output().stdout).expect("one JSON object")
+}
+
+#[test]
+fn what_is_written_is_the_pattern_and_nothing_beside_it() {
+    let place = Place::new(256 * K);
+    place
+        .p2pio("write --memory host --offset 64K --length 128K --seed 7 target")
+        .success()
+        .stdout("write: 131072 bytes in 2 I/Os through host memory\n");
+    let data = place.contents();
+    let mut expected = vec![0; 256 * K];
+    Pattern::new(7).fill(64 * K as u64, &mut expected[64 * K..192 * K]);
+    assert!(data == expected);
+}
+
+#[test]
+fn blocks_of_any_size_and_any_number_in_flight_cover_the_same_bytes() {
+    for (block, depth, ios) in [
+        (512, 1, 194),
+        (4096, 16, 25),
+        (12 * K, 3, 9),
+        (1 << 20, 8, 1),
+    ] {
+        let place = Place::new(100 * K);
+        let how =
+            format!("--memory host --length 97K --block-size {block} --depth {depth} --seed 3");
+        place
+            .p2pio(&format!("write {how} target"))
+            .success()
+            .stdout(contains(format!("99328 bytes in {ios} I/Os")));
+        let mut expected = vec![0; 100 * K];
+        Pattern::new(3).fill(0, &mut expected[..97 * K]);
+        assert!(place.contents() == expected, "block size {block}");
+        place.p2pio(&format!("check {how} target")).success();
+    }
+}
+
+#[test]
+fn a_check_with_another_seed_names_what_it_found() {
+    let place = Place::new(16 * K);
+    place.p2pio("write --memory host --seed 1 target").success();
+    place
+        .p2pio("check --memory host --seed 2 target")
+        .code(1)
+        .stdout(contains("32 sectors differ"))
+        .stderr(contains("sector at 512: found that of offset 512, seed 1"))
+        .stderr(contains("and 22 more sectors that differ"));
+}
+
+#[test]
+fn a_check_finds_the_one_byte_that_was_damaged() {
+    let place = Place::new(64 * K);
+    place.p2pio("write --memory host --seed 1 target").success();
+    let mut was = 0;
+    place.change(|data| {
+        was = data[40_000];
+        data[40_000] ^= 0xff;
+    });
+    let expected = format!(
+        "p2pio: sector at 39936: byte 64 should be {was:#04x}, found {:#04x}\n",
+        was ^ 0xff
+    );
+    place
+        .p2pio("check --memory host --block-size 4K --seed 1 target")
+        .code(1)
+        .stderr(expected);
+}
+
+#[test]
+fn a_check_finds_sectors_that_are_where_others_belong() {
+    let place = Place::new(64 * K);
+    place.p2pio("write --memory host --seed 1 target").success();
+    place.change(|data| data.copy_within(0..SECTOR, 10 * SECTOR));
+    place
+        .p2pio("check --memory host --seed 1 target")
+        .code(1)
+        .stderr("p2pio: sector at 5120: found that of offset 0, seed 1\n");
+}
+
+#[test]
+fn a_checksum_is_that_of_sha256sum_and_the_output_is_what_was_read() {
+    let place = Place::new(300 * K);
+    place.p2pio("write --memory host --seed 9 target").success();
+    let data = &place.contents()[4 * K..204 * K];
+    let sum: String = Sha256::digest(data)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    place
+        .p2pio(
+            "read --memory host --offset 4K --length 200K --block-size 8K --output output target",
+        )
+        .success()
+        .stdout(contains(format!("sha256 {sum}")));
+    assert!(fs::read(place.path("output")).expect("the output") == data);
+}
+
+#[test]
+fn a_copy_is_found_at_its_new_offset() {
+    let place = Place::new(64 * K);
+    fs::write(place.path("copy"), vec![0; 128 * K]).expect("making the copy");
+    place.p2pio("write --memory host --seed 5 target").success();
+    place
+        .p2pio("copy --memory host --offset 16K --length 32K --block-size 4K --to copy --to-offset 96K target")
+        .success()
+        .stdout(contains("copy: 32768 bytes in 8 I/Os"));
+    place
+        .p2pio("check --memory host --seed 5 --offset 96K --length 32K --pattern-offset 16K copy")
+        .success();
+    place
+        .p2pio("check --memory host --seed 5 --offset 96K --length 32K --pattern-offset 20K copy")
+        .code(1)
+        .stderr(contains(
+            "sector at 98304: found that of offset 16384, seed 5",
+        ));
+    let copy = fs::read(place.path("copy")).expect("the copy");
+    assert!(copy[..96 * K].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn peer_memory_is_mapped_from_the_provider() {
+    let place = Place::new(64 * K);
+    let memory = place.sysfs(64 * K as u64);
+    let through = format!("--sysfs sys --memory {PEER} --block-size 16K --depth 1");
+    place
+        .p2pio(&format!("write {through} --seed 4 target"))
+        .success()
+        .stdout(contains(format!("through peer memory of {PEER}")));
+    // The last block is still in the provider's memory.
+    let mut last = vec![0; 16 * K];
+    Pattern::new(4).fill(48 * K as u64, &mut last);
+    assert!(fs::read(memory).expect("the memory")[..16 * K] == last);
+    place.p2pio("check --memory host --seed 4 target").success();
+    // A domain of 0 goes without saying.
+    place
+        .p2pio("check --sysfs sys --memory 03:00.0 --block-size 16K --depth 1 --seed 4 target")
+        .success();
+}
+
+#[test]
+fn a_provider_that_has_no_memory_left_is_an_error_that_says_how_much_it_has() {
+    let place = Place::new(64 * K);
+    let memory = place.sysfs(0);
+    fs::remove_file(&memory).expect("removing `allocate`");
+    symlink("/dev/full", &memory).expect("putting in its place what cannot be mapped");
+    place
+        .p2pio(&format!(
+            "write --sysfs sys --memory {PEER} --block-size 8K target"
+        ))
+        .code(3)
+        .stderr(contains(
+            "mapping 8192 bytes of the peer memory of 0000:03:00.0",
+        ))
+        .stderr(contains("of which 4096 are available"))
+        .stderr(contains("ENODEV"));
+}
+
+#[test]
+fn an_error_is_told_with_its_name_number_and_offset_and_the_rest_goes_on() {
+    let place = Place::new(16 * K);
+    let write = "write --memory host --length 32K --block-size 4K --depth 1 --json target";
+    // The limit is in blocks of 512 bytes.
+    let assert = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_p2pio"))
+        .args(write.split_whitespace())
+        .current_dir(place.folder.path())
+        .assert()
+        .code(3)
+        .stderr(contains("write of 4096 bytes at 20480 of "))
+        .stderr(contains(": EFBIG (27): File too large"))
+        .stderr(contains("at 28672"));
+    let report = json(&assert);
+    assert_eq!(report["ios"], 5);
+    assert_eq!(report["bytes"], 20480);
+    assert_eq!(report["errors"], 3);
+    assert_eq!(report["errno"], "EFBIG");
+}
+
+#[test]
+fn a_read_beyond_the_end_is_short_and_says_by_how_much() {
+    let place = Place::new(5 * K);
+    let assert = place
+        .p2pio("read --memory host --offset 4K --length 8K --block-size 4K --json target")
+        .code(3)
+        .stderr(contains("read of 4096 bytes at 4096 of "))
+        .stderr(contains("short: 1024 bytes only"))
+        .stderr(contains("short: 0 bytes only"));
+    let report = json(&assert);
+    assert_eq!(report["errors"], 2);
+    assert!(report["errno"].is_null());
+    assert!(report["checksum"].is_null());
+}
+
+#[test]
+fn json_is_one_object_with_a_version() {
+    let place = Place::new(64 * K);
+    let assert = place
+        .p2pio("write --memory host --json --seed 1 target")
+        .success();
+    assert_eq!(
+        json(&assert),
+        serde_json::json!({
+            "version": 1, "verb": "write", "memory": "host", "bytes": 65536, "ios": 1,
+            "errors": 0, "errno": null, "mismatches": 0, "checksum": null,
+        })
+    );
+    let assert = place
+        .p2pio("check --memory host --json --seed 2 target")
+        .code(1);
+    assert_eq!(json(&assert)["mismatches"], 128);
+    place.sysfs(64 * K as u64);
+    let assert = place
+        .p2pio(&format!("read --sysfs sys --memory {PEER} --json target"))
+        .success();
+    assert_eq!(json(&assert)["memory"], PEER);
+    assert_eq!(json(&assert)["checksum"].as_str().map(str::len), Some(64));
+}
+
+#[test]
+fn members_that_hold_what_the_level_says_are_fine_and_others_are_named() {
+    let place = Place::new(0);
+    // raid5 of three, chunks of 4K: a b P, d P c.
+    let pattern = Pattern::new(6);
+    let chunk = |index: u64| {
+        let mut data = vec![0; 4 * K];
+        pattern.fill(index * 4 * K as u64, &mut data);
+        data
+    };
+    let xor = |one: &[u8], two: &[u8]| one.iter().zip(two).map(|(a, b)| a ^ b).collect();
+    let (a, b, c, d) = (chunk(0), chunk(1), chunk(2), chunk(3));
+    let parity: [Vec<u8>; 2] = [xor(&a, &b), xor(&c, &d)];
+    let [p, q] = &parity;
+    for (name, chunks) in [("m0", [&a, &d]), ("m1", [&b, q]), ("m2", [p, &c])] {
+        let mut data = vec![0xee; 8 * K];
+        chunks
+            .iter()
+            .for_each(|chunk| data.extend_from_slice(chunk));
+        fs::write(place.path(name), data).expect("writing a member");
+    }
+    let all = "members --level 5 --chunk 4K --seed 6 --length 16K";
+    place.p2pio(&format!("{all} m0@8K m1@8K m2@8K")).success();
+    place.p2pio(&format!("{all} m0@8K missing m2@8K")).success();
+    place
+        .p2pio(&format!("{all} m0@8K m2@8K m1@8K"))
+        .code(1)
+        .stderr(contains("m2: sector at 8192: byte"))
+        .stderr(contains("m1: sector at").or(contains("more sectors")));
+
+    let mut damaged = fs::read(place.path("m2")).expect("a member");
+    damaged[8 * K + 17] ^= 1;
+    fs::write(place.path("m2"), damaged).expect("writing a member");
+    place
+        .p2pio(&format!("{all} m0@8K m1@8K m2@8K"))
+        .code(1)
+        .stdout(contains("1 sectors differ"))
+        .stderr(contains("m2: sector at 8192: byte 17 should be"));
+}
+
+/// What p2pio refuses, whatever the kernel would say, and the words that it uses.
+#[test]
+fn wrong_arguments_are_refused_with_a_reason_and_nothing_is_written() {
+    let place = Place::new(64 * K);
+    place.sysfs(64 * K as u64);
+    let sys = "--sysfs sys";
+    for (arguments, reason) in [
+        ("", "Usage"),
+        (
+            "erase --memory host target",
+            "unrecognized subcommand 'erase'",
+        ),
+        ("write target", "--memory"),
+        ("write --memory host", "TARGET"),
+        ("write --memory nonsense target", "a PCI address looks like"),
+        (
+            "write --memory 0000:03:00.9 target",
+            "a PCI address looks like",
+        ),
+        (
+            &format!("write {sys} --memory 0000:04:00.0 target"),
+            "there is no PCI device 0000:04:00.0",
+        ),
+        (
+            &format!("write {sys} --memory 0000:00:01.0 target"),
+            "publishes no peer memory",
+        ),
+        (
+            "write --memory host --offset 100 target",
+            "not a multiple of 512",
+        ),
+        (
+            "write --memory host --length 1000 target",
+            "not a multiple of 512",
+        ),
+        (
+            "write --memory host --block-size 1000 target",
+            "not a multiple of 512",
+        ),
+        (
+            "write --memory host --pattern-offset 1 target",
+            "not a multiple of 512",
+        ),
+        ("write --memory host --length 0 target", "zero bytes"),
+        ("write --memory host --block-size 0 target", "zero bytes"),
+        (
+            "write --memory host --length 4X target",
+            "a size is a number",
+        ),
+        ("write --memory host --length 16777216T target", "64 bits"),
+        (
+            "write --memory host --length 8388608T target",
+            "no file is that long",
+        ),
+        (
+            "write --memory host --offset 8388607T --length 2T target",
+            "beyond what a file can have",
+        ),
+        ("write --memory host --offset 64K target", "ends at 65536"),
+        ("read --memory host --offset 1M target", "ends at 65536"),
+        (
+            "write --memory host --depth 0 target",
+            "0 is not in 1..=256",
+        ),
+        ("write --memory host --seed x target", "invalid digit"),
+        ("write --memory host .", "neither a block device nor a file"),
+        (
+            "read --memory host /dev/null",
+            "neither a block device nor a file",
+        ),
+        ("copy --memory host target", "--to"),
+        (
+            "copy --memory host --to . target",
+            "neither a block device nor a file",
+        ),
+        (
+            "read --memory host --seed 1 target",
+            "unexpected argument '--seed'",
+        ),
+        (
+            "members --level 7 --length 4K target@0",
+            "invalid value '7'",
+        ),
+        ("members --level 5 --length 4K target", "PATH@OFFSET"),
+        (
+            "members --level 6 --length 4K missing missing",
+            "3 members or more",
+        ),
+    ] {
+        place.p2pio(arguments).code(2).stderr(contains(reason));
+    }
+    assert!(place.contents().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_target_that_is_not_there_is_told_as_the_kernel_tells_it_and_not_made() {
+    let place = Place::new(0);
+    for verb in ["write --length 4K", "read", "check", "copy --to target"] {
+        place
+            .p2pio(&format!("{verb} --memory host nothing"))
+            .code(3)
+            .stderr(contains("nothing: ENOENT: No such file or directory"));
+    }
+    assert!(!place.path("nothing").exists());
+}
+
+#[test]
+fn a_target_whose_end_is_no_whole_sector_wants_a_length() {
+    let place = Place::new(1000);
+    place
+        .p2pio("read --memory host target")
+        .code(2)
+        .stderr(contains("has 1000 bytes").and(contains("give --length")));
+    place
+        .p2pio("read --memory host --length 512 target")
+        .success();
+}
+
+#[test]
+fn every_verb_explains_itself() {
+    let place = Place::new(0);
+    for verb in ["", "write", "read", "check", "copy", "members"] {
+        place
+            .p2pio(&format!("{verb} --help"))
+            .success()
+            .stdout(contains("Usage: p2pio"));
+    }
+    place
+        .p2pio("--help")
+        .success()
+        .stdout(contains("Exit status"));
+    place.p2pio("--version").success().stdout(contains("p2pio"));
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Every `scenarios/*.sh` is a test: it runs in a virtual machine of its own and
+//! ends with 0, and the kernel in there has nothing to complain about. Status 77
+//! skips it, with its last line as the reason.
+//!
+//! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]`. With
+//! `MD_P2P_KERNEL=RELEASE` in the environment this kernel is booted, else the newest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use md_p2p_tests::scenario::Head;
+use md_p2p_vm::{Environment, Outcome, Run};
+
+/// The status by which a scenario says that it does not apply.
+const SKIPPED: u8 = 77;
+
+/// Lines of a failed scenario's output that are shown.
+const SHOWN: usize = 40;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // A guest has two processors, and so have small machines.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let trials = match trials(&arguments) {
+        Ok(trials) => trials,
+        Err(error) => {
+            eprintln!("vm: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut scripts: Vec<PathBuf> = fs::read_dir(&folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
+    scripts.sort();
+    let shown = arguments.nocapture;
+    scripts
+        .into_iter()
+        .map(|script| {
+            let head = fs::read_to_string(&script)
+                .map_err(Into::into)
+                .and_then(|text| Head::parse(&text))
+                .with_context(|| script.display().to_string())?;
+            let name = script.file_stem().unwrap_or_default().to_string_lossy();
+            let kind = head.topology.clone();
+            let run = machine(&script, &folder.join("lib.bash"), &head, shown)?;
+            Ok(Trial::ignorable_test(name, move || tried(&run, &head)).with_kind(kind))
+        })
+        .collect()
+}
+
+fn machine(script: &Path, library: &Path, head: &Head, shown: bool) -> Result<Run> {
+    let mut run = Run::new(script)
+        .file(library)
+        .topology(&head.topology)
+        .modules(head.modules.parse()?)
+        .timeout(head.timeout);
+    for event in &head.traces {
+        run = run.trace(event);
+    }
+    if let Ok(release) = std::env::var("MD_P2P_KERNEL") {
+        run = run.kernel(release);
+    }
+    Ok(if shown { run.shown() } else { run })
+}
+
+fn tried(run: &Run, head: &Head) -> Result<Completion, Failed> {
+    let outcome = Environment::ready().and_then(|environment| run.go(&environment));
+    let outcome = outcome.map_err(|error| format!("{error:#}"))?;
+    match outcome.status() {
+        0 => Ok(Completion::Completed),
+        SKIPPED => Ok(Completion::ignored_with(
+            outcome.stdout.lines().next_back().unwrap_or_default(),
+        )),
+        _ => Err(failure(head, &outcome).into()),
+    }
+}
+
+fn failure(head: &Head, outcome: &Outcome) -> String {
+    format!(
+        "Not so: {}\n{}; see {}\n{}\n{}",
+        head.promise,
+        outcome.end,
+        outcome.folder.display(),
+        tail(&outcome.stdout),
+        tail(&outcome.stderr),
+    )
+}
+
+/// The last lines of `text`, set off.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN)..]
+        .iter()
+        .map(|line| format!("    {line}\n"))
+        .collect()
+}
