@@ -431,7 +431,9 @@ impl<'a> Running<'a> {
             Verb::Hello => {
                 state.up = true;
                 let timeout = self.run.timeout;
-                state.deadline = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
+                state.deadline = *self
+                    .deadline
+                    .get_or_insert_with(|| Instant::now() + timeout);
                 guest.note_peers().map(nothing)
             }
             Verb::Failed(reason) => return Some(Next::End(End::Boot(reason))),
