@@ -19,6 +19,14 @@
 
 struct md_p2p_array;
 
+/* Which members a read of a mirror may choose from. */
+struct md_p2p_ring {
+	u64 members;		/* bits of their slots */
+	u64 reached;		/* those of all rings so far */
+	int distance;		/* of the ring */
+	enum { MD_P2P_RING, MD_P2P_REACHED, MD_P2P_ALL } step;
+};
+
 /* Coming and going: arrays, members, the driver itself. None may fail MD. */
 struct md_p2p_array *md_p2p_array_new(struct mddev *mddev);
 void md_p2p_array_free(struct md_p2p_array *array);
@@ -28,6 +36,8 @@ void md_p2p_array_started(struct mddev *mddev);
 void md_p2p_stack_limits(struct mddev *mddev, struct queue_limits *lim);
 void md_p2p_show_array(struct mddev *mddev);
 ssize_t md_p2p_show_distance(struct md_rdev *rdev, char *page);
+ssize_t md_p2p_show_read_bytes(struct md_rdev *rdev, char *page);
+ssize_t md_p2p_show_write_bytes(struct md_rdev *rdev, char *page);
 
 /* Names that the kernel's own md may hold already: see "sole" and "beside". */
 extern int md_p2p_major;
@@ -38,12 +48,23 @@ const char *md_p2p_mdstat_name(void);
 const char *md_p2p_sysctl_path(void);
 
 /* The way of a peer bio; the inline functions below stand before each. */
-bool __md_p2p_refused(struct mddev *mddev, struct bio *bio);
-bool __md_p2p_must_stage(struct mddev *mddev, struct bio *bio);
+bool __md_p2p_takes(struct mddev *mddev, struct bio *bio);
+bool __md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio);
+bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio);
+bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio);
+void __md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
+			 struct md_p2p_ring *ring);
+bool __md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
+			struct md_p2p_ring *ring);
 void md_p2p_copy(struct page *dest, size_t dest_offset, struct page *src,
 		 size_t src_offset, size_t len);
 void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio);
-void __md_p2p_io_end(struct md_io_clone *io);
+void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev);
+void __md_p2p_io_copied(struct md_io_clone *io);
+bool __md_p2p_io_end(struct md_io_clone *io);
+void __md_p2p_stage_again(struct mddev *mddev, struct bio *bio);
+void __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+			   struct bio *bio, unsigned int sectors);
 
 /*
  * Since 6.17 the block layer never mixes pages of two kinds or of two
@@ -56,18 +77,72 @@ static inline bool md_p2p_is_peer(const struct bio *bio)
 }
 
 /*
- * True if the bio has been ended with an error before any member saw it.
- * Called with mddev->active_io held, so that no member can join meanwhile.
+ * True if the bio is no longer MD's: it has been ended with an error, or comes
+ * back with host pages. Called with mddev->active_io held, so that no member
+ * can join between the answer and the DMA.
  */
-static inline bool md_p2p_refused(struct mddev *mddev, struct bio *bio)
+static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_refused(mddev, bio);
+	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_takes(mddev, bio);
 }
 
-/* raid4/5/6: true if a member must not see the pages of this bio. */
-static inline bool md_p2p_must_stage(struct mddev *mddev, struct bio *bio)
+/* The same for the one member that a level has chosen. */
+static inline bool md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_must_stage(mddev, bio);
+	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_takes_for(rdev, bio);
+}
+
+/* The same for what raid4/5/6 are about to copy through their stripe cache. */
+static inline bool md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
+{
+	return unlikely(md_p2p_is_peer(bio)) &&
+	       __md_p2p_takes_cached(mddev, bio);
+}
+
+/*
+ * raid1 and raid10 ask their own balance about the members of one ring after
+ * the other: those nearest to the provider, those farther, all that reach it
+ * (slow ones too), and at last all.
+ */
+static inline void md_p2p_any_ring(struct md_p2p_ring *ring)
+{
+	*ring = (struct md_p2p_ring){ .members = ~0ULL, .step = MD_P2P_ALL };
+}
+
+static inline void md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
+				     struct md_p2p_ring *ring)
+{
+	md_p2p_any_ring(ring);
+	if (unlikely(md_p2p_is_peer(bio)))
+		__md_p2p_first_ring(mddev, bio, ring);
+}
+
+static inline bool md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
+				    struct md_p2p_ring *ring)
+{
+	return ring->step != MD_P2P_ALL &&
+	       __md_p2p_next_ring(mddev, bio, ring);
+}
+
+static inline bool md_p2p_in_ring(const struct md_rdev *rdev,
+				  const struct md_p2p_ring *ring)
+{
+	return ring->members == ~0ULL ||
+	       (rdev->p2p_slot < BITS_PER_TYPE(ring->members) &&
+		ring->members >> rdev->p2p_slot & 1);
+}
+
+/* Write-mostly members are asked when no other reaches. */
+static inline bool md_p2p_in_slow_ring(const struct md_rdev *rdev,
+				       const struct md_p2p_ring *ring)
+{
+	return ring->step != MD_P2P_RING && md_p2p_in_ring(rdev, ring);
+}
+
+/* raid4/5/6: true if this member must not see the pages of this bio. */
+static inline bool md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
+{
+	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_must_stage(rdev, bio);
 }
 
 /*
@@ -80,40 +155,70 @@ static inline void md_p2p_allow_merge(struct bio *bio)
 		bio->bi_opf &= ~REQ_NOMERGE;
 }
 
+/*
+ * Accounting: @io is what md_account_bio() makes of a bio, @clone the bio in
+ * it, which stands for the bio from then on.
+ */
+static inline struct md_io_clone *md_p2p_io(struct bio *clone)
+{
+	return container_of(clone, struct md_io_clone, bio_clone);
+}
+
 static inline void md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 {
-	io->p2p_bytes = 0;
-	if (unlikely(md_p2p_is_peer(bio)))
+	io->p2p_peer = md_p2p_is_peer(bio);
+	if (unlikely(io->p2p_peer))
 		__md_p2p_io_start(io, bio);
 }
 
-static inline void md_p2p_io_end(struct md_io_clone *io)
+/*
+ * True if the bio that @io stands for is to be done again, through host pages:
+ * a member could not map its pages, so nobody can say which members have it.
+ */
+static inline bool md_p2p_io_end(struct md_io_clone *io)
 {
-	if (unlikely(io->p2p_bytes))
-		__md_p2p_io_end(io);
+	return unlikely(io->p2p_peer) && __md_p2p_io_end(io);
+}
+
+static inline void md_p2p_endio(struct mddev *mddev, struct bio *bio,
+				bool again)
+{
+	if (unlikely(again))
+		__md_p2p_stage_again(mddev, bio);
+	else
+		bio_endio(bio);
 }
 
 /* The rest of a read that is tried again: the whole has been counted. */
 static inline void md_p2p_io_uncounted(struct bio *clone)
 {
-	container_of(clone, struct md_io_clone, bio_clone)->p2p_bytes = 0;
+	md_p2p_io(clone)->p2p_bytes = 0;
+}
+
+/* Where MD decides late that the CPU copies after all. */
+static inline void md_p2p_io_copied(struct bio *clone)
+{
+	if (unlikely(md_p2p_io(clone)->p2p_peer))
+		__md_p2p_io_copied(md_p2p_io(clone));
+}
+
+/* The one member that does the DMA of all of the bio. */
+static inline void md_p2p_io_to(struct bio *clone, struct md_rdev *rdev)
+{
+	if (unlikely(md_p2p_io(clone)->p2p_peer))
+		__md_p2p_io_to(md_p2p_io(clone), rdev);
 }
 
 /*
- * MD takes BLK_STS_INVAL for no fault of the member's, and a write for done.
- * It is what a member says that cannot map a peer page: nothing was written.
+ * A mirror's part has ended; @bio is the member's. Of a bio that has ended
+ * only the first page is still there to look at, and it speaks for all.
  */
-static inline void md_p2p_write_ended(struct bio *clone, struct bio *of_member)
+static inline void md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+				       struct bio *bio, unsigned int sectors)
 {
-	if (unlikely(of_member->bi_status == BLK_STS_INVAL) &&
-	    container_of(clone, struct md_io_clone, bio_clone)->p2p_bytes)
-		clone->bi_status = BLK_STS_TARGET;
-}
-
-/* Where MD decides late: @clone is what md_account_bio() made of the bio. */
-static inline void md_p2p_io_goes(struct bio *clone, bool direct)
-{
-	container_of(clone, struct md_io_clone, bio_clone)->p2p_direct = direct;
+	if ((bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
+	    unlikely(is_pci_p2pdma_page(bio->bi_io_vec->bv_page)))
+		__md_p2p_member_ended(rdev, clone, bio, sectors);
 }
 
 /*

@@ -11,11 +11,16 @@
 
 #include <linux/types.h>
 
+struct bio;
 struct md_p2p_array;
 struct md_p2p_counters;
+struct md_p2p_stager;
 struct md_rdev;
 struct mddev;
 struct pci_dev;
+
+/* Members of an array that can be told apart; kmod/reach.rs. */
+#define MD_P2P_SLOTS 64
 
 /* One counter each, per array and per CPU; the unit is in the name. */
 enum md_p2p_counter {
@@ -28,7 +33,19 @@ enum md_p2p_counter {
 	MD_P2P_WRITE_STAGED_BYTES,
 	MD_P2P_WRITE_STAGED_IOS,
 	MD_P2P_REFUSED_IOS,
-	MD_P2P_COUNTERS
+	/* Of the member in each slot. */
+	MD_P2P_MEMBER_READ_BYTES,
+	MD_P2P_MEMBER_WRITE_BYTES = MD_P2P_MEMBER_READ_BYTES + MD_P2P_SLOTS,
+	MD_P2P_COUNTERS = MD_P2P_MEMBER_WRITE_BYTES + MD_P2P_SLOTS
+};
+
+/* What happens to a peer bio: kmod/route.rs. */
+enum md_p2p_route {
+	MD_P2P_DIRECT,
+	MD_P2P_STAGED,
+	MD_P2P_REFUSED,
+	MD_P2P_CACHED,		/* staged by the stripe cache */
+	MD_P2P_LATER		/* ask again about the member */
 };
 
 /*
@@ -52,6 +69,9 @@ void shim_counters_add(struct md_p2p_counters *counters,
 		       enum md_p2p_counter which, u64 value);
 u64 shim_counters_sum(const struct md_p2p_counters *counters,
 		      enum md_p2p_counter which);
+/* To zero, while nobody adds to it. */
+void shim_counters_clear(struct md_p2p_counters *counters,
+			 enum md_p2p_counter which);
 
 /*
  * PCI devices. Those returned carry a reference for shim_pci_put();
@@ -61,6 +81,8 @@ struct pci_dev *shim_pci_next(struct pci_dev *from);
 void shim_pci_get(struct pci_dev *dev);
 void shim_pci_put(struct pci_dev *dev);
 const char *shim_pci_name(const struct pci_dev *dev);
+/* Domain, bus, device and function in one number: 16, 8, 5 and 3 bits. */
+u32 shim_pci_id(struct pci_dev *dev);
 bool shim_pci_is_provider(struct pci_dev *dev);
 bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
 		     u64 *end);
@@ -70,9 +92,27 @@ int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
 struct pci_dev *shim_member_client(struct md_rdev *rdev);
 bool shim_member_maps_peer(struct md_rdev *rdev);
 bool shim_member_is_journal(struct md_rdev *rdev);
+/* Journals and members beyond the last slot have one that is too large. */
+void shim_member_set_slot(struct md_rdev *rdev, unsigned int slot);
+/* The name of the member's block device. Returns its length. */
+int shim_member_name(struct md_rdev *rdev, char *name, size_t size);
+const char *shim_array_name(struct mddev *mddev);
 int shim_array_level(struct mddev *mddev);
+bool shim_array_runs(struct mddev *mddev);
 /* False if the queue limits are locked: try again later. */
 bool shim_array_advertise(struct mddev *mddev, bool advertise);
+
+/* Host pages, and threads to copy; NULL if there is no memory. Both sleep. */
+struct md_p2p_stager *shim_stager_new(struct mddev *mddev);
+void shim_stager_free(struct md_p2p_stager *stager);
+
+/* Takes @bio through host pages, some time soon. Does not sleep. */
+void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
+/* Whether it can: an atomic write is never split, and may be too large. */
+bool shim_can_stage(const struct bio *bio);
+
+/* The module parameter p2pdma_policy, as md_p2p_glue_parse_policy() numbers. */
+int shim_default_policy(void);
 
 /* Calls md_p2p_glue_providers_changed() soon, from a workqueue. */
 void shim_look_for_providers(void);
@@ -85,19 +125,41 @@ void md_p2p_glue_member_removed(struct md_p2p_array *array,
 				struct md_rdev *rdev);
 void md_p2p_glue_array_started(struct md_p2p_array *array);
 bool md_p2p_glue_advertises(const struct md_p2p_array *array, int level);
-bool md_p2p_glue_refuses(const struct md_p2p_array *array, u64 address,
-			 int level);
-bool md_p2p_glue_reaches(const struct md_p2p_array *array, u64 address);
+enum md_p2p_route md_p2p_glue_route(const struct md_p2p_array *array,
+				    u64 address, int level, bool write);
+enum md_p2p_route md_p2p_glue_route_member(const struct md_p2p_array *array,
+					   u64 address, unsigned int slot);
+enum md_p2p_route md_p2p_glue_route_cached(const struct md_p2p_array *array);
+enum md_p2p_route md_p2p_glue_route_unmapped(const struct md_p2p_array *array,
+					     bool write);
+u64 md_p2p_glue_ring(const struct md_p2p_array *array, u64 address,
+		     int *distance);
+struct md_p2p_stager *md_p2p_glue_stager(const struct md_p2p_array *array);
+void md_p2p_glue_count_refused(const struct md_p2p_array *array);
 void md_p2p_glue_count(const struct md_p2p_array *array, bool write,
 		       bool direct, u64 bytes);
+void md_p2p_glue_count_member(const struct md_p2p_array *array,
+			      unsigned int slot, bool write, u64 bytes);
+/* As shim_pci_id(); all bits set if the page is no known provider's. */
+u32 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
 ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,
 				 enum md_p2p_counter which, char *page,
 				 size_t size);
 ssize_t md_p2p_glue_show_state(const struct md_p2p_array *array, bool running,
 			       int level, char *page, size_t size);
+ssize_t md_p2p_glue_show_reason(const struct md_p2p_array *array, char *page,
+				size_t size);
+ssize_t md_p2p_glue_show_policy(const struct md_p2p_array *array, char *page,
+				size_t size);
+bool md_p2p_glue_store_policy(struct md_p2p_array *array, const char *word,
+			      size_t length);
+int md_p2p_glue_parse_policy(const char *word, size_t length);
 ssize_t md_p2p_glue_show_distance(const struct md_p2p_array *array,
 				  const struct md_rdev *rdev, char *page,
 				  size_t size);
+ssize_t md_p2p_glue_show_member_bytes(const struct md_p2p_array *array,
+				      unsigned int slot, bool write,
+				      char *page, size_t size);
 void md_p2p_glue_providers_changed(void);
 void md_p2p_glue_exit(void);
 

@@ -5,27 +5,36 @@
 //! lock of [`REGISTRY`].
 
 use kernel::{
+    fmt::{self, Write},
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
-        Arc,
+        Arc, SetOnce,
     },
 };
 
 use crate::{
-    ffi::{self, Global, Mddev, Member, MemberId, PciDev, RcuBox},
+    ffi::{self, Global, Mddev, Member, MemberId, PciDev, RcuBox, Stager},
     provider::Provider,
-    reach::{self, Distance, Reach, Row},
-    route::{self, Means, Route, State},
+    reach::{self, Distance, Distances, Reach, Row, SLOTS},
+    route::{self, Means, Policy, Route, Spread, State},
     stats::Stats,
+    text::Text,
 };
+
+/// What `%pg` makes of a block device.
+pub(crate) type Name = Text<32>;
 
 /// What the I/O path and sysfs see of an array: `mddev->p2p` of C.
 pub(crate) struct Array {
     /// Empty: no provider is reached.
     rows: RcuBox<KVec<Row>>,
     all_map: Atomic<bool>,
-    one_reached: Atomic<bool>,
+    some_reached: Atomic<bool>,
+    all_reached: Atomic<bool>,
+    policy: Atomic<i32>,
+    /// Made before the first row that needs it.
+    stager: SetOnce<Stager>,
     /// The counters.
     pub(crate) stats: Stats,
 }
@@ -34,43 +43,118 @@ impl Array {
     fn means(&self) -> Means {
         Means {
             all_map: self.all_map.load(Relaxed),
-            one_reached: self.one_reached.load(Relaxed),
+            some_reached: self.some_reached.load(Relaxed),
+            all_reached: self.all_reached.load(Relaxed),
+            can_stage: self.stager.as_ref().is_some(),
         }
+    }
+
+    /// What is to happen to what cannot be direct.
+    pub(crate) fn policy(&self) -> Policy {
+        let number = self.policy.load(Relaxed) as usize;
+        Policy::ALL.get(number).copied().unwrap_or(Policy::Off)
     }
 
     /// Whether an array of this level takes peer memory.
     pub(crate) fn advertises(&self, level: i32) -> bool {
-        route::advertises(level, self.means())
+        route::advertises(Spread::of(level), self.policy(), self.means())
     }
 
-    /// Who reaches the page at `address`. Does not sleep.
-    pub(crate) fn reach(&self, address: u64) -> Reach {
-        let reach = self
-            .rows
-            .read(|rows| rows.map_or(Reach::Unknown, |rows| reach::reach(rows, address)));
-        if reach == Reach::Unknown {
-            // A provider that no bus event has told of: this I/O cannot wait
-            // for the answer, the next one will have it.
-            ffi::look_for_providers();
-        }
-        reach
+    /// Calls `f` with the row of the page at `address`. Does not sleep.
+    fn row<R>(&self, address: u64, f: impl FnOnce(Option<&Row>) -> R) -> R {
+        self.rows.read(|rows| {
+            let row = rows.and_then(|rows| reach::row(rows, address));
+            if row.is_none() {
+                // A provider that no bus event has told of: this I/O cannot
+                // wait for the answer, the next one will have it.
+                ffi::look_for_providers();
+            }
+            f(row)
+        })
     }
 
-    /// Whether a peer bio ends here, counting it if so. Does not sleep.
-    pub(crate) fn refuses(&self, address: u64, level: i32) -> bool {
-        let refused = route::route(level, self.reach(address)) == Route::Refused;
-        if refused {
-            self.stats.count_refused();
+    /// The way of a bio before a member has been chosen. Does not sleep.
+    pub(crate) fn route(&self, address: u64, level: i32, write: bool) -> Route {
+        let reach = self.row(address, reach::reach);
+        self.possible(route::route(Spread::of(level), self.policy(), write, reach))
+    }
+
+    /// The way of a bio that the stripe cache is to copy. Does not sleep.
+    pub(crate) fn route_cached(&self) -> Route {
+        route::cached(self.policy())
+    }
+
+    /// The way to the member in `slot`. Does not sleep.
+    pub(crate) fn route_member(&self, address: u64, slot: usize) -> Route {
+        let distance = self.row(address, |row| row.and_then(|row| row.distances.get(slot)));
+        self.possible(route::member(self.policy(), distance))
+    }
+
+    /// The way of a bio that a member could not map. Does not sleep.
+    pub(crate) fn route_unmapped(&self, write: bool) -> Route {
+        self.possible(route::unmapped(self.policy(), write))
+    }
+
+    /// Without pages nothing is staged.
+    fn possible(&self, route: Route) -> Route {
+        match route {
+            Route::Staged if self.stager().is_none() => Route::Refused,
+            _ => route,
         }
-        refused
+    }
+
+    /// Whose page is at `address`, as `PciDev::id` numbers it.
+    pub(crate) fn provider(&self, address: u64) -> Option<u32> {
+        self.row(address, |row| row.map(|row| row.provider))
+    }
+
+    /// The members nearest to the page at `address` that are farther than
+    /// `than`: their distance and the bits of their slots. Does not sleep.
+    pub(crate) fn ring(&self, address: u64, than: Distance) -> Option<(u32, u64)> {
+        self.row(address, |row| row.and_then(|row| row.distances.ring(than)))
+    }
+
+    /// Where staging is done, if there is anything to stage.
+    pub(crate) fn stager(&self) -> Option<&Stager> {
+        self.stager.as_ref()
     }
 
     /// What peer I/O meets now.
     pub(crate) fn state(&self, running: bool, level: i32) -> State {
         if running {
-            route::state(level, self.means())
+            route::state(Spread::of(level), self.policy(), self.means())
         } else {
             State::Off
+        }
+    }
+}
+
+/// Why peer I/O of an array meets what it does.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason<'a> {
+    Stopped,
+    Policy,
+    NoMemory,
+    Parity,
+    CannotMap(&'a Name),
+    Unreached(&'a Name, &'a PciDev),
+    NoProvider,
+    AllReach,
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Stopped => f.write_str("the array does not run"),
+            Reason::Policy => f.write_str("p2pdma_policy is off"),
+            Reason::NoMemory => f.write_str("there was no memory to keep track of a member"),
+            Reason::Parity => f.write_str("parity is computed from copies in the stripe cache"),
+            Reason::CannotMap(member) => f.write_fmt(fmt!("{member} cannot map peer memory")),
+            Reason::Unreached(member, provider) => {
+                f.write_fmt(fmt!("{member} does not reach {provider}"))
+            }
+            Reason::NoProvider => f.write_str("there is no provider yet"),
+            Reason::AllReach => f.write_str("every member reaches every provider"),
         }
     }
 }
@@ -78,6 +162,8 @@ impl Array {
 /// A member as it was when it joined.
 struct Joined {
     id: MemberId,
+    name: Name,
+    slot: usize,
     client: Option<PciDev>,
     maps_peer: bool,
     /// One for each of `Registry::providers`.
@@ -85,9 +171,11 @@ struct Joined {
 }
 
 impl Joined {
-    fn new(member: Member<'_>) -> Self {
+    fn new(member: Member<'_>, slot: usize) -> Self {
         Self {
             id: member.id(),
+            name: member.name(),
+            slot,
             client: member.client(),
             maps_peer: member.maps_peer(),
             distances: KVec::new(),
@@ -104,6 +192,11 @@ impl Joined {
         }
         Ok(())
     }
+
+    /// From the provider of this index.
+    fn distance(&self, provider: usize) -> Distance {
+        self.distances.get(provider).copied().flatten()
+    }
 }
 
 struct Entry {
@@ -113,52 +206,153 @@ struct Entry {
     /// A member joined for which there was no memory. What it reaches is not
     /// known, so the array takes no peer I/O any more.
     incomplete: bool,
+    /// What the kernel log was told last.
+    told: Text,
 }
 
 impl Entry {
     fn by_all(&self, provider: usize) -> bool {
-        !self.incomplete
-            && reach::by_all(
-                self.members
-                    .iter()
-                    .map(|member| member.distances.get(provider).copied().flatten()),
-            )
+        let of_member = |member: &Joined| match member.slot {
+            // There is no room for its distance in a row.
+            SLOTS.. => None,
+            _ => member.distance(provider),
+        };
+        !self.incomplete && reach::by_all(self.members.iter().map(of_member))
     }
 
     fn rows(&self, providers: &[Provider]) -> Result<KBox<KVec<Row>>> {
         let mut rows = KVec::new();
         for (index, provider) in providers.iter().enumerate() {
             let by_all = self.by_all(index);
+            let mut distances = Distances::NONE;
+            for member in &self.members {
+                distances.set(member.slot, member.distance(index));
+            }
             for window in provider.windows() {
-                rows.push(Row { window, by_all }, GFP_KERNEL)?;
+                let row = Row {
+                    window,
+                    provider: provider.dev().id(),
+                    by_all,
+                    distances,
+                };
+                rows.push(row, GFP_KERNEL)?;
             }
         }
         Ok(KBox::new(rows, GFP_KERNEL)?)
     }
 
-    fn means(&self, providers: usize) -> Means {
-        let mut mapping = self.members.iter().map(|member| member.maps_peer);
-        Means {
-            all_map: !self.incomplete && !self.members.is_empty() && mapping.all(|maps| maps),
-            one_reached: providers == 0 || (0..providers).any(|provider| self.by_all(provider)),
-        }
+    /// The first slot that no member has.
+    fn free_slot(&self) -> usize {
+        let taken = |slot| self.members.iter().any(|member| member.slot == slot);
+        (0..SLOTS).find(|&slot| !taken(slot)).unwrap_or(SLOTS)
     }
 
     /// Tells the I/O path and the queue what the members and providers of now
-    /// mean. Without memory nothing is reached: refusing is always right.
-    fn publish(&self, providers: &[Provider]) {
+    /// mean. Without memory nothing is reached: staging is always right, and
+    /// refusing where there is no memory even for that.
+    fn publish(&mut self, providers: &[Provider]) {
+        let mut by_all = (0..providers.len()).map(|provider| self.by_all(provider));
+        let all_reached = by_all.all(|by_all| by_all);
+        let some_reached = providers.is_empty()
+            || self
+                .members
+                .iter()
+                .any(|member| member.distances.iter().any(Option::is_some));
+        let all_map = !self.incomplete
+            && !self.members.is_empty()
+            && self.members.iter().all(|member| member.maps_peer);
+        // What is reached now may be found out of reach by a member's driver.
+        if all_map && !providers.is_empty() && self.array.stager().is_none() {
+            if let Ok(stager) = self.mddev.stager() {
+                self.array.stager.populate(stager);
+            }
+        }
+
         let rows = self.rows(providers).ok();
         let same = |old: Option<&KVec<Row>>| matches!((old, &rows), (Some(old), Some(new)) if old[..] == new[..]);
         if !self.array.rows.read(same) {
             self.array.rows.replace(rows);
         }
-        let means = self.means(providers.len());
-        self.array.all_map.store(means.all_map, Relaxed);
-        self.array.one_reached.store(means.one_reached, Relaxed);
-        if !self.mddev.advertise(means) {
+        self.array.all_map.store(all_map, Relaxed);
+        self.array.some_reached.store(some_reached, Relaxed);
+        self.array.all_reached.store(all_reached, Relaxed);
+        self.advertise(providers);
+    }
+
+    /// Tells the queue, and whoever reads the kernel log.
+    fn advertise(&mut self, providers: &[Provider]) {
+        if !self.mddev.advertise(&self.array) {
             // Until then the queue says what is no longer so, and I/O that
-            // comes of it is refused.
+            // comes of it is staged or refused.
             ffi::look_for_providers();
+        }
+        let text = self.summary(providers);
+        if self.mddev.runs() && text != self.told {
+            pr_info!("{}: peer I/O is {}\n", self.mddev.name(), text);
+            self.told = text;
+        }
+    }
+
+    /// The state, the first reason for it, and how many more there are.
+    fn summary(&self, providers: &[Provider]) -> Text {
+        let mut text = Text::new();
+        let (mut count, mut full) = (0, Ok(()));
+        let state = self.state();
+        let _ = self.reasons(providers, |reason| {
+            count += 1;
+            if count == 1 {
+                full = text.write_fmt(fmt!("{}: {reason}", state.name()));
+            }
+            Ok::<(), core::fmt::Error>(())
+        });
+        if count > 1 && full.is_ok() {
+            // What does not fit is cut off.
+            let _ = write!(text, ", and {} more", count - 1);
+        }
+        text
+    }
+
+    fn state(&self) -> State {
+        self.array.state(self.mddev.runs(), self.mddev.level())
+    }
+
+    /// Calls `f` with each reason for the state, the weightiest first; there
+    /// is one at least.
+    fn reasons<E>(
+        &self,
+        providers: &[Provider],
+        mut f: impl FnMut(Reason<'_>) -> core::result::Result<(), E>,
+    ) -> core::result::Result<(), E> {
+        if !self.mddev.runs() {
+            return f(Reason::Stopped);
+        }
+        if self.array.policy() == Policy::Off {
+            return f(Reason::Policy);
+        }
+        let mut all_well = true;
+        let mut say = |reason| {
+            all_well = false;
+            f(reason)
+        };
+        if self.incomplete {
+            say(Reason::NoMemory)?;
+        }
+        if Spread::of(self.mddev.level()) == Spread::Cached {
+            say(Reason::Parity)?;
+        }
+        for member in self.members.iter().filter(|member| !member.maps_peer) {
+            say(Reason::CannotMap(&member.name))?;
+        }
+        for (index, provider) in providers.iter().enumerate() {
+            let far = |member: &&Joined| member.maps_peer && member.distance(index).is_none();
+            for member in self.members.iter().filter(far) {
+                say(Reason::Unreached(&member.name, provider.dev()))?;
+            }
+        }
+        match all_well {
+            true if providers.is_empty() => f(Reason::NoProvider),
+            true => f(Reason::AllReach),
+            false => Ok(()),
         }
     }
 }
@@ -193,7 +387,10 @@ impl Registry {
             Array {
                 rows: RcuBox::empty(),
                 all_map: Atomic::new(false),
-                one_reached: Atomic::new(false),
+                some_reached: Atomic::new(false),
+                all_reached: Atomic::new(false),
+                policy: Atomic::new(ffi::default_policy()),
+                stager: SetOnce::new(),
                 stats: Stats::new()?,
             },
             GFP_KERNEL,
@@ -203,6 +400,7 @@ impl Registry {
             array: array.clone(),
             members: KVec::new(),
             incomplete: false,
+            told: Text::new(),
         };
         self.entries.push(entry, GFP_KERNEL)?;
         Ok(array)
@@ -217,17 +415,29 @@ impl Registry {
     /// A member joins, before any I/O can reach it. A write journal is none:
     /// it is handed copies only.
     pub(crate) fn member_added(&mut self, array: &Array, member: Member<'_>) {
+        member.set_slot(SLOTS);
         if member.is_journal() {
             return;
         }
         let Some((entry, providers)) = self.entry(array) else {
             return;
         };
-        let mut joined = Joined::new(member);
+        let slot = entry.free_slot();
+        array.stats.clear_member(slot);
+        member.set_slot(slot);
+        let mut joined = Joined::new(member, slot);
         if joined.measure(providers).is_err() || entry.members.push(joined, GFP_KERNEL).is_err() {
             entry.incomplete = true;
         }
         entry.publish(providers);
+    }
+
+    /// Another policy, with I/O in flight: what has been decided stays.
+    pub(crate) fn set_policy(&mut self, array: &Array, policy: Policy) {
+        if let Some((entry, providers)) = self.entry(array) {
+            array.policy.store(policy as i32, Relaxed);
+            entry.advertise(providers);
+        }
     }
 
     /// The array runs, and so has a queue to tell.
@@ -270,13 +480,25 @@ impl Registry {
         }
     }
 
-    /// Calls `f` with each provider's address and its distance from `member`,
+    /// Calls `f` with each reason for the state of an array.
+    pub(crate) fn reasons<E>(
+        &self,
+        array: &Array,
+        f: impl FnMut(Reason<'_>) -> core::result::Result<(), E>,
+    ) -> core::result::Result<(), E> {
+        self.entries
+            .iter()
+            .find(|entry| core::ptr::eq(&*entry.array, array))
+            .map_or(Ok(()), |entry| entry.reasons(&self.providers, f))
+    }
+
+    /// Calls `f` with each provider and its distance from `member`,
     /// in the order of the providers.
     pub(crate) fn distances<E>(
         &self,
         array: &Array,
         member: MemberId,
-        mut f: impl FnMut(&[u8], Distance) -> core::result::Result<(), E>,
+        mut f: impl FnMut(&PciDev, Distance) -> core::result::Result<(), E>,
     ) -> core::result::Result<(), E> {
         let member = self
             .entries
@@ -284,8 +506,8 @@ impl Registry {
             .find(|entry| core::ptr::eq(&*entry.array, array))
             .and_then(|entry| entry.members.iter().find(|joined| joined.id == member));
         for (index, provider) in self.providers.iter().enumerate() {
-            let distance = member.and_then(|joined| joined.distances.get(index).copied().flatten());
-            f(provider.dev().name(), distance)?;
+            let distance = member.and_then(|joined| joined.distance(index));
+            f(provider.dev(), distance)?;
         }
         Ok(())
     }

@@ -13,17 +13,17 @@ use core::{
 };
 use kernel::{
     ffi::{c_char, c_void},
+    fmt,
     prelude::*,
     str::CStr,
     sync::{rcu, Arc},
 };
 
-use crate::{
-    array::Array,
-    route::{self, Means},
-};
+use crate::array::{Array, Name};
 
-pub(crate) use bindings::{md_p2p_array, md_p2p_counter, md_rdev, mddev};
+pub(crate) use bindings::{
+    md_p2p_array, md_p2p_counter, md_p2p_route, md_p2p_stager, md_rdev, mddev,
+};
 
 // `allow`, not `expect`: which of these bindgen earns differs by its version.
 #[allow(
@@ -177,6 +177,12 @@ impl PerCpu {
         unsafe { bindings::shim_counters_add(self.0.as_ptr(), which, value) };
     }
 
+    /// To zero, while nobody adds to it.
+    pub(crate) fn clear(&self, which: md_p2p_counter) {
+        // SAFETY: Valid by the invariant.
+        unsafe { bindings::shim_counters_clear(self.0.as_ptr(), which) };
+    }
+
     pub(crate) fn sum(&self, which: md_p2p_counter) -> u64 {
         // SAFETY: Valid by the invariant.
         unsafe { bindings::shim_counters_sum(self.0.as_ptr(), which) }
@@ -208,10 +214,16 @@ impl PciDev {
     }
 
     /// The address as `lspci -D` prints it.
-    pub(crate) fn name(&self) -> &[u8] {
+    fn name(&self) -> &[u8] {
         // SAFETY: The device is alive by the invariant, and so is its name, a
         // C string.
         unsafe { CStr::from_char_ptr(bindings::shim_pci_name(self.0.as_ptr())) }.to_bytes()
+    }
+
+    /// Domain, bus, device and function in one number, as `shim.h` says.
+    pub(crate) fn id(&self) -> u32 {
+        // SAFETY: The device is alive by the invariant.
+        unsafe { bindings::shim_pci_id(self.0.as_ptr()) }
     }
 
     /// Whether the device publishes p2pmem.
@@ -233,6 +245,13 @@ impl PciDev {
         // SAFETY: Both devices are alive by the invariant.
         let distance = unsafe { bindings::shim_pci_distance(self.0.as_ptr(), client.0.as_ptr()) };
         u32::try_from(distance).ok()
+    }
+}
+
+impl fmt::Display for PciDev {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A PCI name is ASCII: domain, bus, device and function.
+        f.write_str(core::str::from_utf8(self.name()).unwrap_or("?"))
     }
 }
 
@@ -303,10 +322,27 @@ impl Member<'_> {
         NonNull::new(client).map(PciDev)
     }
 
+    /// The name of its block device.
+    pub(crate) fn name(&self) -> Name {
+        let mut bytes = [0u8; 32];
+        // SAFETY: The member is alive by the invariant, and `bytes` as large
+        // as is said.
+        let length = unsafe {
+            bindings::shim_member_name(self.0.as_ptr(), bytes.as_mut_ptr().cast(), bytes.len())
+        };
+        Name::of(bytes.get(..length as usize).unwrap_or_default())
+    }
+
     /// Whether its driver can map peer pages at all.
     pub(crate) fn maps_peer(&self) -> bool {
         // SAFETY: The member is alive by the invariant.
         unsafe { bindings::shim_member_maps_peer(self.0.as_ptr()) }
+    }
+
+    /// Tells C where the member's distance stands in a row.
+    pub(crate) fn set_slot(&self, slot: usize) {
+        // SAFETY: The member is alive by the invariant. A slot is small.
+        unsafe { bindings::shim_member_set_slot(self.0.as_ptr(), slot as u32) };
     }
 
     /// Whether it is a write journal, which is handed copies only.
@@ -342,16 +378,72 @@ impl Mddev {
         Self(mddev)
     }
 
+    /// Its name, as in `/proc/mdstat`.
+    pub(crate) fn name(&self) -> &CStr {
+        // SAFETY: Alive by the invariant, and so is its name, a C string.
+        unsafe { CStr::from_char_ptr(bindings::shim_array_name(self.0.as_ptr())) }
+    }
+
+    /// md's number of its level.
+    pub(crate) fn level(&self) -> i32 {
+        // SAFETY: Alive by the invariant.
+        unsafe { bindings::shim_array_level(self.0.as_ptr()) }
+    }
+
+    /// Whether it has been started, and not stopped since.
+    pub(crate) fn runs(&self) -> bool {
+        // SAFETY: Alive by the invariant.
+        unsafe { bindings::shim_array_runs(self.0.as_ptr()) }
+    }
+
+    /// What staging needs. Sleeps.
+    pub(crate) fn stager(&self) -> Result<Stager> {
+        // SAFETY: Alive by the invariant.
+        let stager = unsafe { bindings::shim_stager_new(self.0.as_ptr()) };
+        // INVARIANT: Just made.
+        NonNull::new(stager).map(Stager).ok_or(ENOMEM)
+    }
+
     /// Sets or clears `BLK_FEAT_PCI_P2PDMA`, if the array runs; `false` if the
     /// queue limits are being changed by someone else right now.
     #[must_use]
-    pub(crate) fn advertise(&self, means: Means) -> bool {
-        // SAFETY: Alive by the invariant.
-        let level = unsafe { bindings::shim_array_level(self.0.as_ptr()) };
-        let advertise = route::advertises(level, means);
+    pub(crate) fn advertise(&self, array: &Array) -> bool {
+        let advertise = array.advertises(self.level());
         // SAFETY: Alive by the invariant.
         unsafe { bindings::shim_array_advertise(self.0.as_ptr(), advertise) }
     }
+}
+
+/// Host pages to stage with.
+///
+/// # Invariants
+///
+/// From `shim_stager_new()`, freed on drop only.
+pub(crate) struct Stager(NonNull<bindings::md_p2p_stager>);
+
+// SAFETY: C locks what is in it.
+unsafe impl Send for Stager {}
+// SAFETY: As above.
+unsafe impl Sync for Stager {}
+
+impl Stager {
+    /// For C to stage with.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::md_p2p_stager {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Stager {
+    fn drop(&mut self) {
+        // SAFETY: Valid by the invariant; MD has no I/O any more.
+        unsafe { bindings::shim_stager_free(self.0.as_ptr()) };
+    }
+}
+
+/// The policy of a new array: the module parameter `p2pdma_policy`.
+pub(crate) fn default_policy() -> i32 {
+    // SAFETY: No requirements.
+    unsafe { bindings::shim_default_policy() }
 }
 
 /// Has the providers looked up anew, soon. Does not sleep.
@@ -383,6 +475,16 @@ pub(crate) unsafe fn from_c(array: *mut md_p2p_array) -> Arc<Array> {
 pub(crate) unsafe fn borrow<'a>(array: *const md_p2p_array) -> &'a Array {
     // SAFETY: By the safety requirements.
     unsafe { &*array.cast::<Array>() }
+}
+
+/// The bytes of a word that a person wrote.
+///
+/// # Safety
+///
+/// `length` bytes at `word` are initialised and stay as they are during `'a`.
+pub(crate) unsafe fn word<'a>(word: *const c_char, length: usize) -> &'a [u8] {
+    // SAFETY: By the safety requirements.
+    unsafe { core::slice::from_raw_parts(word.cast(), length) }
 }
 
 /// The page of a sysfs file.

@@ -8,9 +8,8 @@
 
 use core::ptr::NonNull;
 use kernel::{
-    ffi::{c_char, c_int},
+    ffi::{c_char, c_int, c_uint},
     prelude::*,
-    str::CStr,
 };
 
 mod array;
@@ -20,12 +19,17 @@ mod reach;
 mod route;
 mod stats;
 mod sysfs;
+mod text;
 
 use array::REGISTRY;
-use ffi::{bindings, md_p2p_array, md_p2p_counter, md_rdev, mddev, Mddev, Member, MemberId};
+use ffi::{
+    bindings, md_p2p_array, md_p2p_counter, md_p2p_route, md_p2p_stager, md_rdev, mddev, Mddev,
+    Member, MemberId,
+};
+use route::{Policy, Route};
 
 /// `pr_*!` want it; a crate without `module!` brings its own.
-const __LOG_PREFIX: &CStr = c"md-p2p";
+const __LOG_PREFIX: &[u8] = b"md-p2p\0";
 
 /// Stops the build if a function is not what `include/shim.h` says.
 macro_rules! as_declared {
@@ -43,12 +47,24 @@ as_declared!(
     md_p2p_glue_member_removed,
     md_p2p_glue_array_started,
     md_p2p_glue_advertises,
-    md_p2p_glue_refuses,
-    md_p2p_glue_reaches,
+    md_p2p_glue_route,
+    md_p2p_glue_route_member,
+    md_p2p_glue_route_cached,
+    md_p2p_glue_route_unmapped,
+    md_p2p_glue_ring,
+    md_p2p_glue_stager,
+    md_p2p_glue_count_refused,
     md_p2p_glue_count,
+    md_p2p_glue_count_member,
+    md_p2p_glue_provider,
     md_p2p_glue_show_counter,
     md_p2p_glue_show_state,
+    md_p2p_glue_show_reason,
+    md_p2p_glue_show_policy,
+    md_p2p_glue_store_policy,
+    md_p2p_glue_parse_policy,
     md_p2p_glue_show_distance,
+    md_p2p_glue_show_member_bytes,
     md_p2p_glue_providers_changed,
     md_p2p_glue_exit,
 );
@@ -134,30 +150,125 @@ pub unsafe extern "C" fn md_p2p_glue_advertises(array: *const md_p2p_array, leve
     unsafe { ffi::borrow(array) }.advertises(level)
 }
 
-/// Whether a peer bio must end before a member sees it. Does not sleep.
+/// The way of a peer bio before a member has been chosen. Does not sleep.
 ///
 /// # Safety
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_refuses(
+pub unsafe extern "C" fn md_p2p_glue_route(
     array: *const md_p2p_array,
     address: u64,
     level: c_int,
-) -> bool {
+    write: bool,
+) -> md_p2p_route {
     // SAFETY: By the safety requirements.
-    unsafe { ffi::borrow(array) }.refuses(address, level)
+    let array = unsafe { ffi::borrow(array) };
+    route_to_c(array.route(address, level, write))
 }
 
-/// Whether all members reach a peer page. Does not sleep.
+/// The way of a peer bio to the member in `slot`. Does not sleep.
 ///
 /// # Safety
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_reaches(array: *const md_p2p_array, address: u64) -> bool {
+pub unsafe extern "C" fn md_p2p_glue_route_member(
+    array: *const md_p2p_array,
+    address: u64,
+    slot: c_uint,
+) -> md_p2p_route {
     // SAFETY: By the safety requirements.
-    unsafe { ffi::borrow(array) }.reach(address) == reach::Reach::All
+    let array = unsafe { ffi::borrow(array) };
+    route_to_c(array.route_member(address, slot as usize))
+}
+
+/// The way of a peer bio that the stripe cache is to copy. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_route_cached(array: *const md_p2p_array) -> md_p2p_route {
+    // SAFETY: By the safety requirements.
+    route_to_c(unsafe { ffi::borrow(array) }.route_cached())
+}
+
+/// The way of a peer bio that a member could not map. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_route_unmapped(
+    array: *const md_p2p_array,
+    write: bool,
+) -> md_p2p_route {
+    // SAFETY: By the safety requirements.
+    route_to_c(unsafe { ffi::borrow(array) }.route_unmapped(write))
+}
+
+/// Whose page it is, as `shim_pci_id()` numbers it; all bits set if it is no
+/// known provider's. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, address: u64) -> u32 {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }
+        .provider(address)
+        .unwrap_or(u32::MAX)
+}
+
+/// The slots of the members that are nearest to a peer page but farther than
+/// `distance` (below zero: of all), one bit each; 0 if there are no more.
+/// Leaves their distance in `distance`. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive, `distance` points to a number.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_ring(
+    array: *const md_p2p_array,
+    address: u64,
+    distance: *mut c_int,
+) -> u64 {
+    // SAFETY: By the safety requirements.
+    let (array, distance) = unsafe { (ffi::borrow(array), &mut *distance) };
+    match array.ring(address, u32::try_from(*distance).ok()) {
+        Some((farther, slots)) => {
+            *distance = farther as c_int;
+            slots
+        }
+        None => 0,
+    }
+}
+
+/// Where staging is done; null if the array has nothing to stage.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_stager(array: *const md_p2p_array) -> *mut md_p2p_stager {
+    // SAFETY: By the safety requirements.
+    let array = unsafe { ffi::borrow(array) };
+    array
+        .stager()
+        .map_or(core::ptr::null_mut(), |stager| stager.as_ptr())
+}
+
+/// Counts a peer I/O that has been refused. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_count_refused(array: *const md_p2p_array) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.stats.count_refused();
 }
 
 /// Counts a peer I/O that has succeeded. Does not sleep.
@@ -175,6 +286,23 @@ pub unsafe extern "C" fn md_p2p_glue_count(
     // SAFETY: By the safety requirements.
     let array = unsafe { ffi::borrow(array) };
     array.stats.count(write, direct, bytes);
+}
+
+/// Counts bytes of a member's DMA to or from peer pages. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_count_member(
+    array: *const md_p2p_array,
+    slot: c_uint,
+    write: bool,
+    bytes: u64,
+) {
+    // SAFETY: By the safety requirements.
+    let array = unsafe { ffi::borrow(array) };
+    array.stats.count_member(slot as usize, write, bytes);
 }
 
 /// `p2pdma_*_bytes` and `p2pdma_*_ios`.
@@ -212,6 +340,90 @@ pub unsafe extern "C" fn md_p2p_glue_show_state(
     length(sysfs::state(array, running, level, page))
 }
 
+/// `p2pdma_reason`. Sleeps.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_show_counter`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_show_reason(
+    array: *const md_p2p_array,
+    page: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (array, page) = unsafe { (ffi::borrow(array), ffi::page(page, size)) };
+    length(sysfs::reason(array, page))
+}
+
+/// `dev-*/p2pdma_read_bytes` and `dev-*/p2pdma_write_bytes`.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_show_counter`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_show_member_bytes(
+    array: *const md_p2p_array,
+    slot: c_uint,
+    write: bool,
+    page: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (array, page) = unsafe { (ffi::borrow(array), ffi::page(page, size)) };
+    length(sysfs::member_bytes(array, slot as usize, write, page))
+}
+
+/// `p2pdma_policy`.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_show_counter`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_show_policy(
+    array: *const md_p2p_array,
+    page: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (array, page) = unsafe { (ffi::borrow(array), ffi::page(page, size)) };
+    length(sysfs::policy(array, page))
+}
+
+/// Sets `p2pdma_policy`; `false` if the word is none. Sleeps.
+///
+/// # Safety
+///
+/// `array` is alive, `word` has `length` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_store_policy(
+    array: *mut md_p2p_array,
+    word: *const c_char,
+    length: usize,
+) -> bool {
+    // SAFETY: By the safety requirements.
+    let (array, word) = unsafe { (ffi::borrow(array), ffi::word(word, length)) };
+    match Policy::parse(word) {
+        Some(policy) => {
+            REGISTRY.lock().set_policy(array, policy);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The number of a policy's word; below zero if the word is none.
+///
+/// # Safety
+///
+/// `word` has `length` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_parse_policy(word: *const c_char, length: usize) -> c_int {
+    // SAFETY: By the safety requirements.
+    let word = unsafe { ffi::word(word, length) };
+    Policy::parse(word).map_or(-1, |policy| policy as c_int)
+}
+
 /// `dev-*/p2pdma_distance`.
 ///
 /// # Safety
@@ -247,6 +459,16 @@ pub unsafe extern "C" fn md_p2p_glue_providers_changed() {
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_exit() {
     REGISTRY.lock().forget();
+}
+
+fn route_to_c(route: Route) -> md_p2p_route {
+    match route {
+        Route::Direct => bindings::md_p2p_route_MD_P2P_DIRECT,
+        Route::Staged => bindings::md_p2p_route_MD_P2P_STAGED,
+        Route::Cached => bindings::md_p2p_route_MD_P2P_CACHED,
+        Route::Refused => bindings::md_p2p_route_MD_P2P_REFUSED,
+        Route::Later => bindings::md_p2p_route_MD_P2P_LATER,
+    }
 }
 
 fn length(written: Result<usize>) -> isize {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which provider a peer page belongs to, and whether the members reach it.
+//! Which provider a peer page belongs to, and which members reach it.
 //!
 //! Pure: this file is compiled for the host too, where `tests/` tries it on
 //! topologies made at random.
@@ -25,13 +25,65 @@ impl Window {
 /// unreachable.
 pub(crate) type Distance = Option<u32>;
 
+/// Members have slots in the order in which they joined. A member beyond the
+/// last slot is never direct, and makes nothing wrong.
+pub(crate) const SLOTS: usize = 64;
+
+/// The distance of each slot, in a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Distances([u8; SLOTS]);
+
+const UNREACHABLE: u8 = u8::MAX;
+
+impl Distances {
+    /// All slots unreachable.
+    pub(crate) const NONE: Self = Self([UNREACHABLE; SLOTS]);
+
+    /// Sets one. What is farther than a byte can say is as far as it can say.
+    pub(crate) fn set(&mut self, slot: usize, distance: Distance) {
+        if let Some(byte) = self.0.get_mut(slot) {
+            *byte = distance.map_or(UNREACHABLE, |distance| distance.min(254) as u8);
+        }
+    }
+
+    /// The distance of the member in `slot`.
+    pub(crate) fn get(&self, slot: usize) -> Distance {
+        match self.0.get(slot) {
+            None | Some(&UNREACHABLE) => None,
+            Some(&byte) => Some(byte.into()),
+        }
+    }
+
+    /// The smallest distance that is larger than `than` (of all, without it),
+    /// and the bits of the slots that are so far.
+    pub(crate) fn ring(&self, than: Distance) -> Option<(u32, u64)> {
+        let farther = |slot: &usize| match (self.get(*slot), than) {
+            (Some(distance), Some(than)) => distance > than,
+            (distance, None) => distance.is_some(),
+            (None, Some(_)) => false,
+        };
+        let nearest = (0..SLOTS)
+            .filter(farther)
+            .filter_map(|slot| self.get(slot))
+            .min()?;
+        let bits = (0..SLOTS)
+            .filter(|&slot| self.get(slot) == Some(nearest))
+            .fold(0, |bits, slot| bits | 1 << slot);
+        Some((nearest, bits))
+    }
+}
+
 /// One window of one provider, as an array sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     /// Where the provider's memory is.
     pub(crate) window: Window,
+    /// Whose it is: domain, bus, device and function in one number.
+    pub(crate) provider: u32,
     /// Whether every member reaches it.
     pub(crate) by_all: bool,
+    /// How far it is from each.
+    pub(crate) distances: Distances,
 }
 
 /// Who reaches a peer page.
@@ -39,18 +91,23 @@ pub(crate) struct Row {
 pub(crate) enum Reach {
     /// Every member of the array.
     All,
-    /// Some member does not, or is not known to.
-    NotAll,
-    /// The page is no known provider's.
-    Unknown,
+    /// Some, not all.
+    Some,
+    /// No member, or the page is no known provider's.
+    None,
 }
 
-/// Who reaches the page at `address`.
-pub(crate) fn reach(rows: &[Row], address: u64) -> Reach {
-    match rows.iter().find(|row| row.window.contains(address)) {
+/// The row of the page at `address`.
+pub(crate) fn row(rows: &[Row], address: u64) -> Option<&Row> {
+    rows.iter().find(|row| row.window.contains(address))
+}
+
+/// Who reaches the pages of a row.
+pub(crate) fn reach(row: Option<&Row>) -> Reach {
+    match row {
         Some(row) if row.by_all => Reach::All,
-        Some(_) => Reach::NotAll,
-        None => Reach::Unknown,
+        Some(row) if row.distances.ring(None).is_some() => Reach::Some,
+        Some(_) | None => Reach::None,
     }
 }
 

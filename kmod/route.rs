@@ -1,20 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of a peer bio, and the word for it in `p2pdma_state`.
+//! The way of a peer bio, and the words for it in sysfs.
 //!
 //! Pure, like `reach.rs`: compiled for the host too.
 
-use super::reach::Reach;
+use super::reach::{Distance, Reach};
 
 /// What happens to a peer bio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// Members may do DMA to its pages.
+    /// Members do DMA to its pages.
     Direct,
     /// The CPU copies the data through host pages.
     Staged,
+    /// The CPU copies the data through the pages of the stripe cache.
+    Cached,
     /// It ends with `EREMOTEIO` before any member has seen it.
     Refused,
+    /// The level chooses a member, and [`member`] tells; or what the stripe
+    /// cache must copy turns up, and [`cached`] tells.
+    Later,
+}
+
+/// `p2pdma_policy`: what is to happen to what cannot be direct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Stage it.
+    Auto,
+    /// Refuse it.
+    Direct,
+    /// Advertise nothing, and refuse all.
+    Off,
+}
+
+impl Policy {
+    /// All, in the order of their numbers.
+    pub(crate) const ALL: [Policy; 3] = [Policy::Auto, Policy::Direct, Policy::Off];
+
+    /// The word of the sysfs file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Policy::Auto => "auto",
+            Policy::Direct => "direct",
+            Policy::Off => "off",
+        }
+    }
+
+    /// The policy of a word, with or without a newline.
+    pub(crate) fn parse(word: &[u8]) -> Option<Policy> {
+        let word = word.strip_suffix(b"\n").unwrap_or(word);
+        Self::ALL
+            .into_iter()
+            .find(|policy| policy.name().as_bytes() == word)
+    }
+
+    /// What becomes of a bio that cannot be direct.
+    fn otherwise(self) -> Route {
+        match self {
+            Policy::Auto => Route::Staged,
+            Policy::Direct | Policy::Off => Route::Refused,
+        }
+    }
 }
 
 /// What `p2pdma_state` says.
@@ -40,21 +86,69 @@ impl State {
     }
 }
 
-/// Whether data pass the stripe cache, which copies them with the CPU. `level`
-/// is md's number (`mddev->level`, negative for linear).
-fn has_stripe_cache(level: i32) -> bool {
-    matches!(level, 4..=6)
+/// How a level spreads what it is given over its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// linear, raid0: each part to one member.
+    Striped,
+    /// raid1, raid10: a write to many, a read from one of many.
+    Mirrored,
+    /// raid4/5/6: through the stripe cache, which copies with the CPU; but a
+    /// healthy read within one chunk goes to one member.
+    Cached,
 }
 
-/// The way of a bio whose page is reached as `reach` says.
-///
-/// Direct is a permission: raid4/5/6 use it for the reads that MD clones to
-/// one member and copies all else.
-pub(crate) fn route(level: i32, reach: Reach) -> Route {
-    match reach {
-        Reach::All => Route::Direct,
-        Reach::NotAll | Reach::Unknown if has_stripe_cache(level) => Route::Staged,
-        Reach::NotAll | Reach::Unknown => Route::Refused,
+impl Spread {
+    /// Of md's number of a level (`mddev->level`).
+    pub(crate) fn of(level: i32) -> Self {
+        match level {
+            1 | 10 => Spread::Mirrored,
+            4..=6 => Spread::Cached,
+            _ => Spread::Striped,
+        }
+    }
+}
+
+/// The way of a bio into an array, before any member has been chosen.
+pub(crate) fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route {
+    if policy == Policy::Off {
+        return Route::Refused;
+    }
+    match (spread, write, reach) {
+        (Spread::Cached, true, _) => cached(policy),
+        (Spread::Cached, false, _) => Route::Later,
+        (Spread::Mirrored, true, Reach::All) => Route::Direct,
+        (_, _, Reach::None) | (Spread::Mirrored, true, Reach::Some) => policy.otherwise(),
+        // Not if it may be refused: a part of what was one write for whoever
+        // wrote it may be on another member by then.
+        (Spread::Striped, true, Reach::Some) if policy == Policy::Direct => Route::Refused,
+        _ => Route::Later,
+    }
+}
+
+/// The way of a bio that the stripe cache is to copy.
+pub(crate) fn cached(policy: Policy) -> Route {
+    match policy {
+        Policy::Auto => Route::Cached,
+        Policy::Direct | Policy::Off => Route::Refused,
+    }
+}
+
+/// The way of a bio that a member could not map, whatever its distance said.
+/// Of a write other members may have their part, so that refusing would leave
+/// them different.
+pub(crate) fn unmapped(policy: Policy, write: bool) -> Route {
+    match write {
+        true => Route::Staged,
+        false => policy.otherwise(),
+    }
+}
+
+/// The way to one member that a level has chosen.
+pub(crate) fn member(policy: Policy, distance: Distance) -> Route {
+    match distance {
+        Some(_) => Route::Direct,
+        None => policy.otherwise(),
     }
 }
 
@@ -63,22 +157,31 @@ pub(crate) fn route(level: i32, reach: Reach) -> Route {
 pub(crate) struct Means {
     /// Every member's driver can map peer pages.
     pub(crate) all_map: bool,
-    /// Every member reaches one provider at least; or there is none yet.
-    pub(crate) one_reached: bool,
+    /// Some member reaches some provider; or there is none yet.
+    pub(crate) some_reached: bool,
+    /// Every member reaches every provider.
+    pub(crate) all_reached: bool,
+    /// There is memory to stage what is not reached.
+    pub(crate) can_stage: bool,
 }
 
 /// Whether an array advertises peer memory (`BLK_FEAT_PCI_P2PDMA`).
 ///
 /// Where the CPU can copy, a provider need not be reached.
-pub(crate) fn advertises(level: i32, means: Means) -> bool {
-    means.all_map && (means.one_reached || has_stripe_cache(level))
+pub(crate) fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
+    let copies = spread == Spread::Cached || (policy == Policy::Auto && means.can_stage);
+    policy != Policy::Off && means.all_map && (means.some_reached || copies)
 }
 
 /// What peer I/O meets now.
-pub(crate) fn state(level: i32, means: Means) -> State {
-    match (advertises(level, means), has_stripe_cache(level)) {
-        (false, _) => State::Off,
-        (true, true) => State::Staged,
-        (true, false) => State::Direct,
+pub(crate) fn state(spread: Spread, policy: Policy, means: Means) -> State {
+    if !advertises(spread, policy, means) {
+        return State::Off;
+    }
+    match (spread, policy) {
+        (_, Policy::Direct) => State::Direct,
+        (Spread::Cached, _) => State::Staged,
+        _ if means.all_reached => State::Direct,
+        _ => State::Staged,
     }
 }

@@ -23,6 +23,9 @@
 #include "md_p2p.h"
 #include "shim.h"
 
+#define CREATE_TRACE_POINTS
+#include "md_p2p_trace.h"
+
 /* The lock of the registry */
 
 static DEFINE_MUTEX(registry_lock);
@@ -106,6 +109,15 @@ u64 shim_counters_sum(const struct md_p2p_counters *counters,
 	return sum;
 }
 
+void shim_counters_clear(struct md_p2p_counters *counters,
+			 enum md_p2p_counter which)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu_ptr(counters->values, cpu)->of[which], 0);
+}
+
 /* PCI devices */
 
 struct pci_dev *shim_pci_next(struct pci_dev *from)
@@ -127,6 +139,11 @@ void shim_pci_put(struct pci_dev *dev)
 const char *shim_pci_name(const struct pci_dev *dev)
 {
 	return pci_name(dev);
+}
+
+u32 shim_pci_id(struct pci_dev *dev)
+{
+	return pci_domain_nr(dev->bus) << 16 | pci_dev_id(dev);
 }
 
 bool shim_pci_is_provider(struct pci_dev *dev)
@@ -183,9 +200,29 @@ bool shim_member_is_journal(struct md_rdev *rdev)
 	return test_bit(Journal, &rdev->flags);
 }
 
+void shim_member_set_slot(struct md_rdev *rdev, unsigned int slot)
+{
+	rdev->p2p_slot = slot;
+}
+
+int shim_member_name(struct md_rdev *rdev, char *name, size_t size)
+{
+	return scnprintf(name, size, "%pg", rdev->bdev);
+}
+
+const char *shim_array_name(struct mddev *mddev)
+{
+	return mdname(mddev);
+}
+
 int shim_array_level(struct mddev *mddev)
 {
 	return mddev->level;
+}
+
+bool shim_array_runs(struct mddev *mddev)
+{
+	return READ_ONCE(mddev->pers);
 }
 
 static void set_advertised(struct queue_limits *lim, bool advertise)
@@ -280,20 +317,103 @@ static u64 peer_address(const struct bio *bio)
 	return page_to_phys(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
 }
 
-bool __md_p2p_refused(struct mddev *mddev, struct bio *bio)
+/* @rdev is NULL if the decision is about all members. */
+static void trace_route(struct mddev *mddev, struct md_rdev *rdev,
+			struct bio *bio, enum md_p2p_route route)
 {
-	if (mddev->p2p &&
-	    !md_p2p_glue_refuses(mddev->p2p, peer_address(bio), mddev->level))
-		return false;
-	bio->bi_status = BLK_STS_TARGET;
-	bio_endio(bio);
-	return true;
+	if (trace_md_p2p_route_enabled() && route != MD_P2P_LATER)
+		trace_md_p2p_route(mddev->gendisk, rdev ? rdev->bdev : NULL,
+				   bio, md_p2p_glue_provider(mddev->p2p,
+							     peer_address(bio)),
+				   route);
 }
 
-bool __md_p2p_must_stage(struct mddev *mddev, struct bio *bio)
+static void refuse(struct bio *bio)
 {
-	return !mddev->p2p ||
-	       !md_p2p_glue_reaches(mddev->p2p, peer_address(bio));
+	bio->bi_status = BLK_STS_TARGET;
+	bio_endio(bio);
+}
+
+static bool takes(struct mddev *mddev, struct md_rdev *rdev, struct bio *bio,
+		  enum md_p2p_route route)
+{
+	if (route == MD_P2P_STAGED && !shim_can_stage(bio))
+		route = MD_P2P_REFUSED;
+	/* What goes to many may be split yet: see __md_p2p_io_start(). */
+	if (rdev || route != MD_P2P_DIRECT)
+		trace_route(mddev, rdev, bio, route);
+	switch (route) {
+	case MD_P2P_STAGED:
+		shim_stage(md_p2p_glue_stager(mddev->p2p), bio);
+		return true;
+	case MD_P2P_REFUSED:
+		md_p2p_glue_count_refused(mddev->p2p);
+		refuse(bio);
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
+{
+	if (!mddev->p2p) {
+		refuse(bio);
+		return true;
+	}
+	return takes(mddev, NULL, bio,
+		     md_p2p_glue_route(mddev->p2p, peer_address(bio),
+				       mddev->level, op_is_write(bio_op(bio))));
+}
+
+bool __md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio)
+{
+	struct mddev *mddev = rdev->mddev;
+
+	return takes(mddev, rdev, bio,
+		     md_p2p_glue_route_member(mddev->p2p, peer_address(bio),
+					      rdev->p2p_slot));
+}
+EXPORT_SYMBOL_GPL(__md_p2p_takes_for);
+
+bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
+{
+	return takes(mddev, NULL, bio, md_p2p_glue_route_cached(mddev->p2p));
+}
+EXPORT_SYMBOL_GPL(__md_p2p_takes_cached);
+
+void __md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
+			 struct md_p2p_ring *ring)
+{
+	*ring = (struct md_p2p_ring){ .distance = -1, .step = MD_P2P_RING };
+	__md_p2p_next_ring(mddev, bio, ring);
+}
+EXPORT_SYMBOL_GPL(__md_p2p_first_ring);
+
+bool __md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
+			struct md_p2p_ring *ring)
+{
+	if (ring->step == MD_P2P_RING) {
+		ring->members = md_p2p_glue_ring(mddev->p2p, peer_address(bio),
+						 &ring->distance);
+		ring->reached |= ring->members;
+		if (ring->members)
+			return true;
+		ring->members = ring->reached;
+		ring->step = MD_P2P_REACHED;
+		if (ring->members)
+			return true;
+	}
+	ring->members = ~0ULL;
+	ring->step = MD_P2P_ALL;
+	return true;
+}
+EXPORT_SYMBOL_GPL(__md_p2p_next_ring);
+
+bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
+{
+	return md_p2p_glue_route_member(rdev->mddev->p2p, peer_address(bio),
+					rdev->p2p_slot) != MD_P2P_DIRECT;
 }
 EXPORT_SYMBOL_GPL(__md_p2p_must_stage);
 
@@ -323,18 +443,97 @@ void md_p2p_copy(struct page *dest, size_t dest_offset, struct page *src,
 }
 EXPORT_SYMBOL_GPL(md_p2p_copy);
 
+/* Accounting */
+
+static bool is_mirrored(struct mddev *mddev)
+{
+	return mddev->level == 1 || mddev->level == 10;
+}
+
 void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 {
 	io->p2p_bytes = bio->bi_iter.bi_size;
 	io->p2p_direct = !raid_is_456(io->mddev);
+	io->p2p_unmapped = false;
+	io->p2p_slot = MD_P2P_SLOTS;
+	if (is_mirrored(io->mddev) && op_is_write(bio_op(bio)))
+		trace_route(io->mddev, NULL, bio, MD_P2P_DIRECT);
 }
 
-void __md_p2p_io_end(struct md_io_clone *io)
+/* Write-behind, and a read that failed and goes through the stripe cache. */
+void __md_p2p_io_copied(struct md_io_clone *io)
 {
-	if (!io->bio_clone.bi_status)
-		md_p2p_glue_count(io->mddev->p2p,
-				  op_is_write(bio_op(io->orig_bio)),
-				  io->p2p_direct, io->p2p_bytes);
+	io->p2p_direct = false;
+	trace_route(io->mddev, NULL, io->orig_bio, MD_P2P_STAGED);
+}
+EXPORT_SYMBOL_GPL(__md_p2p_io_copied);
+
+void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev)
+{
+	io->p2p_direct = true;
+	io->p2p_slot = rdev->p2p_slot;
+	if (raid_is_456(io->mddev))
+		trace_route(io->mddev, rdev, io->orig_bio, MD_P2P_DIRECT);
+}
+EXPORT_SYMBOL_GPL(__md_p2p_io_to);
+
+void __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+			   struct bio *bio, unsigned int sectors)
+{
+	if (bio->bi_status == BLK_STS_INVAL)
+		md_p2p_io(clone)->p2p_unmapped = true;
+	else if (!bio->bi_status)
+		md_p2p_glue_count_member(rdev->mddev->p2p, rdev->p2p_slot,
+					 op_is_write(bio_op(bio)),
+					 (u64)sectors << SECTOR_SHIFT);
+}
+EXPORT_SYMBOL_GPL(__md_p2p_member_ended);
+
+static void count(struct md_io_clone *io)
+{
+	struct md_p2p_array *array = io->mddev->p2p;
+	bool write = op_is_write(bio_op(io->orig_bio));
+
+	if (!io->p2p_bytes)
+		return;
+	md_p2p_glue_count(array, write, io->p2p_direct, io->p2p_bytes);
+	if (io->p2p_direct && io->p2p_slot < MD_P2P_SLOTS)
+		md_p2p_glue_count_member(array, io->p2p_slot, write,
+					 io->p2p_bytes);
+}
+
+/*
+ * BLK_STS_INVAL is what a member says that cannot map a peer page. MD takes it
+ * for no fault of the member's, and a write for done.
+ */
+bool __md_p2p_io_end(struct md_io_clone *io)
+{
+	struct bio *clone = &io->bio_clone;
+	enum md_p2p_route route;
+
+	if (!io->p2p_direct ||
+	    (!io->p2p_unmapped && clone->bi_status != BLK_STS_INVAL)) {
+		if (!clone->bi_status)
+			count(io);
+		return false;
+	}
+	route = md_p2p_glue_route_unmapped(io->mddev->p2p,
+					   op_is_write(bio_op(clone)));
+	/* A piece of a read that is tried again could wait for the whole. */
+	if (route == MD_P2P_STAGED && io->p2p_bytes &&
+	    shim_can_stage(io->orig_bio)) {
+		clone->bi_status = BLK_STS_OK;
+		return true;
+	}
+	md_p2p_glue_count_refused(io->mddev->p2p);
+	clone->bi_status = BLK_STS_TARGET;
+	return false;
+}
+
+void __md_p2p_stage_again(struct mddev *mddev, struct bio *bio)
+{
+	trace_route(mddev, NULL, bio, MD_P2P_STAGED);
+	shim_stage(md_p2p_glue_stager(mddev->p2p), bio);
 }
 
 /* sysfs: one value a file */
@@ -368,8 +567,37 @@ static ssize_t p2pdma_state_show(struct mddev *mddev, char *page)
 }
 static struct md_sysfs_entry p2pdma_state = __ATTR_RO(p2pdma_state);
 
+static ssize_t p2pdma_reason_show(struct mddev *mddev, char *page)
+{
+	if (!mddev->p2p)
+		return -ENOMEM;
+	return md_p2p_glue_show_reason(mddev->p2p, page, PAGE_SIZE);
+}
+
+static struct md_sysfs_entry p2pdma_reason = __ATTR_RO(p2pdma_reason);
+
+static ssize_t p2pdma_policy_show(struct mddev *mddev, char *page)
+{
+	if (!mddev->p2p)
+		return -ENOMEM;
+	return md_p2p_glue_show_policy(mddev->p2p, page, PAGE_SIZE);
+}
+
+static ssize_t p2pdma_policy_store(struct mddev *mddev, const char *page,
+				   size_t length)
+{
+	if (!mddev->p2p)
+		return -ENOMEM;
+	return md_p2p_glue_store_policy(mddev->p2p, page, length) ?
+	       length : -EINVAL;
+}
+
+static struct md_sysfs_entry p2pdma_policy = __ATTR_RW(p2pdma_policy);
+
 static struct attribute *array_attrs[] = {
+	&p2pdma_policy.attr,
 	&p2pdma_state.attr,
+	&p2pdma_reason.attr,
 	&p2pdma_read_direct_bytes.attr,
 	&p2pdma_read_direct_ios.attr,
 	&p2pdma_read_staged_bytes.attr,
@@ -405,6 +633,26 @@ ssize_t md_p2p_show_distance(struct md_rdev *rdev, char *page)
 	return md_p2p_glue_show_distance(mddev->p2p, rdev, page, PAGE_SIZE);
 }
 
+static ssize_t show_member_bytes(struct md_rdev *rdev, bool write, char *page)
+{
+	struct mddev *mddev = READ_ONCE(rdev->mddev);
+
+	if (!mddev || !mddev->p2p)
+		return -ENODEV;
+	return md_p2p_glue_show_member_bytes(mddev->p2p, rdev->p2p_slot, write,
+					     page, PAGE_SIZE);
+}
+
+ssize_t md_p2p_show_read_bytes(struct md_rdev *rdev, char *page)
+{
+	return show_member_bytes(rdev, false, page);
+}
+
+ssize_t md_p2p_show_write_bytes(struct md_rdev *rdev, char *page)
+{
+	return show_member_bytes(rdev, true, page);
+}
+
 /* Providers that come and go */
 
 static void providers_changed(struct work_struct *work)
@@ -435,6 +683,36 @@ static int pci_event(struct notifier_block *nb, unsigned long event,
 static struct notifier_block pci_notifier = {
 	.notifier_call = pci_event,
 };
+
+/* The policy of new arrays */
+
+static char default_policy[8] = "auto";
+
+static int set_default_policy(const char *word, const struct kernel_param *kp)
+{
+	if (md_p2p_glue_parse_policy(word, strlen(word)) < 0)
+		return -EINVAL;
+	return param_set_copystring(word, kp);
+}
+
+static const struct kernel_param_ops default_policy_ops = {
+	.set = set_default_policy,
+	.get = param_get_string,
+};
+
+static struct kparam_string default_policy_string = {
+	.maxlen = sizeof(default_policy),
+	.string = default_policy,
+};
+
+module_param_cb(p2pdma_policy, &default_policy_ops, &default_policy_string,
+		0644);
+MODULE_PARM_DESC(p2pdma_policy, "p2pdma_policy of new arrays: auto, direct or off");
+
+int shim_default_policy(void)
+{
+	return md_p2p_glue_parse_policy(default_policy, strlen(default_policy));
+}
 
 /* Names that the kernel's own md may hold */
 

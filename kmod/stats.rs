@@ -4,7 +4,12 @@
 
 use kernel::prelude::*;
 
-use crate::ffi::{bindings::*, md_p2p_counter, PerCpu};
+use crate::{
+    ffi::{bindings::*, md_p2p_counter, PerCpu},
+    reach::SLOTS,
+};
+
+const _: () = assert!(SLOTS == MD_P2P_SLOTS as usize);
 
 /// The counters of one array. They only grow.
 pub(crate) struct Stats(PerCpu);
@@ -44,8 +49,36 @@ impl Stats {
         self.0.add(md_p2p_counter_MD_P2P_REFUSED_IOS, 1);
     }
 
+    /// Direct bytes of the member in `slot`. Does not sleep.
+    pub(crate) fn count_member(&self, slot: usize, write: bool, bytes: u64) {
+        if let Some(which) = of_member(slot, write) {
+            self.0.add(which, bytes);
+        }
+    }
+
+    /// Those bytes; 0 for a member without a slot, which is never direct.
+    pub(crate) fn member_bytes(&self, slot: usize, write: bool) -> u64 {
+        of_member(slot, write).map_or(0, |which| self.value(which))
+    }
+
+    /// A new member in `slot`, with no I/O yet.
+    pub(crate) fn clear_member(&self, slot: usize) {
+        for which in [false, true].map(|write| of_member(slot, write)) {
+            which.map(|which| self.0.clear(which));
+        }
+    }
+
     /// The value of one counter, over all CPUs.
     pub(crate) fn value(&self, which: md_p2p_counter) -> u64 {
         self.0.sum(which)
     }
+}
+
+fn of_member(slot: usize, write: bool) -> Option<md_p2p_counter> {
+    let first = if write {
+        md_p2p_counter_MD_P2P_MEMBER_WRITE_BYTES
+    } else {
+        md_p2p_counter_MD_P2P_MEMBER_READ_BYTES
+    };
+    (slot < SLOTS).then_some(first + slot as md_p2p_counter)
 }

@@ -8,7 +8,6 @@ use kernel::{fmt::Write, prelude::*, str::Formatter};
 use crate::{
     array::{Array, REGISTRY},
     ffi::{md_p2p_counter, MemberId},
-    reach::Distance,
 };
 
 /// A counter, as a decimal number. Returns the length.
@@ -18,10 +17,43 @@ pub(crate) fn counter(array: &Array, which: md_p2p_counter, page: &mut [u8]) -> 
     Ok(out.bytes_written())
 }
 
+/// `auto`, `direct` or `off`. Returns the length.
+pub(crate) fn policy(array: &Array, page: &mut [u8]) -> Result<usize> {
+    let mut out = Formatter::new(page);
+    writeln!(out, "{}", array.policy().name())?;
+    Ok(out.bytes_written())
+}
+
 /// `direct`, `staged` or `off`. Returns the length.
 pub(crate) fn state(array: &Array, running: bool, level: i32, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     writeln!(out, "{}", array.state(running, level).name())?;
+    Ok(out.bytes_written())
+}
+
+/// Why the state is what it is, a line for each reason. Returns the length.
+///
+/// What does not fit into a page is left out, whole lines at a time.
+pub(crate) fn reason(array: &Array, page: &mut [u8]) -> Result<usize> {
+    let mut out = Formatter::new(page);
+    let mut whole = 0;
+    let _full = REGISTRY.lock().reasons(array, |reason| {
+        out.write_fmt(fmt!("{reason}\n"))?;
+        whole = out.bytes_written();
+        Ok::<(), core::fmt::Error>(())
+    });
+    Ok(whole)
+}
+
+/// The direct bytes of the member in `slot`. Returns the length.
+pub(crate) fn member_bytes(
+    array: &Array,
+    slot: usize,
+    write: bool,
+    page: &mut [u8],
+) -> Result<usize> {
+    let mut out = Formatter::new(page);
+    writeln!(out, "{}", array.stats.member_bytes(slot, write))?;
     Ok(out.bytes_written())
 }
 
@@ -33,19 +65,15 @@ pub(crate) fn state(array: &Array, running: bool, level: i32, page: &mut [u8]) -
 pub(crate) fn distance(array: &Array, member: MemberId, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     let mut whole = 0;
-    let _full = REGISTRY.lock().distances(array, member, |name, distance| {
-        line(&mut out, name, distance)?;
-        whole = out.bytes_written();
-        Ok::<(), core::fmt::Error>(())
-    });
+    let _full = REGISTRY
+        .lock()
+        .distances(array, member, |provider, distance| {
+            match distance {
+                Some(distance) => out.write_fmt(fmt!("{provider} {distance}\n"))?,
+                None => out.write_fmt(fmt!("{provider} unreachable\n"))?,
+            }
+            whole = out.bytes_written();
+            Ok::<(), core::fmt::Error>(())
+        });
     Ok(whole)
-}
-
-fn line(out: &mut Formatter<'_>, name: &[u8], distance: Distance) -> core::fmt::Result {
-    // A PCI name is ASCII: domain, bus, device and function.
-    out.write_str(core::str::from_utf8(name).unwrap_or("?"))?;
-    match distance {
-        Some(distance) => writeln!(out, " {distance}"),
-        None => out.write_str(" unreachable\n"),
-    }
 }

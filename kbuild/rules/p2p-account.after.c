@@ -3,13 +3,20 @@ static void md_end_clone_io(struct bio *bio)
 	struct md_io_clone *md_io_clone = container_of(bio, struct md_io_clone,
 						       bio_clone);
 	struct bio *orig_bio = md_io_clone->orig_bio;
+	struct mddev *mddev = md_io_clone->mddev;
+	bool p2p_again = md_p2p_io_end(md_io_clone);
+	struct completion *reshape_completion = bio->bi_private;
 
 	if (bio->bi_status && !orig_bio->bi_status)
 		orig_bio->bi_status = bio->bi_status;
 
-	md_p2p_io_end(md_io_clone);
 	bio_put(bio);
-	bio_endio(orig_bio);
+	if (unlikely(reshape_completion))
+		complete(reshape_completion);
+	else {
+		md_p2p_endio(mddev, orig_bio, p2p_again);
+	}
+	percpu_ref_put(&mddev->active_io);
 }
 
 static void md_clone_bio(struct mddev *mddev, struct bio **bio)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a peer bio is counted where MD accounts for it.
+// What: a peer bio is counted where MD accounts for it, and done again if a member could not map it.
 // Why: MD has split the bio by then, and knows at the end whether it succeeded.
 // Since: 7.2
 // Matches: md.c 2
@@ -15,15 +15,16 @@ position p;
 +md_p2p_io_start(io, clone);
 
 @end@
-identifier io, bio;
+identifier io, bio, orig, array;
 position p;
 @@
  static void md_end_clone_io(struct bio *bio)
  {
 	...
-	struct md_io_clone *io = container_of(...);
-	...
-+	md_p2p_io_end(io);
-	bio_put@p(bio);
-	...
+	struct mddev *array = io->mddev;
++	bool p2p_again = md_p2p_io_end(io);
+	<+...
+-	bio_endio@p(orig);
++	md_p2p_endio(array, orig, p2p_again);
+	...+>
  }

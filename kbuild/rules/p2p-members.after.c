@@ -2,9 +2,19 @@ static struct rdev_sysfs_entry rdev_p2pdma_distance = __ATTR(p2pdma_distance,
 							     0444,
 							     md_p2p_show_distance,
 							     NULL);
+static struct rdev_sysfs_entry rdev_p2pdma_read_bytes = __ATTR(p2pdma_read_bytes,
+							       0444,
+							       md_p2p_show_read_bytes,
+							       NULL);
+static struct rdev_sysfs_entry rdev_p2pdma_write_bytes = __ATTR(p2pdma_write_bytes,
+								0444,
+								md_p2p_show_write_bytes,
+								NULL);
 
 static struct attribute *rdev_default_attrs[] = {
 	&rdev_p2pdma_distance.attr,
+	&rdev_p2pdma_read_bytes.attr,
+	&rdev_p2pdma_write_bytes.attr,
 	&rdev_state.attr,
 	NULL,
 };

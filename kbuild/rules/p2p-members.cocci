@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the glue hears of every member that joins or leaves, and a member shows its distances.
+// What: the glue hears of every member that joins or leaves, and a member shows its distances and
+//       counters.
 // Why: what the members reach must be known before the first I/O goes to them. MD links and unlinks
 //      the holder at the two places where every member passes, with the array suspended when it joins.
 // Since: 7.2
@@ -24,8 +25,14 @@ position p;
 @@
 +static struct rdev_sysfs_entry rdev_p2pdma_distance =
 +	__ATTR(p2pdma_distance, 0444, md_p2p_show_distance, NULL);
++static struct rdev_sysfs_entry rdev_p2pdma_read_bytes =
++	__ATTR(p2pdma_read_bytes, 0444, md_p2p_show_read_bytes, NULL);
++static struct rdev_sysfs_entry rdev_p2pdma_write_bytes =
++	__ATTR(p2pdma_write_bytes, 0444, md_p2p_show_write_bytes, NULL);
 +
  static struct attribute *rdev_default_attrs@p[] = {
 +	&rdev_p2pdma_distance.attr,
++	&rdev_p2pdma_read_bytes.attr,
++	&rdev_p2pdma_write_bytes.attr,
 	...
  };

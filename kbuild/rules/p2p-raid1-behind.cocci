@@ -12,6 +12,6 @@ position p;
  {
 	...
 	bio_copy_data@p(copy, bio);
-+	md_p2p_io_goes(bio, false);
++	md_p2p_io_copied(bio);
 	...
  }

@@ -16,6 +16,10 @@ static int raid5_read_one_chunk(struct mddev *mddev, struct bio *raid_bio)
 		pr_debug("%s: non aligned\n", __func__);
 		return 0;
 	}
+	if (rdev_has_badblock(rdev, sector, bio_sectors(raid_bio))) {
+		rdev_dec_pending(rdev, mddev);
+		return 0;
+	}
 	md_account_bio(mddev, &raid_bio);
 	raid_bio->bi_next = (void *)rdev;
 	return 1;
@@ -23,11 +27,24 @@ static int raid5_read_one_chunk(struct mddev *mddev, struct bio *raid_bio)
 
 static bool raid5_make_request(struct mddev *mddev, struct bio *bi)
 {
+	if (rw == READ) {
+		bi = chunk_aligned_read(mddev, bi);
+		if (!bi)
+			return true;
+	}
+
+	if (unlikely(bio_op(bi) == REQ_OP_DISCARD)) {
+		make_discard_request(mddev, bi);
+		md_write_end(mddev);
+		return true;
+	}
 	md_account_bio(mddev, &bi);
 	return true;
 }
 
 static void other(struct r5conf *conf)
 {
+	if (rdev_has_badblock(rdev, sh->sector, RAID5_STRIPE_SECTORS(conf)))
+		return;
 	add_bio_to_retry(raid_bi, conf);
 }

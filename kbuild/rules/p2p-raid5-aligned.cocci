@@ -1,23 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a read of raid4/5/6 goes straight to a member only if all members reach its pages, and is then
-//       counted as direct; a retry goes through the stripe cache and is counted as staged.
-// Why: the stripe cache copies with the CPU, which is right for any page.
+// What: a read of raid4/5/6 goes straight to a member only if that reaches its pages, and is then counted as
+//       direct; a retry goes through the stripe cache and is counted as staged.
+// Why: the stripe cache copies with the CPU, which is right for any page. If the policy wants nothing copied, a
+//      read is refused before the cache sees it; a write was, when it came.
 // Since: 7.2
-// Matches: raid5.c 3
-// Fixture: 3
+// Matches: raid5.c 4
+// Fixture: 4
 @asks@
+expression rdev, sector, bio;
+position p;
+@@
+-rdev_has_badblock@p(rdev, sector, bio_sectors(bio))
++rdev_has_badblock(rdev, sector, bio_sectors(bio)) || md_p2p_must_stage(rdev, bio)
+
+@copies@
 expression array, bio;
 position p;
 @@
--!in_chunk_boundary@p(array, bio)
-+!in_chunk_boundary(array, bio) || md_p2p_must_stage(array, bio)
++if (bio_data_dir(bio) == READ && md_p2p_takes_cached(array, bio))
++	return true;
+ if (unlikely(bio_op(bio) == REQ_OP_DISCARD)) {
+	make_discard_request@p(array, bio);
+	md_write_end(array);
+	return true;
+ }
 
 @direct@
 expression array, bio, rdev;
 position p;
 @@
  md_account_bio@p(array, &bio);
-+md_p2p_io_goes(bio, true);
++md_p2p_io_to(bio, rdev);
  bio->bi_next = (void *)rdev;
 
 @retry@
@@ -27,7 +40,7 @@ position p;
  raid5_align_endio(...)
  {
 	<...
-+	md_p2p_io_goes(whole, false);
++	md_p2p_io_copied(whole);
 	add_bio_to_retry@p(whole, conf);
 	...>
  }

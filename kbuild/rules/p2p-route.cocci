@@ -10,4 +10,4 @@ expression array, bio;
 position p;
 @@
 -!array->pers->make_request@p(array, bio)
-+!(md_p2p_refused(array, bio) || array->pers->make_request(array, bio))
++!(md_p2p_takes(array, bio) || array->pers->make_request(array, bio))

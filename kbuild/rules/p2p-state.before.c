@@ -1,3 +1,9 @@
+struct md_rdev {
+	struct list_head same_set;
+
+	sector_t sectors;
+};
+
 struct mddev {
 	void *private;
 	struct md_personality *pers;
@@ -11,6 +17,7 @@ struct md_io_clone {
 };
 
 struct other {
+	struct list_head same_set;
 	void *private;
 	struct bio bio_clone;
 };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: an array carries md-p2p's state of it, and an accounted bio how much of it is peer memory.
+// What: an array carries md-p2p's state of it, a member its place in that, and an accounted bio how much of it is
+//       peer memory and what becomes of it.
 // Why: both must be found from MD's own structures without a look-up. md_p2p.h comes in here, after
 //      the structures that its inline functions look into.
 // Since: 7.2
-// Matches: md.h 2
-// Fixture: 2
+// Matches: md.h 3
+// Fixture: 3
 @array@
 position p;
 @@
@@ -15,13 +16,25 @@ position p;
 	...
  };
 
+@member@
+position p;
+@@
+ struct md_rdev@p {
+	struct list_head same_set;
++	unsigned int p2p_slot;
+	...
+ };
+
 @clone@
 position p;
 @@
  struct md_io_clone@p {
 	...
 +	unsigned int p2p_bytes;
++	unsigned int p2p_slot;
++	bool p2p_peer;
 +	bool p2p_direct;
++	bool p2p_unmapped;
 	struct bio bio_clone;
  };
 +

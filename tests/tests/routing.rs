@@ -9,14 +9,30 @@ mod reach;
 mod route;
 
 use proptest::prelude::*;
-use reach::{Distance, Reach, Row, Window, by_all, reach as reach_of};
-use route::{Means, Route, State, advertises, route as route_of, state};
+use reach::{Distance, Distances, Reach, Row, SLOTS, Window, by_all, reach as reach_of, row};
+use route::{
+    Means, Policy, Route, Spread, State, advertises, cached, member, route as route_of, state,
+    unmapped,
+};
 
 /// The levels as md numbers them: linear, 0, 1, 10, 4, 5, 6.
 const LEVELS: [i32; 7] = [-1, 0, 1, 10, 4, 5, 6];
 
-fn level() -> impl Strategy<Value = i32> {
-    prop::sample::select(LEVELS.to_vec())
+fn spread() -> impl Strategy<Value = Spread> {
+    prop::sample::select(LEVELS.map(Spread::of).to_vec())
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    prop::sample::select(Policy::ALL.to_vec())
+}
+
+fn means() -> impl Strategy<Value = Means> {
+    any::<[bool; 4]>().prop_map(|[all_map, some_reached, all_reached, can_stage]| Means {
+        all_map,
+        some_reached,
+        all_reached,
+        can_stage,
+    })
 }
 
 /// Providers with BARs that do not overlap, and the distance of each member.
@@ -45,55 +61,179 @@ fn topology() -> impl Strategy<Value = Vec<(Window, Vec<Distance>)>> {
 fn rows(topology: &[(Window, Vec<Distance>)]) -> Vec<Row> {
     topology
         .iter()
-        .map(|(window, distances)| Row {
-            window: *window,
-            by_all: by_all(distances.iter().copied()),
+        .map(|(window, members)| {
+            let mut distances = Distances::NONE;
+            for (slot, &distance) in members.iter().enumerate() {
+                distances.set(slot, distance);
+            }
+            Row {
+                window: *window,
+                provider: 0,
+                by_all: by_all(members.iter().copied()),
+                distances,
+            }
         })
         .collect()
 }
 
+/// What becomes of each part of a bio, which the level sends to the member in
+/// this slot. What is written to a mirror goes to all, what the stripe cache
+/// must copy to none.
+fn parts(
+    row: Option<&Row>,
+    slots: &[usize],
+    healthy: bool,
+    spread: Spread,
+    policy: Policy,
+    write: bool,
+) -> Vec<(usize, Route)> {
+    let all = |route| slots.iter().map(|&slot| (slot, route)).collect();
+    let way = route_of(spread, policy, write, reach_of(row));
+    if way != Route::Later {
+        return all(way);
+    }
+    let of_member = |&slot: &usize| {
+        let distance = row.and_then(|row| row.distances.get(slot));
+        let way = match (spread, member(policy, distance)) {
+            (Spread::Cached, way) if way != Route::Direct || !healthy => cached(policy),
+            (_, way) => way,
+        };
+        (slot, way)
+    };
+    slots.iter().map(of_member).collect()
+}
+
 proptest! {
     #[test]
-    fn direct_means_that_every_member_reaches_the_owner_of_the_page(
-        topology in topology(), address in 0..0x10000u64, level in level(),
+    fn no_member_does_dma_to_a_page_that_it_does_not_reach(
+        topology in topology(), address in 0..0x10000u64, spread in spread(), policy in policy(),
+        write in any::<bool>(), healthy in any::<bool>(),
     ) {
+        let rows = rows(&topology);
         let owner = topology
             .iter()
             .find(|(window, _)| window.start <= address && address <= window.end);
-        let reached = owner.is_some_and(|(_, distances)| distances.iter().all(Option::is_some));
-        let way = route_of(level, reach_of(&rows(&topology), address));
-        prop_assert_eq!(way == Route::Direct, reached);
+        let slots: Vec<usize> = (0..topology.first().map_or(1, |(_, distances)| distances.len())).collect();
+        let parts = parts(row(&rows, address), &slots, healthy, spread, policy, write);
+        for (slot, _) in parts.into_iter().filter(|(_, way)| *way == Route::Direct) {
+            prop_assert!(owner.is_some_and(|(_, distances)| distances[slot].is_some()));
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_bio_goes_one_way_and_what_is_written_to_a_mirror_the_same(
+        topology in topology(), address in 0..0x10000u64, spread in spread(), policy in policy(),
+        write in any::<bool>(), healthy in any::<bool>(),
+    ) {
+        let rows = rows(&topology);
+        let slots: Vec<usize> = (0..topology.first().map_or(1, |(_, distances)| distances.len())).collect();
+        let parts = parts(row(&rows, address), &slots, healthy, spread, policy, write);
+        prop_assert_eq!(parts.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), slots);
+        for (_, way) in &parts {
+            prop_assert!(*way != Route::Later);
+            prop_assert_eq!(*way == Route::Cached, spread == Spread::Cached && *way != Route::Direct && *way != Route::Refused);
+            prop_assert!(policy == Policy::Auto || !matches!(way, Route::Staged | Route::Cached));
+        }
+        if write && spread != Spread::Striped {
+            prop_assert!(parts.iter().all(|(_, way)| *way == parts[0].1));
+        }
+        // Refusing leaves nothing half written.
+        if write && parts.iter().any(|(_, way)| *way == Route::Refused) {
+            prop_assert!(parts.iter().all(|(_, way)| *way == Route::Refused));
+        }
+    }
+
+    #[test]
+    fn where_all_reach_only_the_stripe_cache_copies(
+        topology in topology(), spread in spread(), write in any::<bool>(),
+    ) {
+        let rows = rows(&topology);
+        for row in rows.iter().filter(|row| row.by_all) {
+            let slots: Vec<usize> = (0..topology[0].1.len()).collect();
+            for (_, way) in parts(Some(row), &slots, true, spread, Policy::Auto, write) {
+                let copied = spread == Spread::Cached && write;
+                prop_assert_eq!(way, if copied { Route::Cached } else { Route::Direct });
+            }
+        }
+    }
+
+    #[test]
+    fn the_policy_decides_between_staging_and_refusing(
+        spread in spread(), policy in policy(), write in any::<bool>(),
+        reach in prop::sample::select(vec![Reach::All, Reach::Some, Reach::None]),
+    ) {
+        let ways = [
+            route_of(spread, policy, write, reach),
+            member(policy, None),
+            cached(policy),
+            unmapped(policy, false),
+        ];
+        if policy == Policy::Auto {
+            prop_assert!(!ways.contains(&Route::Refused));
+        } else {
+            prop_assert!(!ways.contains(&Route::Staged) && !ways.contains(&Route::Cached));
+        }
+        if policy == Policy::Off {
+            prop_assert_eq!(ways[0], Route::Refused);
+        }
+    }
+
+    #[test]
+    fn what_members_may_have_in_part_is_never_refused(policy in policy()) {
+        prop_assert_eq!(unmapped(policy, true), Route::Staged);
+    }
+
+    #[test]
+    fn the_direct_policy_lets_no_write_begin_that_could_be_refused_later(
+        spread in spread(),
+    ) {
+        let way = route_of(spread, Policy::Direct, true, Reach::Some);
+        prop_assert_eq!(way, Route::Refused);
     }
 
     #[test]
     fn both_ends_of_a_window_are_its_provider_s_and_what_is_beside_is_not(topology in topology()) {
         let rows = rows(&topology);
-        for row in &rows {
-            let known = if row.by_all { Reach::All } else { Reach::NotAll };
-            prop_assert_eq!(reach_of(&rows, row.window.start), known);
-            prop_assert_eq!(reach_of(&rows, row.window.end), known);
-            let before = row.window.start - 1;
-            let of_another = rows.iter().any(|other| other.window.end == before);
-            prop_assert_eq!(reach_of(&rows, before) == Reach::Unknown, !of_another);
+        for of_one in &rows {
+            prop_assert_eq!(row(&rows, of_one.window.start), Some(of_one));
+            prop_assert_eq!(row(&rows, of_one.window.end), Some(of_one));
+            let before = of_one.window.start - 1;
+            let of_another = rows.iter().find(|other| other.window.end == before);
+            prop_assert_eq!(row(&rows, before), of_another);
         }
     }
 
     #[test]
-    fn only_raid456_stages_and_it_never_refuses(level in level(), all in any::<bool>()) {
-        let reach = if all { Reach::All } else { Reach::NotAll };
-        let cached = (4..=6).contains(&level);
-        prop_assert_eq!(route_of(level, reach) == Route::Staged, cached && !all);
-        prop_assert_eq!(route_of(level, reach) == Route::Refused, !cached && !all);
+    fn rings_go_outwards_and_hold_every_member_that_reaches_once(
+        members in prop::collection::vec(prop::option::of(0..20u32), 0..SLOTS),
+    ) {
+        let mut distances = Distances::NONE;
+        for (slot, &distance) in members.iter().enumerate() {
+            distances.set(slot, distance);
+        }
+        let (mut seen, mut at) = (0u64, None);
+        while let Some((distance, slots)) = distances.ring(at) {
+            prop_assert!(at.is_none_or(|at| at < distance));
+            prop_assert_eq!(seen & slots, 0);
+            for slot in (0..SLOTS).filter(|slot| slots >> slot & 1 == 1) {
+                prop_assert_eq!(members[slot], Some(distance));
+            }
+            (seen, at) = (seen | slots, Some(distance));
+        }
+        let reaching = (0..members.len()).filter(|&slot| members[slot].is_some());
+        prop_assert_eq!(seen, reaching.fold(0, |bits, slot| bits | 1 << slot));
     }
 
     #[test]
     fn a_state_that_is_not_off_is_advertised_and_no_member_is_unable_to_map(
-        level in level(), all_map in any::<bool>(), one_reached in any::<bool>(),
+        spread in spread(), policy in policy(), means in means(),
     ) {
-        let means = Means { all_map, one_reached };
-        prop_assert_eq!(state(level, means) != State::Off, advertises(level, means));
-        prop_assert!(all_map || !advertises(level, means));
-        prop_assert!(state(level, means) != State::Direct || one_reached);
+        prop_assert_eq!(
+            state(spread, policy, means) != State::Off,
+            advertises(spread, policy, means)
+        );
+        prop_assert!(means.all_map || !advertises(spread, policy, means));
+        prop_assert!(policy != Policy::Off || !advertises(spread, policy, means));
     }
 }
 
@@ -103,7 +243,25 @@ fn an_array_without_members_reaches_nothing() {
 }
 
 #[test]
-fn the_words_of_the_state_are_those_of_the_sysfs_reference() {
-    let names = [State::Direct, State::Staged, State::Off].map(State::name);
-    assert_eq!(names, ["direct", "staged", "off"]);
+fn a_member_beyond_the_last_slot_is_unreachable() {
+    let mut distances = Distances::NONE;
+    distances.set(SLOTS, Some(0));
+    assert_eq!(distances, Distances::NONE);
+    assert_eq!(distances.get(SLOTS), None);
+}
+
+#[test]
+fn the_words_are_those_of_the_sysfs_reference() {
+    let states = [State::Direct, State::Staged, State::Off].map(State::name);
+    assert_eq!(states, ["direct", "staged", "off"]);
+    for policy in Policy::ALL {
+        assert_eq!(Policy::parse(policy.name().as_bytes()), Some(policy));
+        assert_eq!(
+            Policy::parse(format!("{}\n", policy.name()).as_bytes()),
+            Some(policy)
+        );
+    }
+    for wrong in ["", "\n", "Auto", "auto ", "auto\n\n", "sometimes"] {
+        assert_eq!(Policy::parse(wrong.as_bytes()), None, "{wrong:?}");
+    }
 }

@@ -1,9 +1,35 @@
+static void raid1_end_read_request(struct bio *bio)
+{
+	struct r1bio *r1_bio = bio->bi_private;
+
+	update_head_pos(r1_bio->read_disk, r1_bio);
+	md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors);
+	if (uptodate)
+		set_bit(R1BIO_Uptodate, &r1_bio->state);
+}
+
+static void raid10_end_read_request(struct bio *bio)
+{
+	struct r10bio *r10_bio = bio->bi_private;
+
+	update_head_pos(slot, r10_bio);
+	md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors);
+	if (uptodate)
+		set_bit(R10BIO_Uptodate, &r10_bio->state);
+}
+
+static void end_sync_read(struct bio *bio)
+{
+	update_head_pos(r1_bio->read_disk, r1_bio);
+}
+
 static void raid1_end_write_request(struct bio *bio)
 {
 	struct r1bio *r1_bio = bio->bi_private;
 	int behind = test_bit(R1BIO_BehindIO, &r1_bio->state);
 	bool ignore_error = !raid1_should_handle_error(bio);
 
+	md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors);
 	if (bio->bi_status && !ignore_error) {
 		set_bit(R1BIO_WriteError, &r1_bio->state);
 	} else {
@@ -16,6 +42,7 @@ static void raid10_end_write_request(struct bio *bio)
 	struct r10bio *r10_bio = bio->bi_private;
 	bool ignore_error = !raid1_should_handle_error(bio);
 
+	md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors);
 	if (bio->bi_status && !ignore_error) {
 		set_bit(R10BIO_WriteError, &r10_bio->state);
 	} else {
@@ -29,6 +56,8 @@ static void raid1_read_request(struct mddev *mddev, struct bio *bio)
 
 	if (likely(!md_cloned_bio(mddev, bio))) {
 		md_account_bio(mddev, &bio);
+		if (err_path)
+			md_p2p_io_uncounted(bio);
 		r1_bio->master_bio = bio;
 	}
 }
@@ -39,6 +68,8 @@ static void raid10_read_request(struct mddev *mddev, struct bio *bio)
 
 	if (likely(!md_cloned_bio(mddev, bio))) {
 		md_account_bio(mddev, &bio);
+		if (err_path)
+			md_p2p_io_uncounted(bio);
 		r10_bio->master_bio = bio;
 	}
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+// What: raid1 reads into peer pages from the nearest member that reaches them; if MD chooses one that does
+//       not, the bio goes through host pages, before it is split.
+// Why: MD's own balance is asked about the nearest members first, then about those farther, then about all.
+//      While a resync makes MD read from the first member, it does.
+// Since: 7.2
+// Matches: raid1.h 1, raid1.c 5
+// Fixture: 6
+@carries@
+position p;
+@@
+ struct r1bio@p {
+	...
++	struct md_p2p_ring p2p_ring;
+	struct bio *bios[];
+ };
+
+@choose@
+expression conf, r1_bio, max, disk;
+position p;
+@@
+-disk = read_balance@p(conf, r1_bio, max);
++md_p2p_first_ring(mddev, bio, &r1_bio->p2p_ring);
++do {
++	disk = read_balance(conf, r1_bio, max);
++} while (disk < 0 && md_p2p_next_ring(mddev, bio, &r1_bio->p2p_ring));
+
+@stages@
+expression max;
+position p;
+@@
+ raid1_read_request(...)
+ {
+	<...
++	if (md_p2p_takes_for(mirror->rdev, bio)) {
++		set_bit(R1BIO_Returned, &r1_bio->state);
++		goto err_handle;
++	}
+	if (max < bio_sectors@p(bio)) { ... }
+	...>
+ }
+
+@readable@
+identifier rdev, r1_bio;
+position p;
+@@
+ rdev_readable@p(struct md_rdev *rdev, struct r1bio *r1_bio)
+ {
+	if (!rdev || test_bit(Faulty, &rdev->flags))
+		return false;
++	if (!md_p2p_in_ring(rdev, &r1_bio->p2p_ring))
++		return false;
+	...
+ }
+
+@partly@
+expression conf, disk;
+identifier rdev;
+position p;
+@@
+ choose_bb_rdev(...)
+ {
+	<...
+	rdev@p = conf->mirrors[disk].rdev;
++	if (rdev && !md_p2p_in_ring(rdev, &r1_bio->p2p_ring))
++		continue;
+	...>
+ }
+
+@slow@
+expression conf, disk;
+identifier rdev;
+position p;
+@@
+ choose_slow_rdev(...)
+ {
+	<...
+	rdev@p = conf->mirrors[disk].rdev;
++	if (rdev && !md_p2p_in_slow_ring(rdev, &r1_bio->p2p_ring))
++		continue;
+	...>
+ }

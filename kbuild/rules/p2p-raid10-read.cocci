@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+// What: raid10 reads into peer pages as raid1 does.
+// Why: see p2p-raid1-read.
+// Since: 7.2
+// Matches: raid10.h 1, raid10.c 4
+// Fixture: 5
+@carries@
+position p;
+@@
+ struct r10bio@p {
+	atomic_t remaining;
++	struct md_p2p_ring p2p_ring;
+	...
+ };
+
+@choose@
+expression conf, r10_bio, max, rdev;
+position p;
+@@
+ raid10_read_request(...)
+ {
+	<...
+-	rdev = read_balance@p(conf, r10_bio, max);
++	md_p2p_first_ring(mddev, bio, &r10_bio->p2p_ring);
++	do {
++		rdev = read_balance(conf, r10_bio, max);
++	} while (!rdev && md_p2p_next_ring(mddev, bio, &r10_bio->p2p_ring));
+	...>
+ }
+
+@reshape@
+expression conf, r10_bio, max, rdev;
+position p;
+@@
+ reshape_request(...)
+ {
+	<...
++	md_p2p_any_ring(&r10_bio->p2p_ring);
+	rdev = read_balance@p(conf, r10_bio, max);
+	...>
+ }
+
+@stages@
+expression max;
+position p;
+@@
+ raid10_read_request(...)
+ {
+	<...
++	if (md_p2p_takes_for(rdev, bio)) {
++		set_bit(R10BIO_Returned, &r10_bio->state);
++		goto err_handle;
++	}
+	if (max < bio_sectors@p(bio)) { ... }
+	...>
+ }
+
+@readable@
+expression r10_bio;
+position p;
+@@
++if (do_balance && !md_p2p_in_ring(rdev, &r10_bio->p2p_ring))
++	continue;
+ dev_sector@p = r10_bio->devs[slot].addr;
