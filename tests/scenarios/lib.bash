@@ -101,6 +101,16 @@ create() {
 	! redundant "$md" || until_true is_whole "$md"
 }
 
+# shape_of LEVEL: sets shape to options for an array whose chunks and members are small.
+shape_of() {
+	# shellcheck disable=SC2034 # for the scenario
+	case $1 in
+	linear | 0) shape=(--chunk=64) ;;
+	1) shape=(--size=8M) ;;
+	*) shape=(--chunk=64 --size=8M) ;;
+	esac
+}
+
 # remove MD: stops an array, and makes its members forget it.
 remove() {
 	local rdev members=()

@@ -18,9 +18,11 @@ say 'state, counters and distances'
 is p2pdma_state "$(counter md0 state)" staged
 for file in /sys/block/md0/md/p2pdma_*; do
 	is "${file##*/} through the class" "$(cat "/sys/class/block/md0/device/${file##*/}")" "$(cat "$file")"
-	[[ $file == *state ]] || is "${file##*/}" "$(cat "$file")" 0
+	[[ $file != *_bytes && $file != *_ios ]] || is "${file##*/}" "$(cat "$file")" 0
 done
-is 'number of p2pdma files' "$(printf '%s\n' /sys/block/md0/md/p2pdma_* | wc -l)" 10
+is 'number of p2pdma files' "$(printf '%s\n' /sys/block/md0/md/p2pdma_* | wc -l)" 12
+is p2pdma_policy "$(counter md0 policy)" auto
+is p2pdma_reason "$(counter md0 reason)" 'parity is computed from copies in the stripe cache'
 for name in near0 near1 near2; do
 	lines=$(cat "/sys/block/md0/md/dev-$(basename "$(disk $name)")/p2pdma_distance")
 	is "providers that $name knows" "$(cut -d ' ' -f 1 <<<"$lines" | sort)" "$(providers)"

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/picky: a drive in front of another one that takes peer memory, but ends
+ * I/O from it as NVMe does when it cannot map a page, for as long as it is
+ * told to. For the tests: no topology makes a drive say one thing and do
+ * another.
+ */
+#include <linux/blkdev.h>
+#include <linux/memremap.h>
+#include <linux/module.h>
+
+static char *drive;
+module_param(drive, charp, 0444);
+MODULE_PARM_DESC(drive, "path of the drive behind it");
+
+static bool refuse;
+module_param(refuse, bool, 0644);
+MODULE_PARM_DESC(refuse, "whether peer memory cannot be mapped");
+
+static struct file *behind;
+static struct gendisk *disk;
+
+static void picky_submit_bio(struct bio *bio)
+{
+	if (READ_ONCE(refuse) && bio_has_data(bio) &&
+	    is_pci_p2pdma_page(bio_page(bio))) {
+		bio->bi_status = BLK_STS_INVAL;
+		bio_endio(bio);
+		return;
+	}
+	bio_set_dev(bio, file_bdev(behind));
+	submit_bio_noacct(bio);
+}
+
+static const struct block_device_operations picky_ops = {
+	.owner = THIS_MODULE,
+	.submit_bio = picky_submit_bio,
+};
+
+static int add_disk_before(struct block_device *bdev)
+{
+	struct queue_limits lim;
+	int err;
+
+	blk_set_stacking_limits(&lim);
+	lim.features |= BLK_FEAT_PCI_P2PDMA;
+	queue_limits_stack_bdev(&lim, bdev, 0, "picky");
+	disk = blk_alloc_disk(&lim, NUMA_NO_NODE);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	disk->fops = &picky_ops;
+	strscpy(disk->disk_name, "picky");
+	set_capacity(disk, bdev_nr_sectors(bdev));
+	err = device_add_disk(disk_to_dev(bdev->bd_disk)->parent, disk, NULL);
+	if (err)
+		put_disk(disk);
+	return err;
+}
+
+static int __init picky_init(void)
+{
+	int err;
+
+	behind = bdev_file_open_by_path(drive,
+					BLK_OPEN_READ | BLK_OPEN_WRITE,
+					THIS_MODULE, NULL);
+	if (IS_ERR(behind))
+		return PTR_ERR(behind);
+	err = add_disk_before(file_bdev(behind));
+	if (err)
+		bdev_fput(behind);
+	return err;
+}
+module_init(picky_init);
+
+static void __exit picky_exit(void)
+{
+	del_gendisk(disk);
+	put_disk(disk);
+	bdev_fput(behind);
+}
+module_exit(picky_exit);
+
+MODULE_DESCRIPTION("A drive that cannot map what it says it can");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,76 @@
+# A member that cannot map peer memory, whatever its distance said, fails nothing: the I/O is done again through host memory.
+# topology: switch
+# modules: p2p
+# add: picky.c
+# timeout: 180
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+readonly start=$((12 * K)) length=$((1500 * K))
+area=(--offset "$start" --length "$length" --block-size 100K /dev/md0)
+
+# A drive named picky, in front of near1.
+make_picky() {
+	echo 'obj-m := picky.o' >Makefile
+	quietly make -C "/lib/modules/$(uname -r)/build" M="$PWD" modules
+	quietly insmod picky.ko drive="$(disk near1)"
+	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
+}
+
+picky() { echo "$1" >/sys/module/picky/parameters/refuse; }
+
+# Everything that was counted of this direction is the length, and this much of it at most was direct.
+counted() {
+	local direct staged
+	direct=$(counter md0 "$1_direct_bytes") staged=$(counter md0 "$1_staged_bytes")
+	is "bytes of $1, direct and staged" $((direct + staged)) "$2"
+	((staged > 0)) || fail "nothing of $1 was staged"
+}
+
+no_member_failed() {
+	! grep -H faulty /sys/block/md0/md/dev-*/state || fail 'a member was failed'
+	! redundant md0 || is degraded "$(attr md0 degraded)" 0
+}
+
+use_p2p
+make_picky
+provider=$(bdf near2)
+free=$(pools)
+for level in linear 0 1 10 5; do
+	say "$level"
+	picky N
+	shape_of $level
+	create md0 $level 'picky near0 near3' "${shape[@]}"
+	quietly p2pio write --memory host --seed 1 "${area[@]}"
+	is 'distance of picky' "$(sed -n "s/^$provider //p" /sys/block/md0/md/dev-picky/p2pdma_distance)" 4
+
+	picky Y
+	quietly p2pio write --memory "$provider" --seed 2 "${area[@]}"
+	no_member_failed
+	members_hold md0 2 $start $length
+	counted write $length
+	for _ in 1 2 3; do quietly p2pio check --memory "$provider" --seed 2 "${area[@]}"; done
+	no_member_failed
+	[[ $level == 1 || $level == 10 ]] || counted read $((3 * length))
+
+	say "$level: even if nothing is to be staged, no two members differ"
+	echo direct >/sys/block/md0/md/p2pdma_policy
+	if [[ $level == 5 ]]; then
+		refused 3 'EREMOTEIO (121)' p2pio write --memory "$provider" --seed 3 "${area[@]}"
+		seed=2
+	else
+		quietly p2pio write --memory "$provider" --seed 3 "${area[@]}"
+		seed=3
+	fi
+	# A mirror may not ask picky, and the stripe cache finds out as late as any other read error.
+	[[ $level != linear && $level != 0 ]] ||
+		refused 3 'EREMOTEIO (121)' p2pio check --memory "$provider" --seed $seed "${area[@]}"
+	no_member_failed
+	picky N
+	members_hold md0 $seed $start $length
+	! redundant md0 || parity_is_right md0
+	remove md0
+done
+rmmod picky
+is 'free peer memory' "$(pools)" "$free"
