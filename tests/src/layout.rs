@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::memory::{Buffer, Memory};
-use crate::pattern::{Mismatch, Pattern, SECTOR, Sector};
+use crate::pattern::{Mismatch, SECTOR, Sector};
 use crate::transfer::{Extent, Outcome, Target};
 
 /// A level of md.
@@ -127,11 +127,11 @@ impl Layout {
         }
     }
 
-    /// What `member` should hold at `at` if the array holds `pattern` in `range`;
-    /// none if that does not follow.
+    /// What `member` should hold at `at` if the array holds `data` in `range`; none
+    /// if that does not follow.
     fn expected(
         &self,
-        pattern: Pattern,
+        data: impl Fn(u64) -> Sector,
         range: &Range<u64>,
         member: u64,
         at: u64,
@@ -149,10 +149,7 @@ impl Layout {
         } else {
             1
         };
-        Some(syndrome(
-            offsets.iter().map(|offset| pattern.sector(*offset)),
-            power,
-        ))
+        Some(syndrome(offsets.iter().map(|offset| data(*offset)), power))
     }
 }
 
@@ -188,12 +185,12 @@ pub fn parse_member(text: &str) -> Result<Member, String> {
 /// Bytes that are read at a time.
 const BLOCK: usize = 128 * 1024;
 
-/// Compares what `members` hold with what they should, if the array holds
-/// `pattern` in `range`. Reads through host memory.
+/// Compares what `members` hold with what they should, if the array holds the
+/// sectors of `data` in `range`. Reads through host memory.
 pub fn check(
     layout: &Layout,
     members: &[Member],
-    pattern: Pattern,
+    data: impl Fn(u64) -> Sector,
     range: &Range<u64>,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -206,23 +203,20 @@ pub fn check(
             block: BLOCK,
         };
         for (at, length) in extent.blocks() {
-            let failure = target.read(&mut buffer, base + at, length).err();
-            let readable = failure.is_none();
-            outcome.count(length, failure);
-            if !readable {
+            if let Err(failure) = target.read(&mut buffer, base + at, length) {
+                outcome.fail(None, failure);
                 continue;
             }
-            let mut data = vec![0; length];
-            buffer.get(&mut data);
+            outcome.count(length);
             let differing = (at..)
                 .step_by(SECTOR)
-                .zip(data.chunks_exact(SECTOR))
+                .zip(buffer.taken(length).chunks_exact(SECTOR))
                 .filter_map(|(at, found)| {
-                    let expected = layout.expected(pattern, range, index, at)?;
+                    let expected = layout.expected(&data, range, index, at)?;
                     Mismatch::of(&expected, found, base + at)
                 })
                 .collect();
-            outcome.differ(Some(path), differing);
+            outcome.differ(Some(path.display().to_string()), differing);
         }
     }
     Ok(outcome)
@@ -321,12 +315,12 @@ mod tests {
     #[test]
     fn parity_of_data_that_are_known_in_part_is_not_judged() {
         let layout = layout(Level::Raid5, 4);
-        let pattern = Pattern::new(1);
+        let data = |_| [1; SECTOR];
         let whole = 0..3 * layout.chunk;
-        assert!(layout.expected(pattern, &whole, 3, 0).is_some());
+        assert!(layout.expected(data, &whole, 3, 0).is_some());
         let part = 0..3 * layout.chunk - SECTOR as u64;
-        assert!(layout.expected(pattern, &part, 3, 0).is_some());
-        assert!(layout.expected(pattern, &part, 3, 512).is_none());
+        assert!(layout.expected(data, &part, 3, 0).is_some());
+        assert!(layout.expected(data, &part, 3, 512).is_none());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use serde::{Serialize, Serializer};
 
 use crate::pattern::{MARK, marks};
 
@@ -98,6 +99,16 @@ impl fmt::Display for Memory {
         match self {
             Memory::Host => write!(f, "host memory"),
             Memory::Peer(bdf) => write!(f, "peer memory of {bdf}"),
+        }
+    }
+}
+
+impl Serialize for Memory {
+    /// `host` or the PCI address.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Memory::Host => serializer.serialize_str("host"),
+            Memory::Peer(bdf) => serializer.collect_str(bdf),
         }
     }
 }
@@ -189,6 +200,13 @@ impl Buffer {
             // SAFETY: `words()` yields places within the mapping.
             word.copy_from_slice(&unsafe { place.read_volatile() }.to_ne_bytes());
         }
+    }
+
+    /// A copy of the first `length` bytes.
+    pub fn taken(&self, length: usize) -> Vec<u8> {
+        let mut data = vec![0; length];
+        self.get(&mut data);
+        data
     }
 
     /// Marks the first `length` bytes, so that a read that leaves them alone is

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::random::{Random, scramble};
+
 /// Bytes of a sector, the unit of everything here.
 pub const SECTOR: usize = 512;
 
@@ -30,13 +32,10 @@ impl Pattern {
     }
 
     /// The sector at `offset`, in bytes: its seed and offset in clear, then a
-    /// stream of pseudo-random words (splitmix64) that depends on both.
+    /// stream of pseudo-random words that depends on both.
     pub fn sector(&self, offset: u64) -> Sector {
-        let mut state = mix(mix(self.seed) ^ offset);
-        let stream = std::iter::repeat_with(|| {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            mix(state)
-        });
+        let mut random = Random::new(scramble(scramble(self.seed) ^ offset));
+        let stream = std::iter::repeat_with(|| random.word());
         let mut sector = [0; SECTOR];
         let words = [self.seed, offset].into_iter().chain(stream);
         for (place, word) in sector.chunks_exact_mut(8).zip(words) {
@@ -68,13 +67,6 @@ fn sectors(offset: u64, length: usize) -> impl Iterator<Item = u64> {
         "whole sectors only"
     );
     (offset..).step_by(SECTOR).take(length / SECTOR)
-}
-
-/// The finalizer of splitmix64: every bit of `word` changes half of the result's.
-fn mix(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
 }
 
 /// Where `length` bytes are marked: each sector at its offset and its last word.

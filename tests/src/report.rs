@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is said of a transfer, to people and to programs.
 
+use std::fmt;
 use std::process::ExitCode;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::memory::Memory;
+use crate::mix::Share;
 use crate::transfer::{Outcome, Why};
 
 /// What a program gets to read: one object.
@@ -14,9 +16,9 @@ pub struct Report {
     /// Of this format.
     version: u32,
     verb: &'static str,
-    /// `host` or the PCI address.
-    #[serde(serialize_with = "name")]
-    memory: Memory,
+    /// Where all went through, if it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Memory>,
     /// Bytes of the I/Os that went through whole.
     bytes: u64,
     /// I/Os that went through whole.
@@ -29,6 +31,9 @@ pub struct Report {
     mismatches: u64,
     /// SHA-256 of what was read, if all was.
     checksum: Option<String>,
+    /// What went through each memory, if it was not one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    memories: Vec<Share>,
 }
 
 impl Report {
@@ -42,19 +47,29 @@ impl Report {
         Self {
             version: 1,
             verb,
-            memory,
+            memory: Some(memory),
             bytes: outcome.bytes,
             ios: outcome.ios,
             errors: outcome.errors,
             errno: outcome
                 .failures
                 .iter()
-                .find_map(|failure| match failure.why {
+                .find_map(|(_, failure)| match failure.why {
                     Why::Errno(errno) => Some(format!("{errno:?}")),
                     Why::Short(_) => None,
                 }),
             mismatches: outcome.mismatches,
             checksum,
+            memories: Vec::new(),
+        }
+    }
+
+    /// Sums up what went through several memories.
+    pub fn of_shares(verb: &'static str, shares: Vec<Share>, outcome: &Outcome) -> Self {
+        Self {
+            memory: None,
+            memories: shares,
+            ..Self::new(verb, Memory::Host, outcome, None)
         }
     }
 
@@ -67,14 +82,17 @@ impl Report {
     pub fn line(&self) -> String {
         let Self {
             verb,
-            memory,
             bytes,
             ios,
             errors,
             mismatches,
             ..
         } = self;
-        let mut line = format!("{verb}: {bytes} bytes in {ios} I/Os through {memory}");
+        let through = match self.memory {
+            Some(memory) => memory.to_string(),
+            None => listed(&self.memories),
+        };
+        let mut line = format!("{verb}: {bytes} bytes in {ios} I/Os through {through}");
         if *errors > 0 {
             line += &format!(", {errors} failed");
         }
@@ -97,11 +115,9 @@ impl Report {
     }
 }
 
-fn name<S: Serializer>(memory: &Memory, serializer: S) -> Result<S::Ok, S::Error> {
-    match memory {
-        Memory::Host => serializer.serialize_str("host"),
-        Memory::Peer(bdf) => serializer.collect_str(bdf),
-    }
+fn listed(shares: &[Share]) -> String {
+    let shares: Vec<_> = shares.iter().map(ToString::to_string).collect();
+    shares.join(", ")
 }
 
 /// The first failures and mismatches, one a line, and how many more there are.
@@ -110,11 +126,8 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
         let left = all - shown as u64;
         (left > 0).then(|| format!("and {left} more {what}"))
     };
-    let failures = outcome.failures.iter().map(ToString::to_string);
-    let differing = outcome.differing.iter().map(|(path, mismatch)| match path {
-        Some(path) => format!("{}: {mismatch}", path.display()),
-        None => mismatch.to_string(),
-    });
+    let failures = outcome.failures.iter().map(named);
+    let differing = outcome.differing.iter().map(named);
     failures
         .chain(more(outcome.errors, outcome.failures.len(), "failed I/Os"))
         .chain(differing)
@@ -124,4 +137,11 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
             "sectors that differ",
         ))
         .collect()
+}
+
+fn named<T: fmt::Display>((whose, what): &(Option<String>, T)) -> String {
+    match whose {
+        Some(whose) => format!("{whose}: {what}"),
+        None => what.to_string(),
+    }
 }

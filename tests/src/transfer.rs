@@ -36,6 +36,11 @@ impl Target {
         Self::open(path, OpenOptions::new().write(true))
     }
 
+    /// For both.
+    pub fn both(path: &Path) -> Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).write(true))
+    }
+
     fn open(path: &Path, options: &mut OpenOptions) -> Result<Self> {
         let file = options
             .custom_flags(O_DIRECT)
@@ -216,7 +221,7 @@ impl Work {
             }
             Work::Read { target } => {
                 target.read(buffer, offset, length)?;
-                done.data = Some(taken(buffer, length));
+                done.data = Some(buffer.taken(length));
             }
             Work::Check {
                 target,
@@ -224,7 +229,7 @@ impl Work {
                 shift,
             } => {
                 target.read(buffer, offset, length)?;
-                let data = taken(buffer, length);
+                let data = buffer.taken(length);
                 let mut mismatches = pattern.mismatches(offset.wrapping_add_signed(*shift), &data);
                 for mismatch in &mut mismatches {
                     mismatch.offset = mismatch.offset.wrapping_add_signed(-shift);
@@ -240,12 +245,6 @@ impl Work {
     }
 }
 
-fn taken(buffer: &Buffer, length: usize) -> Vec<u8> {
-    let mut data = vec![0; length];
-    buffer.get(&mut data);
-    data
-}
-
 /// How many failures and mismatches are kept in full.
 const KEPT: usize = 10;
 
@@ -258,39 +257,39 @@ pub struct Outcome {
     pub ios: u64,
     /// I/Os that did not.
     pub errors: u64,
-    /// The first of them.
-    pub failures: Vec<Failure>,
+    /// The first of them; each with whose it is, where that is not clear.
+    pub failures: Vec<(Option<String>, Failure)>,
     /// Sectors that are not what they should be.
     pub mismatches: u64,
-    /// The first of them, in the order of their offsets; each with whose it is,
-    /// where that is not clear.
-    pub differing: Vec<(Option<PathBuf>, Mismatch)>,
+    /// The first of them, in the order in which they were found; likewise.
+    pub differing: Vec<(Option<String>, Mismatch)>,
 }
 
 impl Outcome {
-    /// Counts one I/O.
-    pub fn count(&mut self, length: usize, failure: Option<Failure>) {
-        match failure {
-            None => {
-                self.bytes += length as u64;
-                self.ios += 1;
-            }
-            Some(failure) => {
-                self.errors += 1;
-                if self.failures.len() < KEPT {
-                    self.failures.push(failure);
-                }
-            }
+    /// Counts an I/O that went through.
+    pub fn count(&mut self, length: usize) {
+        self.bytes += length as u64;
+        self.ios += 1;
+    }
+
+    /// Counts one that did not.
+    pub fn fail(&mut self, whose: Option<String>, failure: Failure) {
+        self.errors += 1;
+        if self.failures.len() < KEPT {
+            self.failures.push((whose, failure));
         }
     }
 
     /// Counts sectors that differ.
-    pub fn differ(&mut self, path: Option<&Path>, mismatches: Vec<Mismatch>) {
+    pub fn differ(&mut self, whose: Option<String>, mismatches: Vec<Mismatch>) {
         self.mismatches += mismatches.len() as u64;
         let room = KEPT.saturating_sub(self.differing.len());
-        let path = path.map(Path::to_owned);
-        self.differing
-            .extend(mismatches.into_iter().take(room).map(|m| (path.clone(), m)));
+        self.differing.extend(
+            mismatches
+                .into_iter()
+                .take(room)
+                .map(|m| (whose.clone(), m)),
+        );
     }
 }
 
@@ -324,13 +323,13 @@ pub fn run(
         for ((offset, length), from) in extent.blocks().zip(results.iter().cycle()) {
             match from.recv().context("a thread has ended early")? {
                 Ok(done) => {
-                    outcome.count(length, None);
+                    outcome.count(length);
                     outcome.differ(None, done.mismatches);
                     if let Some(read) = done.data {
                         data(offset, &read)?;
                     }
                 }
-                Err(failure) => outcome.count(length, Some(failure)),
+                Err(failure) => outcome.fail(None, failure),
             }
         }
         Ok(outcome)

@@ -4,15 +4,18 @@
 //! stand for a provider's memory, since that is mapped from a file too.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
 use md_p2p_tests::pattern::{Pattern, SECTOR};
 use nix::libc::O_DIRECT;
 use predicates::prelude::*;
-use predicates::str::contains;
+use predicates::str::{contains, is_match};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -44,8 +47,12 @@ impl Place {
         self.path("target")
     }
 
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).expect(name)
+    }
+
     fn contents(&self) -> Vec<u8> {
-        fs::read(self.target()).expect("reading the target")
+        self.read("target")
     }
 
     fn change(&self, how: impl FnOnce(&mut Vec<u8>)) {
@@ -72,6 +79,16 @@ impl Place {
         Command::new(env!("CARGO_BIN_EXE_p2pio"))
             .current_dir(self.folder.path())
             .args(arguments.split_whitespace())
+            .assert()
+    }
+
+    /// Likewise, where no file can be written to beyond so many sectors.
+    fn limited(&self, sectors: u64, arguments: &str) -> Assert {
+        let limit = format!("trap '' XFSZ; ulimit -f {sectors}; exec \"$@\"");
+        Command::new("sh")
+            .args(["-c", &limit, "sh", env!("CARGO_BIN_EXE_p2pio")])
+            .args(arguments.split_whitespace())
+            .current_dir(self.folder.path())
             .assert()
     }
 }
@@ -247,13 +264,8 @@ fn a_provider_that_has_no_memory_left_is_an_error_that_says_how_much_it_has() {
 fn an_error_is_told_with_its_name_number_and_offset_and_the_rest_goes_on() {
     let place = Place::new(16 * K);
     let write = "write --memory host --length 32K --block-size 4K --depth 1 --json target";
-    // The limit is in blocks of 512 bytes.
-    let assert = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"])
-        .arg(env!("CARGO_BIN_EXE_p2pio"))
-        .args(write.split_whitespace())
-        .current_dir(place.folder.path())
-        .assert()
+    let assert = place
+        .limited(40, write)
         .code(3)
         .stderr(contains("write of 4096 bytes at 20480 of "))
         .stderr(contains(": EFBIG (27): File too large"))
@@ -345,6 +357,172 @@ fn members_that_hold_what_the_level_says_are_fine_and_others_are_named() {
         .stderr(contains("m2: sector at 8192: byte 17 should be"));
 }
 
+#[test]
+fn a_mix_leaves_what_its_model_says_and_nothing_beside_it() {
+    let place = Place::new(256 * K);
+    place.p2pio("write --memory host --seed 1 target").success();
+    let before = place.contents();
+    let assert = place
+        .p2pio("mix --memory host --seed 5 --ops 300 --offset 64K --length 128K --max-size 20K --model model --json target")
+        .success();
+    let (data, model) = (place.contents(), place.read("model"));
+    assert!(data[64 * K..192 * K] == model);
+    assert!(data[..64 * K] == before[..64 * K] && data[192 * K..] == before[192 * K..]);
+    assert!(data != before);
+
+    let report = json(&assert);
+    let share = &report["memories"][0];
+    let number = |what: &str| share[what].as_u64().expect(what);
+    assert_eq!(report["verb"], "mix");
+    assert_eq!(report["ios"], 300);
+    assert_eq!(share["memory"], "host");
+    assert_eq!(number("reads") + number("writes"), 300);
+    assert_eq!(
+        report["bytes"],
+        number("read_bytes") + number("written_bytes")
+    );
+    // Nothing but the shares says which memory it was.
+    assert!(report["memory"].is_null());
+}
+
+#[test]
+fn a_mix_of_the_same_seed_leaves_the_same_whatever_the_depth() {
+    let left = |seed: u64, depth: u64| {
+        let place = Place::new(64 * K);
+        place
+            .p2pio(&format!(
+                "mix --memory host --seed {seed} --ops 300 --depth {depth} target"
+            ))
+            .success();
+        place.contents()
+    };
+    let once = left(1, 1);
+    assert!(once == left(1, 16));
+    assert!(once != left(2, 1));
+}
+
+#[test]
+fn a_mix_goes_through_each_of_its_memories() {
+    let place = Place::new(64 * K);
+    place.sysfs(64 * K as u64);
+    // All buffers of this memory are the same file: one at a time.
+    place
+        .p2pio(&format!("mix --sysfs sys --memory host --memory {PEER} --depth 1 --seed 1 --ops 100 --model model target"))
+        .success()
+        .stdout(is_match(format!(
+            r"^mix: \d+ bytes in 100 I/Os through host memory \(\d\d reads of \d+ bytes, \d\d writes of \d+ bytes\), peer memory of {PEER} \(\d\d reads .*\)\n$"
+        )).expect("a pattern"));
+    assert!(place.contents() == place.read("model"));
+}
+
+#[test]
+fn a_mix_finds_what_it_did_not_write() {
+    let place = Place::new(64 * K);
+    let damage = OpenOptions::new()
+        .write(true)
+        .open(place.target())
+        .expect("opening the target");
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        // Again and again, for a write may repair it before it is read.
+        threads.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                damage.write_all_at(&[0xee; 16], 40_000).expect("damaging");
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mix =
+            place.p2pio("mix --memory host --seed 1 --seconds 60 --max-size 8K --json target");
+        done.store(true, Ordering::Relaxed);
+        mix.code(1)
+            .stdout(contains("\"errors\":0"))
+            .stderr(contains("p2pio: op "))
+            .stderr(contains(
+                " through host memory, wrong from byte 40000 on: sector at 39936: byte 64 should be ",
+            ));
+    });
+}
+
+#[test]
+fn two_ops_that_share_a_buffer_are_found() {
+    let place = Place::new(1024 * K);
+    place.sysfs(64 * K as u64);
+    place
+        .p2pio(&format!(
+            "mix --sysfs sys --memory {PEER} --max-size 64K --depth 8 --seed 1 --seconds 60 target"
+        ))
+        .code(1)
+        .stdout(contains("sectors differ"))
+        .stderr(contains("wrong from byte "));
+}
+
+#[test]
+fn a_mix_ends_with_the_first_error_and_tells_whose_it_is() {
+    let place = Place::new(64 * K);
+    let mix = "mix --memory host --seed 1 --ops 1000 --depth 1 --json --model model target";
+    let assert = place
+        .limited(40, mix)
+        .code(3)
+        .stderr(contains("through host memory: write of "))
+        .stderr(contains(": EFBIG (27): File too large"));
+    let report = json(&assert);
+    assert_eq!(
+        (&report["errors"], &report["errno"]),
+        (&1.into(), &"EFBIG".into())
+    );
+    assert!(report["ios"].as_u64() < Some(1000));
+    assert!(place.read("model").is_empty());
+
+    place
+        .p2pio("mix --memory host --seed 1 --ops 9 --length 80K target")
+        .code(3)
+        .stderr(contains("short: 65536 bytes only"))
+        .stdout("mix: 0 bytes in 0 I/Os through host memory (0 reads of 0 bytes, 0 writes of 0 bytes), 1 failed\n");
+}
+
+#[test]
+fn members_are_compared_with_a_file_too() {
+    let place = Place::new(256 * K);
+    place
+        .p2pio("mix --memory host --seed 3 --ops 50 --offset 8K --length 16K --model model target")
+        .success();
+    // raid0 of two, chunks of 4K: a c e, b d f, of which the model has c to f.
+    let chunk = |index: usize| place.contents()[index * 4 * K..][..4 * K].to_vec();
+    for (name, chunks) in [("m0", [0, 2, 4]), ("m1", [1, 3, 5])] {
+        fs::write(place.path(name), chunks.map(chunk).concat()).expect("writing a member");
+    }
+    let all = "members --level 0 --chunk 4K --data model --offset 8K";
+    place
+        .p2pio(&format!("{all} --length 16K m0@0 m1@0"))
+        .success();
+    place
+        .p2pio(&format!("{all} --length 16K m1@0 m0@0"))
+        .code(1)
+        .stdout(contains("32 sectors differ"));
+
+    let mut damaged = place.read("m1");
+    damaged[4 * K + 600] ^= 1;
+    fs::write(place.path("m1"), damaged).expect("writing a member");
+    place
+        .p2pio(&format!("{all} --length 16K m0@0 m1@0"))
+        .code(1)
+        .stderr(contains("m1: sector at 4608: "))
+        .stdout(contains("1 sectors differ"));
+
+    place
+        .p2pio(&format!("{all} --length 20K m0@0 m1@0"))
+        .code(2)
+        .stderr(contains("model has 16384 bytes, fewer than --length"));
+    place
+        .p2pio(&format!("{all} --length 16K --seed 3 m0@0 m1@0"))
+        .code(2)
+        .stderr(contains("cannot be used with"));
+    place
+        .p2pio("members --level 0 --length 4K --data nothing m0@0")
+        .code(3)
+        .stderr(contains("reading nothing: No such file"));
+}
+
 /// What p2pio refuses, whatever the kernel would say, and the words that it uses.
 #[test]
 fn wrong_arguments_are_refused_with_a_reason_and_nothing_is_written() {
@@ -416,6 +594,32 @@ fn wrong_arguments_are_refused_with_a_reason_and_nothing_is_written() {
             "neither a block device nor a file",
         ),
         ("copy --memory host target", "--to"),
+        ("mix --seed 1 --ops 1 target", "--memory"),
+        ("mix --memory host --ops 1 target", "--seed"),
+        (
+            "mix --memory host --seed 1 target",
+            "--ops <N>|--seconds <N>",
+        ),
+        (
+            "mix --memory host --seed 1 --ops 1 --seconds 1 target",
+            "cannot be used with",
+        ),
+        (
+            "mix --memory host --seed 1 --ops 0 target",
+            "0 is not in 1..",
+        ),
+        (
+            "mix --memory host --seed 1 --ops 1 --max-size 700 target",
+            "not a multiple of 512",
+        ),
+        (
+            "mix --memory host --seed 1 --ops 1 --offset 64K target",
+            "ends at 65536",
+        ),
+        (
+            &format!("mix {sys} --memory host --memory 0000:04:00.0 --seed 1 --ops 1 target"),
+            "there is no PCI device 0000:04:00.0",
+        ),
         (
             "copy --memory host --to . target",
             "neither a block device nor a file",
@@ -442,7 +646,13 @@ fn wrong_arguments_are_refused_with_a_reason_and_nothing_is_written() {
 #[test]
 fn a_target_that_is_not_there_is_told_as_the_kernel_tells_it_and_not_made() {
     let place = Place::new(0);
-    for verb in ["write --length 4K", "read", "check", "copy --to target"] {
+    for verb in [
+        "write --length 4K",
+        "read",
+        "check",
+        "copy --to target",
+        "mix --seed 1 --ops 1",
+    ] {
         place
             .p2pio(&format!("{verb} --memory host nothing"))
             .code(3)
@@ -466,7 +676,7 @@ fn a_target_whose_end_is_no_whole_sector_wants_a_length() {
 #[test]
 fn every_verb_explains_itself() {
     let place = Place::new(0);
-    for verb in ["", "write", "read", "check", "copy", "members"] {
+    for verb in ["", "write", "read", "check", "copy", "mix", "members"] {
         place
             .p2pio(&format!("{verb} --help"))
             .success()

@@ -4,15 +4,19 @@
 //! if it was called wrongly, 3 if an I/O failed.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use md_p2p_tests::layout::{self, Layout, Level, Member};
 use md_p2p_tests::memory::{Buffer, Memory};
+use md_p2p_tests::mix::{End, Mix};
+use md_p2p_tests::model::Model;
 use md_p2p_tests::pattern::{Pattern, SECTOR};
 use md_p2p_tests::report::{Report, details};
 use md_p2p_tests::size;
@@ -67,7 +71,17 @@ enum Verb {
         #[arg(long, value_name = "SIZE", value_parser = sectors)]
         to_offset: Option<u64>,
     },
-    /// Compare what the members of an array hold, P and Q too, with the data made from a seed
+    /// Read and write at random through several memories at once, and compare with a model
+    ///
+    /// The ops have any size and place, and those in flight never overlap, unless all of them
+    /// read. What is there at first is the model; a write changes it, a read is compared with it,
+    /// and so is everything at the end, through host memory. The first thing that goes wrong ends
+    /// it. What op N has written has the seed: --seed times 1000000000, plus N.
+    Mix {
+        #[command(flatten)]
+        mixed: Mixed,
+    },
+    /// Compare what the members of an array hold, P and Q too, with the data of a seed or file
     ///
     /// Layouts are mdadm's defaults: left-symmetric, near.
     Members {
@@ -80,18 +94,24 @@ enum Verb {
 }
 
 #[derive(Args)]
-struct Common {
+struct Area {
     /// Block device, or file that exists
     target: PathBuf,
-    /// `host`, or the PCI address of the device whose memory is used
-    #[arg(long, value_name = "BDF|host")]
-    memory: Memory,
     /// Where to begin
     #[arg(long, value_name = "SIZE", value_parser = sectors, default_value = "0")]
     offset: u64,
     /// How much [default: up to the end of TARGET]
     #[arg(long, value_name = "SIZE", value_parser = some_sectors)]
     length: Option<u64>,
+}
+
+#[derive(Args)]
+struct Common {
+    #[command(flatten)]
+    area: Area,
+    /// `host`, or the PCI address of the device whose memory is used
+    #[arg(long, value_name = "BDF|host")]
+    memory: Memory,
     /// Bytes of one I/O
     #[arg(long, value_name = "SIZE", value_parser = some_sectors, default_value = "64K")]
     block_size: u64,
@@ -117,6 +137,46 @@ struct Data {
 }
 
 #[derive(Args)]
+struct Mixed {
+    #[command(flatten)]
+    area: Area,
+    /// `host`, or the PCI address of a device whose memory is used; once for each memory
+    #[arg(long = "memory", value_name = "BDF|host", required = true)]
+    memories: Vec<Memory>,
+    /// What the ops and their data are made from
+    #[arg(long)]
+    seed: u64,
+    #[command(flatten)]
+    until: Until,
+    /// I/Os in flight, each with a buffer of the largest size in every memory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), default_value = "4")]
+    depth: u16,
+    /// Bytes of the largest I/O
+    #[arg(long, value_name = "SIZE", value_parser = some_sectors, default_value = "300K")]
+    max_size: u64,
+    /// Store here what TARGET must hold now, as long as the area
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Print one JSON object instead of a line
+    #[arg(long)]
+    json: bool,
+    /// Where sysfs is
+    #[arg(long, hide = true, default_value = "/sys")]
+    sysfs: PathBuf,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Until {
+    /// End after so many I/Os
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    ops: Option<u64>,
+    /// End after this time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+}
+
+#[derive(Args)]
 struct Array {
     /// PATH@OFFSET, where the data of the member begin, or `missing`; in md's order
     #[arg(required = true, value_name = "MEMBER", value_parser = layout::parse_member)]
@@ -133,6 +193,9 @@ struct Array {
     /// What the data are made from
     #[arg(long, default_value = "0")]
     seed: u64,
+    /// The data, instead of a seed: its first byte is at --offset
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    data: Option<PathBuf>,
     /// Where the data begin in the array
     #[arg(long, value_name = "SIZE", value_parser = sectors, default_value = "0")]
     offset: u64,
@@ -154,9 +217,9 @@ fn main() -> ExitCode {
 fn work(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Write { common, data } => {
-            common.verify(&[&common.target]);
-            let (pattern, shift) = data.shifted(common.offset);
-            let target = Target::sink(&common.target)?;
+            common.verify(&[]);
+            let (pattern, shift) = data.shifted(common.area.offset);
+            let target = Target::sink(&common.area.target)?;
             let extent = common.extent(&target)?;
             let work = Work::Write {
                 target,
@@ -166,15 +229,15 @@ fn work(verb: Verb) -> Result<ExitCode> {
             common.run("write", &work, &extent)
         }
         Verb::Read { common, output } => {
-            common.verify(&[&common.target]);
-            let target = Target::source(&common.target)?;
+            common.verify(&[]);
+            let target = Target::source(&common.area.target)?;
             let extent = common.extent(&target)?;
             common.read(&Work::Read { target }, &extent, output.as_deref())
         }
         Verb::Check { common, data } => {
-            common.verify(&[&common.target]);
-            let (pattern, shift) = data.shifted(common.offset);
-            let target = Target::source(&common.target)?;
+            common.verify(&[]);
+            let (pattern, shift) = data.shifted(common.area.offset);
+            let target = Target::source(&common.area.target)?;
             let extent = common.extent(&target)?;
             let work = Work::Check {
                 target,
@@ -188,9 +251,9 @@ fn work(verb: Verb) -> Result<ExitCode> {
             to,
             to_offset,
         } => {
-            common.verify(&[&common.target, &to]);
-            let shift = difference(to_offset.unwrap_or(common.offset), common.offset);
-            let target = Target::source(&common.target)?;
+            common.verify(&[&to]);
+            let shift = difference(to_offset.unwrap_or(common.area.offset), common.area.offset);
+            let target = Target::source(&common.area.target)?;
             let extent = common.extent(&target)?;
             let work = Work::Copy {
                 target,
@@ -199,34 +262,28 @@ fn work(verb: Verb) -> Result<ExitCode> {
             };
             common.run("copy", &work, &extent)
         }
+        Verb::Mix { mixed } => mixed.run(),
         Verb::Members { array, json } => {
             let outcome = array.check()?;
-            said("members", Memory::Host, &outcome, None, json)
+            let report = Report::new("members", Memory::Host, &outcome, None);
+            said(&report, &outcome, json)
         }
     }
 }
 
-impl Common {
+impl Area {
     /// Ends the program if what is asked for makes no sense, whatever the kernel
     /// would say.
-    fn verify(&self, targets: &[&Path]) {
-        if let Some(why) = self.memory.missing(&self.sysfs) {
-            refuse(format!("--memory {why}"));
-        }
-        for path in targets {
-            let Ok(kind) = fs::metadata(path).map(|metadata| metadata.file_type()) else {
-                continue;
-            };
-            if !kind.is_file() && !kind.is_block_device() {
-                refuse(format!(
-                    "{} is neither a block device nor a file",
-                    path.display()
-                ));
+    fn verify(&self, memories: &[Memory], sysfs: &Path) {
+        for memory in memories {
+            if let Some(why) = memory.missing(sysfs) {
+                refuse(format!("--memory {why}"));
             }
         }
+        verify_kind(&self.target);
     }
 
-    fn extent(&self, target: &Target) -> Result<Extent> {
+    fn range(&self, target: &Target) -> Result<Range<u64>> {
         let end = match self.length {
             Some(length) => self.offset.checked_add(length),
             None => Some(target.size()?),
@@ -248,9 +305,34 @@ impl Common {
                 self.target.display()
             ));
         }
+        Ok(self.offset..end)
+    }
+}
+
+fn verify_kind(path: &Path) {
+    let Ok(kind) = fs::metadata(path).map(|metadata| metadata.file_type()) else {
+        return;
+    };
+    if !kind.is_file() && !kind.is_block_device() {
+        refuse(format!(
+            "{} is neither a block device nor a file",
+            path.display()
+        ));
+    }
+}
+
+impl Common {
+    fn verify(&self, others: &[&Path]) {
+        self.area.verify(&[self.memory], &self.sysfs);
+        others.iter().for_each(|path| verify_kind(path));
+    }
+
+    fn extent(&self, target: &Target) -> Result<Extent> {
+        let range = self.area.range(target)?;
+        let block = self.block_size.min(range.end - range.start);
         Ok(Extent {
-            range: self.offset..end,
-            block: usize::try_from(self.block_size.min(end - self.offset))?,
+            range,
+            block: usize::try_from(block)?,
         })
     }
 
@@ -265,12 +347,12 @@ impl Common {
     fn run(&self, verb: &'static str, work: &Work, extent: &Extent) -> Result<ExitCode> {
         let buffers = self.buffers(extent)?;
         let outcome = transfer::run(work, extent, buffers, |_, _| Ok(()))?;
-        said(verb, self.memory, &outcome, None, self.json)
+        let report = Report::new(verb, self.memory, &outcome, None);
+        said(&report, &outcome, self.json)
     }
 
     fn read(&self, work: &Work, extent: &Extent, output: Option<&Path>) -> Result<ExitCode> {
-        let open = |path: &Path| File::create(path).with_context(|| path.display().to_string());
-        let file = output.map(open).transpose()?;
+        let file = output.map(create).transpose()?;
         let mut sum = Sha256::new();
         let buffers = self.buffers(extent)?;
         let outcome = transfer::run(work, extent, buffers, |offset, data| {
@@ -282,7 +364,8 @@ impl Common {
             Ok(())
         })?;
         let sum = (outcome.errors == 0).then(|| hex(&sum.finalize()));
-        said("read", self.memory, &outcome, sum, self.json)
+        let report = Report::new("read", self.memory, &outcome, sum);
+        said(&report, &outcome, self.json)
     }
 }
 
@@ -291,6 +374,46 @@ impl Data {
     fn shifted(&self, offset: u64) -> (Pattern, i64) {
         let there = self.pattern_offset.unwrap_or(offset);
         (Pattern::new(self.seed), difference(there, offset))
+    }
+}
+
+impl Mixed {
+    fn run(&self) -> Result<ExitCode> {
+        self.area.verify(&self.memories, &self.sysfs);
+        let mix = self.mix()?;
+        let model = self.model.as_deref();
+        let file = model.map(create).transpose()?;
+        let mixed = mix.run(&self.sysfs)?;
+        if let (Some(file), Some(path), 0) = (file, model, mixed.outcome.errors) {
+            file.write_all_at(mixed.model.bytes(), 0)
+                .with_context(|| format!("writing to {}", path.display()))?;
+        }
+        let report = Report::of_shares("mix", mixed.shares, &mixed.outcome);
+        said(&report, &mixed.outcome, self.json)
+    }
+
+    fn mix(&self) -> Result<Mix> {
+        let area = self.area.range(&Target::both(&self.area.target)?)?;
+        let largest = self.max_size.min(area.end - area.start);
+        Ok(Mix {
+            path: self.area.target.clone(),
+            area,
+            memories: self.memories.clone(),
+            seed: self.seed,
+            end: self.until.end(),
+            depth: self.depth.into(),
+            largest: usize::try_from(largest)?,
+        })
+    }
+}
+
+impl Until {
+    /// clap sees to it that one of the two is given.
+    fn end(&self) -> End {
+        match self.seconds {
+            Some(seconds) => End::After(Duration::from_secs(seconds.into())),
+            None => End::Ops(self.ops.unwrap_or_default()),
+        }
     }
 }
 
@@ -314,22 +437,34 @@ impl Array {
             refuse("--offset and --length lead beyond what a file can have");
         };
         let range = self.offset..end;
-        layout::check(&layout, &self.members, Pattern::new(self.seed), &range)
+        let members = &self.members;
+        match &self.data {
+            Some(path) => {
+                let data = self.load(path)?;
+                layout::check(&layout, members, |offset| data.sector(offset), &range)
+            }
+            None => {
+                let data = Pattern::new(self.seed);
+                layout::check(&layout, members, |offset| data.sector(offset), &range)
+            }
+        }
+    }
+
+    fn load(&self, path: &Path) -> Result<Model> {
+        let data = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        if (data.len() as u64) < self.length {
+            let (path, found) = (path.display(), data.len());
+            refuse(format!("{path} has {found} bytes, fewer than --length"));
+        }
+        Ok(Model::new(self.offset, data))
     }
 }
 
 /// Prints what came of it; the exit status.
-fn said(
-    verb: &'static str,
-    memory: Memory,
-    outcome: &Outcome,
-    checksum: Option<String>,
-    json: bool,
-) -> Result<ExitCode> {
+fn said(report: &Report, outcome: &Outcome, json: bool) -> Result<ExitCode> {
     for line in details(outcome) {
         eprintln!("p2pio: {line}");
     }
-    let report = Report::new(verb, memory, outcome, checksum);
     if json {
         println!("{}", report.json()?);
     } else {
@@ -343,6 +478,10 @@ fn refuse(what: impl ToString) -> ! {
     Arguments::command()
         .error(ErrorKind::ValueValidation, what.to_string())
         .exit()
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| path.display().to_string())
 }
 
 fn is_whole(bytes: u64) -> bool {
