@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 pub struct Head {
     /// What must hold.
     pub promise: String,
-    /// Name of the topology.
-    pub topology: String,
+    /// Names of the topologies: it is tried in each.
+    pub topologies: Vec<String>,
     /// Whose modules: `p2p` or `stock`.
     pub modules: String,
     /// Trace events of QEMU.
@@ -36,7 +36,7 @@ impl Head {
         );
         let mut head = Self {
             promise: promise.to_owned(),
-            topology: "switch".to_owned(),
+            topologies: vec!["switch".to_owned()],
             modules: "p2p".to_owned(),
             traces: Vec::new(),
             timeout: Duration::from_secs(120),
@@ -52,7 +52,7 @@ impl Head {
             .split_once(": ")
             .context("after the sentence come lines `# key: value`")?;
         match key {
-            "topology" => self.topology = value.to_owned(),
+            "topology" => self.topologies = value.split_whitespace().map(Into::into).collect(),
             "modules" => self.modules = value.to_owned(),
             "trace" => self.traces.push(value.to_owned()),
             "timeout" => {
@@ -74,7 +74,7 @@ mod tests {
         let text = "# All is well.\n# topology: split\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
         let head = Head::parse(text).expect("a head");
         assert_eq!(head.promise, "All is well.");
-        assert_eq!(head.topology, "split");
+        assert_eq!(head.topologies, ["split"]);
         assert_eq!(head.modules, "p2p");
         assert_eq!(head.traces, ["a", "b"]);
         assert_eq!(head.timeout, Duration::from_secs(60));
@@ -83,7 +83,14 @@ mod tests {
     #[test]
     fn a_head_without_keys_has_the_usual_machine() {
         let head = Head::parse("# All is well.\nset -e\n").expect("a head");
-        assert_eq!((head.topology.as_str(), head.traces.len()), ("switch", 0));
+        assert_eq!(head.topologies, ["switch"]);
+        assert!(head.traces.is_empty());
+    }
+
+    #[test]
+    fn a_head_may_name_several_topologies() {
+        let head = Head::parse("# All is well.\n# topology: switch split\n").expect("a head");
+        assert_eq!(head.topologies, ["switch", "split"]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every `scenarios/*.sh` is a test: it runs in a virtual machine of its own and
-//! ends with 0, and the kernel in there has nothing to complain about. Status 77
-//! skips it, with its last line as the reason.
+//! Every `scenarios/*.sh` is a test, in each topology that it names: it runs in a
+//! virtual machine of its own and ends with 0, and the kernel in there has nothing to
+//! complain about. Status 77 skips it, with its last line as the reason.
 //!
 //! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]`. With
 //! `MD_P2P_KERNEL=RELEASE` in the environment this kernel is booted, else the newest.
@@ -43,26 +43,32 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
         .collect::<Result<_>>()?;
     scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
     scripts.sort();
-    let shown = arguments.nocapture;
-    scripts
-        .into_iter()
-        .map(|script| {
-            let head = fs::read_to_string(&script)
-                .map_err(Into::into)
-                .and_then(|text| Head::parse(&text))
-                .with_context(|| script.display().to_string())?;
+    let mut trials = Vec::new();
+    for script in scripts {
+        let head = fs::read_to_string(&script)
+            .map_err(Into::into)
+            .and_then(|text| Head::parse(&text))
+            .with_context(|| script.display().to_string())?;
+        for topology in &head.topologies {
+            let run = machine(&script, &head, topology)?;
+            let run = if arguments.nocapture {
+                run.shown()
+            } else {
+                run
+            };
             let name = script.file_stem().unwrap_or_default().to_string_lossy();
-            let kind = head.topology.clone();
-            let run = machine(&script, &folder.join("lib.bash"), &head, shown)?;
-            Ok(Trial::ignorable_test(name, move || tried(&run, &head)).with_kind(kind))
-        })
-        .collect()
+            let head = head.clone();
+            trials
+                .push(Trial::ignorable_test(name, move || tried(&run, &head)).with_kind(topology));
+        }
+    }
+    Ok(trials)
 }
 
-fn machine(script: &Path, library: &Path, head: &Head, shown: bool) -> Result<Run> {
+fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
     let mut run = Run::new(script)
-        .file(library)
-        .topology(&head.topology)
+        .file(script.with_file_name("lib.bash"))
+        .topology(topology)
         .modules(head.modules.parse()?)
         .timeout(head.timeout);
     for event in &head.traces {
@@ -71,7 +77,7 @@ fn machine(script: &Path, library: &Path, head: &Head, shown: bool) -> Result<Ru
     if let Ok(release) = std::env::var("MD_P2P_KERNEL") {
         run = run.kernel(release);
     }
-    Ok(if shown { run.shown() } else { run })
+    Ok(run)
 }
 
 fn tried(run: &Run, head: &Head) -> Result<Completion, Failed> {
