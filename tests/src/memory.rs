@@ -20,7 +20,8 @@ use serde::{Serialize, Serializer};
 
 use crate::pattern::{MARK, marks};
 
-const PAGE: usize = 4096;
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
 
 /// A PCI address: domain, bus, device and function, as `lspci -D` prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +147,8 @@ pub struct Buffer {
     /// Mapped for reading and writing, page-aligned, owned by this value alone.
     start: NonNull<u8>,
     length: usize,
+    /// What is put, taken, read or written begins here.
+    first: usize,
 }
 
 // SAFETY: the mapping is owned, and all access is through `&self` or `&mut self`.
@@ -180,13 +183,19 @@ impl Buffer {
         Ok(Self {
             start: start.cast(),
             length,
+            first: 0,
         })
+    }
+
+    /// The buffer begins with the `byte`th from now on, which is the first of a word.
+    pub fn begin_at(&mut self, byte: usize) {
+        assert!(byte % 8 == 0);
+        self.first = byte;
     }
 
     /// Writes `data` to the beginning of the buffer.
     pub fn put(&mut self, data: &[u8]) {
-        assert!(data.len() <= self.length && data.len() % 8 == 0);
-        for (place, word) in self.words().zip(data.chunks_exact(8)) {
+        for (place, word) in self.words(data.len()).zip(data.chunks_exact(8)) {
             let word = word.first_chunk().copied().unwrap_or_default();
             // SAFETY: `words()` yields places within the mapping.
             unsafe { place.write_volatile(u64::from_ne_bytes(word)) };
@@ -195,8 +204,7 @@ impl Buffer {
 
     /// Reads the beginning of the buffer into `data`.
     pub fn get(&self, data: &mut [u8]) {
-        assert!(data.len() <= self.length && data.len() % 8 == 0);
-        for (place, word) in self.words().zip(data.chunks_exact_mut(8)) {
+        for (place, word) in self.words(data.len()).zip(data.chunks_exact_mut(8)) {
             // SAFETY: `words()` yields places within the mapping.
             word.copy_from_slice(&unsafe { place.read_volatile() }.to_ne_bytes());
         }
@@ -212,35 +220,41 @@ impl Buffer {
     /// Marks the first `length` bytes, so that a read that leaves them alone is
     /// noticed.
     pub fn mark(&mut self, length: usize) {
-        assert!(length <= self.length);
+        let start = self.place(length);
         for at in marks(length) {
             // SAFETY: within the mapping, and aligned as `marks()` are.
-            unsafe { self.start.add(at).cast::<u64>().write_volatile(MARK) };
+            unsafe { start.add(at).cast::<u64>().write_volatile(MARK) };
         }
     }
 
     /// Reads `length` bytes at `offset` of `file` into the buffer; how many came.
     pub fn read_at(&mut self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
-        assert!(length <= self.length);
         // SAFETY: mapped, ours alone, and the kernel is the only one to use the
         // slice, in this call.
-        let slice = unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), length) };
+        let slice = unsafe { slice::from_raw_parts_mut(self.place(length).as_ptr(), length) };
         file.read_at(slice, offset)
     }
 
     /// Writes the first `length` bytes of the buffer at `offset` of `file`; how
     /// many went.
     pub fn write_at(&self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
-        assert!(length <= self.length);
         // SAFETY: as in `read_at`.
-        let slice = unsafe { slice::from_raw_parts(self.start.as_ptr(), length) };
+        let slice = unsafe { slice::from_raw_parts(self.place(length).as_ptr(), length) };
         file.write_at(slice, offset)
     }
 
-    fn words(&self) -> impl Iterator<Item = NonNull<u64>> + use<> {
-        let start = self.start.cast::<u64>();
-        // SAFETY: stays within the mapping, whose length is whole pages.
-        (0..self.length / 8).map(move |word| unsafe { start.add(word) })
+    /// Where `length` bytes begin, all of them within the buffer.
+    fn place(&self, length: usize) -> NonNull<u8> {
+        assert!(self.first + length <= self.length);
+        // SAFETY: stays within the mapping.
+        unsafe { self.start.add(self.first) }
+    }
+
+    fn words(&self, length: usize) -> impl Iterator<Item = NonNull<u64>> + use<> {
+        assert!(length % 8 == 0);
+        let start = self.place(length).cast::<u64>();
+        // SAFETY: within what `place()` allows, and aligned since that is.
+        (0..length / 8).map(move |word| unsafe { start.add(word) })
     }
 }
 
@@ -308,5 +322,20 @@ mod tests {
         assert_eq!(back[8..16], MARK.to_le_bytes());
         assert_eq!(back[504..512], MARK.to_le_bytes());
         assert_eq!(back[512..], data[512..]);
+
+        buffer.begin_at(512);
+        buffer.put(&[1; 512]);
+        assert_eq!(buffer.taken(1024)[..512], [1; 512]);
+        assert_eq!(buffer.taken(1024)[512..], data[1024..]);
+        buffer.begin_at(0);
+        assert_eq!(buffer.taken(1536)[..512], back[..512]);
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_buffer_ends_where_it_ends() {
+        let mut buffer = Buffer::new(Memory::Host, 1024, Path::new("/sys")).expect("host memory");
+        buffer.begin_at(512);
+        buffer.mark(1024);
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::memory::{Buffer, Memory};
+use crate::memory::{Buffer, Memory, PAGE};
 use crate::model::Model;
 use crate::pattern::{Pattern, SECTOR};
 use crate::random::Random;
@@ -113,6 +113,8 @@ struct Op {
     write: bool,
     /// Index into the memories.
     memory: usize,
+    /// Where in the buffer, which is at the beginning of a page, the data begin.
+    within: usize,
     offset: u64,
     length: usize,
 }
@@ -125,6 +127,7 @@ impl Op {
         buffer: &mut Buffer,
         pattern: Pattern,
     ) -> Result<Vec<u8>, Failure> {
+        buffer.begin_at(self.within);
         if self.write {
             let mut data = vec![0; self.length];
             pattern.fill(self.offset, &mut data);
@@ -164,6 +167,7 @@ impl Plan {
             number,
             write: self.random.below(2) == 1,
             memory: self.random.below(self.memories as u64) as usize,
+            within: self.random.below((PAGE / SECTOR) as u64) as usize * SECTOR,
             offset: self.area.start + self.random.below(room + 1) * SECTOR as u64,
             length: length as usize,
         }
@@ -307,7 +311,7 @@ impl Mix {
 
     /// For each thread one of every memory, so that it can do any op.
     fn buffers(&self, sysfs: &Path) -> Result<Vec<Vec<Buffer>>> {
-        let one = |memory: &Memory| Buffer::new(*memory, self.largest, sysfs);
+        let one = |memory: &Memory| Buffer::new(*memory, self.largest + PAGE, sysfs);
         (0..self.depth)
             .map(|_| self.memories.iter().map(one).collect())
             .collect()
@@ -405,6 +409,7 @@ mod tests {
             number,
             write,
             memory: 0,
+            within: 0,
             offset: sectors.start * 512,
             length: ((sectors.end - sectors.start) * 512) as usize,
         }

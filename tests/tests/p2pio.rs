@@ -404,8 +404,8 @@ fn a_mix_of_the_same_seed_leaves_the_same_whatever_the_depth() {
 #[test]
 fn a_mix_goes_through_each_of_its_memories() {
     let place = Place::new(64 * K);
-    place.sysfs(64 * K as u64);
-    // All buffers of this memory are the same file: one at a time.
+    place.sysfs(128 * K as u64);
+    // All buffers of this memory are the same file: one op at a time.
     place
         .p2pio(&format!("mix --sysfs sys --memory host --memory {PEER} --depth 1 --seed 1 --ops 100 --model model target"))
         .success()
@@ -446,7 +446,8 @@ fn a_mix_finds_what_it_did_not_write() {
 #[test]
 fn two_ops_that_share_a_buffer_are_found() {
     let place = Place::new(1024 * K);
-    place.sysfs(64 * K as u64);
+    // All buffers of this memory are the same file.
+    place.sysfs(128 * K as u64);
     place
         .p2pio(&format!(
             "mix --sysfs sys --memory {PEER} --max-size 64K --depth 8 --seed 1 --seconds 60 target"

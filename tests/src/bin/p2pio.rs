@@ -73,7 +73,7 @@ enum Verb {
     },
     /// Read and write at random through several memories at once, and compare with a model
     ///
-    /// The ops have any size and place, and those in flight never overlap, unless all of them
+    /// The ops have any size, begin anywhere in TARGET and in a page, and overlap only where they
     /// read. What is there at first is the model; a write changes it, a read is compared with it,
     /// and so is everything at the end, through host memory. The first thing that goes wrong ends
     /// it. What op N has written has the seed: --seed times 1000000000, plus N.
