@@ -147,7 +147,13 @@ members() {
 
 # members_hold MD SEED OFFSET LENGTH: read one by one through host memory, the members
 # hold the data of the seed where the level puts them, parity and syndrome too.
-members_hold() {
+members_hold() { compare_members "$1" --seed "$2" --offset "$3" --length "$4"; }
+
+# members_match MD FILE OFFSET LENGTH: likewise, the data in the file.
+members_match() { compare_members "$1" --data "$2" --offset "$3" --length "$4"; }
+
+# compare_members MD OPTION...
+compare_members() {
 	local level chunk list
 	level=$(attr "$1" level)
 	list=$(members "$1")
@@ -157,7 +163,7 @@ members_hold() {
 	*) chunk=$(attr "$1" chunk_size) ;;
 	esac
 	# shellcheck disable=SC2086 # they are words
-	quietly p2pio members --level "$level" --chunk "$chunk" --seed "$2" --offset "$3" --length "$4" $list
+	quietly p2pio members --level "$level" --chunk "$chunk" "${@:2}" $list
 }
 
 # parity_is_right MD: md compares copies and parity itself, and finds no difference.
