@@ -458,6 +458,22 @@ fn two_ops_that_share_a_buffer_are_found() {
 }
 
 #[test]
+fn a_mix_finds_at_the_end_what_no_op_has_read() {
+    let place = Place::new(64 * K);
+    let memory = place.sysfs(0);
+    fs::remove_file(&memory).expect("removing `allocate`");
+    // What is put into this memory to be written somewhere else changes the target too.
+    symlink(place.target(), &memory).expect("making the target a memory");
+    place
+        .p2pio(&format!(
+            "mix --sysfs sys --memory {PEER} --max-size 8K --depth 1 --seed 1 --ops 1 target"
+        ))
+        .code(1)
+        .stdout(contains(" 1 writes of "))
+        .stderr(contains("at the end, wrong from byte "));
+}
+
+#[test]
 fn a_mix_ends_with_the_first_error_and_tells_whose_it_is() {
     let place = Place::new(64 * K);
     let mix = "mix --memory host --seed 1 --ops 1000 --depth 1 --json --model model target";
