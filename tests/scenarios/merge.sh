@@ -1,27 +1,30 @@
-# A member's queue never merges I/O from peer memory with I/O from host memory, however close they come.
+# A member's queue never merges I/O from peer memory with a neighbour: of host memory, of its provider, or of another.
 # topology: switch
 # modules: p2p
-# timeout: 90
+# timeout: 120
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-length=$((128 * K))
+# Host memory and that of two providers, so that all nine pairs of neighbours occur.
+readonly order=hhaabbhba
+length=$((4 * ${#order} * 4 * K))
 tracing=/sys/kernel/tracing
 
-# mixed.py write|read TARGET FILE BDF: 4K by 4K in one system call (io_submit), with host memory
-# and peer memory in turn: neighbours that the kernel would merge. Writes what is in the file,
-# or compares what it reads with that.
+# mixed.py write|read TARGET FILE ORDER KIND=BDF...: 4K by 4K in one system call (io_submit), from
+# one memory and then another, in this order: neighbours that the kernel would merge. Writes what
+# is in the file, or compares what it reads with that.
 cat >mixed.py <<'END'
 import ctypes, mmap, os, struct, sys
 
-verb, target, file, bdf = sys.argv[1:]
+verb, target, file, order, *providers = sys.argv[1:]
 data = open(file, "rb").read()
 writes = verb == "write"
-kinds = [
-    mmap.mmap(-1, len(data)),
-    mmap.mmap(os.open(f"/sys/bus/pci/devices/{bdf}/p2pmem/allocate", os.O_RDWR), len(data)),
-]
+memories = {"h": mmap.mmap(-1, len(data))}
+for provider in providers:
+    kind, bdf = provider.split("=")
+    pool = os.open(f"/sys/bus/pci/devices/{bdf}/p2pmem/allocate", os.O_RDWR)
+    memories[kind] = mmap.mmap(pool, len(data))
 libc = ctypes.CDLL(None, use_errno=True)
 IO_SETUP, IO_GETEVENTS, IO_SUBMIT, PREAD, PWRITE = 206, 208, 209, 0, 1
 BLOCK = 4096
@@ -32,7 +35,7 @@ def call(number, *arguments):
     return result
 
 disk = os.open(target, os.O_RDWR | os.O_DIRECT)
-places = [(kinds[at // BLOCK % 2], at) for at in range(0, len(data), BLOCK)]
+places = [(memories[order[at // BLOCK % len(order)]], at) for at in range(0, len(data), BLOCK)]
 blocks = []
 for memory, at in places:
     memory[at : at + BLOCK] = data[at : at + BLOCK] if writes else bytes(BLOCK)
@@ -53,11 +56,35 @@ bad += [f"offset {at}: other data" for memory, at in places if memory[at : at + 
 assert not bad, bad
 END
 
-# mixed write|read, and what was merged meanwhile.
+# mixed write|read: sets merges to what was merged meanwhile, a line for each: which two kinds.
 mixed() {
 	echo >$tracing/trace
-	quietly python3 mixed.py "$1" /dev/md0 data "$(bdf near0)"
-	merges=$(grep -c 'block_bio_.*merge' $tracing/trace || true)
+	quietly python3 mixed.py "$1" /dev/md0 data $order "a=$(bdf near0)" "b=$(bdf near1)"
+	merges=$(merged_kinds)
+}
+
+# The first chunk is on one member, or as it is on several: where it begins there, and so what
+# lies where, is the same for all.
+merged_kinds() {
+	local list
+	read -ra list <<<"$(members md0)"
+	awk -v start=$((${list[0]#*@} / 512)) -v order=$order '
+		function kind(block) { return substr(order, block % length(order) + 1, 1) }
+		/block_bio_(back|front)merge/ {
+			for (i = 1; $i != "+"; i++);
+			block = ($(i - 1) - start) / 8
+			neighbour = /backmerge/ ? block - 1 : block + $(i + 1) / 8
+			print kind(block) kind(neighbour)
+		}' $tracing/trace
+}
+
+# only_host_merged VERB: what was merged was host memory with host memory.
+declare -A seen
+only_host_merged() {
+	local others
+	others=$(awk 'NF && $0 != "hh"' <<<"$merges" | sort | uniq -c | xargs)
+	is "$1s merged that must not be" "$others" ''
+	seen[$1]+=$merges
 }
 
 use_p2p
@@ -71,9 +98,11 @@ for level in linear 0 1 10 5; do
 	create md0 $level 'near0 near1 near2 near3' ${size:+"$size"}
 	mixed write
 	# raid5 writes from host memory, whatever it was given.
-	[[ $level == 5 ]] || is 'writes merged' "$merges" 0
+	[[ $level == 5 ]] || only_host_merged write
 	members_hold md0 1 0 $length
 	mixed read
-	is 'reads merged' "$merges" 0
+	only_host_merged read
 	remove md0
 done
+[[ ${seen[write]} && ${seen[read]} ]] || fail 'nothing was merged at all, which proves nothing'
+! dmesg | grep -i 'DMAR.*fault' || fail 'DMA went where it must not'

@@ -15,6 +15,8 @@ pub struct Head {
     pub topologies: Vec<String>,
     /// Whose modules: `p2p` or `stock`.
     pub modules: String,
+    /// Files beside it that it needs.
+    pub files: Vec<String>,
     /// Trace events of QEMU.
     pub traces: Vec<String>,
     /// Time that it may take.
@@ -38,6 +40,7 @@ impl Head {
             promise: promise.to_owned(),
             topologies: vec!["switch".to_owned()],
             modules: "p2p".to_owned(),
+            files: Vec::new(),
             traces: Vec::new(),
             timeout: Duration::from_secs(120),
         };
@@ -54,12 +57,13 @@ impl Head {
         match key {
             "topology" => self.topologies = value.split_whitespace().map(Into::into).collect(),
             "modules" => self.modules = value.to_owned(),
+            "add" => self.files.push(value.to_owned()),
             "trace" => self.traces.push(value.to_owned()),
             "timeout" => {
                 let seconds = value.parse().context("a number of seconds is wanted")?;
                 self.timeout = Duration::from_secs(seconds);
             }
-            _ => bail!("the keys are topology, modules, trace and timeout"),
+            _ => bail!("the keys are topology, modules, add, trace and timeout"),
         }
         Ok(())
     }
@@ -71,11 +75,12 @@ mod tests {
 
     #[test]
     fn a_head_ends_with_an_empty_line() {
-        let text = "# All is well.\n# topology: split\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
+        let text = "# All is well.\n# topology: split\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
         let head = Head::parse(text).expect("a head");
         assert_eq!(head.promise, "All is well.");
         assert_eq!(head.topologies, ["split"]);
         assert_eq!(head.modules, "p2p");
+        assert_eq!(head.files, ["c"]);
         assert_eq!(head.traces, ["a", "b"]);
         assert_eq!(head.timeout, Duration::from_secs(60));
     }

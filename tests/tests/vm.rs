@@ -71,6 +71,9 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
         .topology(topology)
         .modules(head.modules.parse()?)
         .timeout(head.timeout);
+    for file in &head.files {
+        run = run.file(script.with_file_name(file));
+    }
     for event in &head.traces {
         run = run.trace(event);
     }
