@@ -9,7 +9,7 @@
 . ./lib.bash
 
 offset=$((12 * K)) length=$((1500 * K))
-area=(--offset $offset --length $length --block-size 100K)
+area=(--offset "$offset" --length "$length" --block-size 100K)
 
 mended() { skip "mended: $*, on $(uname -r), level $level"; }
 
