@@ -29,7 +29,6 @@ pub(crate) type Name = Text<32>;
 pub(crate) struct Array {
     /// Empty: no provider is reached.
     rows: RcuBox<KVec<Row>>,
-    all_map: Atomic<bool>,
     some_reached: Atomic<bool>,
     all_reached: Atomic<bool>,
     policy: Atomic<i32>,
@@ -42,7 +41,6 @@ pub(crate) struct Array {
 impl Array {
     fn means(&self) -> Means {
         Means {
-            all_map: self.all_map.load(Relaxed),
             some_reached: self.some_reached.load(Relaxed),
             all_reached: self.all_reached.load(Relaxed),
             can_stage: self.stager.as_ref().is_some(),
@@ -204,7 +202,7 @@ struct Entry {
     array: Arc<Array>,
     members: KVec<Joined>,
     /// A member joined for which there was no memory. What it reaches is not
-    /// known, so the array takes no peer I/O any more.
+    /// known, and it counts as reaching nothing.
     incomplete: bool,
     /// What the kernel log was told last.
     told: Text,
@@ -251,18 +249,16 @@ impl Entry {
     /// mean. Without memory nothing is reached: staging is always right, and
     /// refusing where there is no memory even for that.
     fn publish(&mut self, providers: &[Provider]) {
-        let mut by_all = (0..providers.len()).map(|provider| self.by_all(provider));
-        let all_reached = by_all.all(|by_all| by_all);
+        let all_reached = !self.incomplete
+            && self.members.iter().all(|member| member.maps_peer)
+            && (0..providers.len()).all(|provider| self.by_all(provider));
         let some_reached = providers.is_empty()
             || self
                 .members
                 .iter()
                 .any(|member| member.distances.iter().any(Option::is_some));
-        let all_map = !self.incomplete
-            && !self.members.is_empty()
-            && self.members.iter().all(|member| member.maps_peer);
         // What is reached now may be found out of reach by a member's driver.
-        if all_map && !providers.is_empty() && self.array.stager().is_none() {
+        if !providers.is_empty() && self.array.stager().is_none() {
             if let Ok(stager) = self.mddev.stager() {
                 self.array.stager.populate(stager);
             }
@@ -273,7 +269,6 @@ impl Entry {
         if !self.array.rows.read(same) {
             self.array.rows.replace(rows);
         }
-        self.array.all_map.store(all_map, Relaxed);
         self.array.some_reached.store(some_reached, Relaxed);
         self.array.all_reached.store(all_reached, Relaxed);
         self.advertise(providers);
@@ -386,7 +381,6 @@ impl Registry {
         let array = Arc::new(
             Array {
                 rows: RcuBox::empty(),
-                all_map: Atomic::new(false),
                 some_reached: Atomic::new(false),
                 all_reached: Atomic::new(false),
                 policy: Atomic::new(ffi::default_policy()),
@@ -427,6 +421,7 @@ impl Registry {
         member.set_slot(slot);
         let mut joined = Joined::new(member, slot);
         if joined.measure(providers).is_err() || entry.members.push(joined, GFP_KERNEL).is_err() {
+            member.set_slot(SLOTS);
             entry.incomplete = true;
         }
         entry.publish(providers);

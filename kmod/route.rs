@@ -155,11 +155,9 @@ pub(crate) fn member(policy: Policy, distance: Distance) -> Route {
 /// What an array's members and the machine's providers allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Means {
-    /// Every member's driver can map peer pages.
-    pub(crate) all_map: bool,
     /// Some member reaches some provider; or there is none yet.
     pub(crate) some_reached: bool,
-    /// Every member reaches every provider.
+    /// Every member reaches every provider, and can map its pages.
     pub(crate) all_reached: bool,
     /// There is memory to stage what is not reached.
     pub(crate) can_stage: bool,
@@ -169,8 +167,11 @@ pub(crate) struct Means {
 ///
 /// Where the CPU can copy, a provider need not be reached.
 pub(crate) fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
-    let copies = spread == Spread::Cached || (policy == Policy::Auto && means.can_stage);
-    policy != Policy::Off && means.all_map && (means.some_reached || copies)
+    match policy {
+        Policy::Auto => means.some_reached || means.can_stage || spread == Spread::Cached,
+        Policy::Direct => means.some_reached,
+        Policy::Off => false,
+    }
 }
 
 /// What peer I/O meets now.

@@ -1,19 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: every level asks the glue whether to advertise peer memory.
-// Why: MD sets the bit for raid0, raid1 and raid10 whatever the topology, and for linear and raid4/5/6
-//      never. All levels pass here before they stack their members.
+// What: every level asks the glue whether to advertise peer memory, after it has stacked its members.
+// Why: MD sets the bit for raid0, raid1 and raid10 whatever the topology, and for linear and raid4/5/6 never; and
+//      the block layer clears it if one member cannot map peer memory, which is then never given any.
 // Since: 7.2
-// Matches: md.c 1
-// Fixture: 1
+// Matches: md.c 2
+// Fixture: 2
 @stack@
-identifier array, lim, flags, rdev;
+identifier array, lim, rdev;
+iterator name rdev_for_each;
+statement each;
 position p;
 @@
- int mddev_stack_rdev_limits@p(struct mddev *array, struct queue_limits *lim,
-			     unsigned int flags)
+ mddev_stack_rdev_limits(struct mddev *array, struct queue_limits *lim, ...)
  {
-	struct md_rdev *rdev;
-+
+	...
+	rdev_for_each@p(rdev, array)
+		each
 +	md_p2p_stack_limits(array, lim);
 	...
+ }
+
+@grow@
+identifier array, lim;
+position p;
+@@
+ mddev_stack_new_rdev(struct mddev *array, ...)
+ {
+	...
++	md_p2p_stack_limits(array, &lim);
+	return queue_limits_commit_update@p(array->gendisk->queue, &lim);
  }

@@ -1,5 +1,5 @@
 # A member's queue never merges I/O from peer memory with a neighbour: of host memory, of its provider, or of another.
-# topology: switch
+# topology: switch iommu
 # modules: p2p
 # timeout: 120
 #

@@ -1,8 +1,8 @@
-# A member that cannot do P2PDMA takes the advertisement back when it joins: peer I/O is refused from then on and changes nothing.
+# A member that cannot do P2PDMA at all is given host pages, whenever it joins; if nothing is to be staged, peer I/O is refused.
 # topology: mixed
 # modules: p2p
 # trace: pci_nvme_map_addr
-# timeout: 90
+# timeout: 120
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
@@ -32,8 +32,17 @@ works() {
 	members_hold md0 "$1" 0 $length
 }
 
+# is_staged SEED: what is written is copied, and so no drive reads peer memory.
+is_staged() {
+	is p2pdma_state "$(counter md0 state)" staged
+	counter md0 reason | grep -qx "$other0 cannot map peer memory" || fail "reasons: $(counter md0 reason)"
+	dma p2pio write --memory "$provider" --seed "$1" --length $length /dev/md0
+	is 'DMA from peer memory' "$peer" 0
+	works "$1"
+}
+
 use_p2p
-provider=$(bdf near2)
+provider=$(bdf near2) other0=$(basename "$(disk other0)")
 for level in 1 5; do
 	say "raid$level"
 	state=direct
@@ -43,43 +52,42 @@ for level in 1 5; do
 	works 1
 
 	quietly mdadm /dev/md0 --add "$(disk other0)"
-	is 'p2pdma_state with a spare that cannot' "$(counter md0 state)" off
-	is 'distances of the spare' "$(sed 's/.* //' "/sys/block/md0/md/dev-$(basename "$(disk other0)")/p2pdma_distance" | uniq)" unreachable
-	refuses write
-	refuses check
-	quietly p2pio check --memory host --seed 1 --length $length /dev/md0
+	is 'distances of the spare' "$(sed 's/.* //' "/sys/block/md0/md/dev-$other0/p2pdma_distance" | uniq)" unreachable
+	is_staged 2
 
 	say "raid$level on three members, one of which cannot"
 	quietly mdadm --grow /dev/md0 --raid-devices=3
 	until_true is_whole md0
 	is members "$(attr md0 raid_disks)" 3
-	refuses write
-	refuses check
-	members_hold md0 1 0 $length
+	is_staged 3
 
 	say "raid$level without it"
 	quietly mdadm /dev/md0 --fail "$(disk other0)"
 	quietly mdadm /dev/md0 --remove "$(disk other0)"
 	is p2pdma_state "$(counter md0 state)" $state
-	works 3
+	works 4
 	quietly mdadm --zero-superblock "$(disk other0)"
 	remove md0
+done
 
-	say "raid$level made with it"
-	create md0 $level 'near0 near1 other0' --size=8M
-	is p2pdma_state "$(counter md0 state)" off
-	quietly p2pio write --memory host --seed 4 --length $length /dev/md0
+for level in linear 0 1 10 5; do
+	say "$level made with it"
+	shape_of $level
+	create md0 $level 'near0 near1 other0' "${shape[@]}"
+	is p2pdma_state "$(counter md0 state)" staged
+	works 5
+	echo direct >/sys/block/md0/md/p2pdma_policy
 	refuses write
-	members_hold md0 4 0 $length
+	quietly p2pio check --memory host --seed 5 --length $length /dev/md0
 	remove md0
 done
 
 say 'raid5 with a write journal that cannot: it is handed copies only'
 create md0 5 'near0 near1 near2' --size=8M --write-journal "$(disk other0)"
-is p2pdma_state "$(counter md0 state)" staged
-works 5
+is reasons "$(counter md0 reason)" 'parity is computed from copies in the stripe cache'
+works 6
 quietly mdadm --stop /dev/md0
 quietly mdadm --assemble /dev/md0 "$(disk other0)" "$(disk near0)" "$(disk near1)" "$(disk near2)"
 is 'p2pdma_state, assembled' "$(counter md0 state)" staged
-works 6
+works 7
 remove md0

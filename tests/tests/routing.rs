@@ -27,8 +27,7 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 fn means() -> impl Strategy<Value = Means> {
-    any::<[bool; 4]>().prop_map(|[all_map, some_reached, all_reached, can_stage]| Means {
-        all_map,
+    any::<[bool; 3]>().prop_map(|[some_reached, all_reached, can_stage]| Means {
         some_reached,
         all_reached,
         can_stage,
@@ -225,14 +224,14 @@ proptest! {
     }
 
     #[test]
-    fn a_state_that_is_not_off_is_advertised_and_no_member_is_unable_to_map(
+    fn a_state_that_is_not_off_is_advertised_and_direct_where_the_policy_stages_nothing(
         spread in spread(), policy in policy(), means in means(),
     ) {
         prop_assert_eq!(
             state(spread, policy, means) != State::Off,
             advertises(spread, policy, means)
         );
-        prop_assert!(means.all_map || !advertises(spread, policy, means));
+        prop_assert!(policy != Policy::Direct || state(spread, policy, means) != State::Staged);
         prop_assert!(policy != Policy::Off || !advertises(spread, policy, means));
     }
 }
