@@ -89,7 +89,13 @@ bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
 int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
 
 /* Members and arrays, for as long as MD holds them. */
-struct pci_dev *shim_member_client(struct md_rdev *rdev);
+/*
+ * The PCI devices of which any may do the DMA of a member, each with a
+ * reference for shim_pci_put(). Returns their number; 0 if they are not all
+ * known, or more than @max, or no PCI devices. Sleeps.
+ */
+unsigned int shim_member_clients(struct md_rdev *rdev, struct pci_dev **clients,
+				 unsigned int max);
 bool shim_member_maps_peer(struct md_rdev *rdev);
 bool shim_member_is_journal(struct md_rdev *rdev);
 /* Journals and members beyond the last slot have one that is too large. */

@@ -157,25 +157,23 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-/// A member as it was when it joined.
+/// A member, and what it said when it was asked last.
 struct Joined {
-    id: MemberId,
+    member: Member,
     name: Name,
     slot: usize,
-    client: Option<PciDev>,
     maps_peer: bool,
     /// One for each of `Registry::providers`.
     distances: KVec<Distance>,
 }
 
 impl Joined {
-    fn new(member: Member<'_>, slot: usize) -> Self {
+    fn new(member: Member, slot: usize) -> Self {
         Self {
-            id: member.id(),
             name: member.name(),
+            member,
             slot,
-            client: member.client(),
-            maps_peer: member.maps_peer(),
+            maps_peer: false,
             distances: KVec::new(),
         }
     }
@@ -183,10 +181,16 @@ impl Joined {
     /// A member whose driver cannot map peer pages reaches none, however near.
     fn measure(&mut self, providers: &[Provider]) -> Result {
         self.distances.clear();
-        let client = self.client.as_ref().filter(|_| self.maps_peer);
+        self.maps_peer = self.member.maps_peer();
+        let clients = self.member.clients();
         for provider in providers {
-            let distance = client.and_then(|client| provider.dev().distance(client));
-            self.distances.push(distance, GFP_KERNEL)?;
+            let of_clients = clients
+                .iter()
+                .flatten()
+                .filter(|_| self.maps_peer)
+                .map(|client| provider.dev().distance(client));
+            self.distances
+                .push(reach::farthest(of_clients), GFP_KERNEL)?;
         }
         Ok(())
     }
@@ -408,7 +412,7 @@ impl Registry {
 
     /// A member joins, before any I/O can reach it. A write journal is none:
     /// it is handed copies only.
-    pub(crate) fn member_added(&mut self, array: &Array, member: Member<'_>) {
+    pub(crate) fn member_added(&mut self, array: &Array, member: Member) {
         member.set_slot(SLOTS);
         if member.is_journal() {
             return;
@@ -418,11 +422,13 @@ impl Registry {
         };
         let slot = entry.free_slot();
         array.stats.clear_member(slot);
-        member.set_slot(slot);
         let mut joined = Joined::new(member, slot);
-        if joined.measure(providers).is_err() || entry.members.push(joined, GFP_KERNEL).is_err() {
-            member.set_slot(SLOTS);
+        if joined.measure(providers).is_err() || entry.members.reserve(1, GFP_KERNEL).is_err() {
             entry.incomplete = true;
+        } else {
+            joined.member.set_slot(slot);
+            // There is room.
+            let _ = entry.members.push(joined, GFP_KERNEL);
         }
         entry.publish(providers);
     }
@@ -453,7 +459,7 @@ impl Registry {
         let Some((entry, providers)) = self.entry(array) else {
             return;
         };
-        entry.members.retain(|joined| joined.id != member);
+        entry.members.retain(|joined| joined.member.id() != member);
         entry.publish(providers);
     }
 
@@ -499,7 +505,12 @@ impl Registry {
             .entries
             .iter()
             .find(|entry| core::ptr::eq(&*entry.array, array))
-            .and_then(|entry| entry.members.iter().find(|joined| joined.id == member));
+            .and_then(|entry| {
+                entry
+                    .members
+                    .iter()
+                    .find(|joined| joined.member.id() == member)
+            });
         for (index, provider) in self.providers.iter().enumerate() {
             let distance = member.and_then(|joined| joined.distance(index));
             f(provider.dev(), distance)?;

@@ -289,37 +289,56 @@ impl Iterator for PciDevs {
     }
 }
 
-/// A member, during a call from MD about it.
+/// A member.
 ///
 /// # Invariants
 ///
-/// MD keeps the member and its block device for `'a`.
-#[derive(Clone, Copy)]
-pub(crate) struct Member<'a>(NonNull<md_rdev>, PhantomData<&'a md_rdev>);
+/// MD keeps it, with its block device open, at least until
+/// `md_p2p_glue_member_removed()` has returned.
+pub(crate) struct Member(NonNull<md_rdev>);
+
+// SAFETY: What is asked of it may be asked from any thread.
+unsafe impl Send for Member {}
+
+/// As many paths as a member may have.
+const MAX_CLIENTS: usize = 8;
+
+/// See [`Member::clients`].
+pub(crate) type Clients = [Option<PciDev>; MAX_CLIENTS];
 
 /// Tells members apart after the call; never followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MemberId(usize);
 
-impl Member<'_> {
+impl Member {
     /// # Safety
     ///
-    /// `rdev` is a member that MD keeps for `'a`, its block device open.
+    /// `rdev` is a member with its block device open, and the value is dropped
+    /// before `md_p2p_glue_member_removed()` returns.
     pub(crate) unsafe fn new(rdev: NonNull<md_rdev>) -> Self {
         // INVARIANT: By the safety requirements.
-        Self(rdev, PhantomData)
+        Self(rdev)
     }
 
     pub(crate) fn id(&self) -> MemberId {
         MemberId(self.0.as_ptr() as usize)
     }
 
-    /// The PCI device that does the member's DMA, if it is known and one.
-    pub(crate) fn client(&self) -> Option<PciDev> {
-        // SAFETY: The member is alive by the invariant.
-        let client = unsafe { bindings::shim_member_client(self.0.as_ptr()) };
-        // INVARIANT: `shim_member_client()` returns a reference.
-        NonNull::new(client).map(PciDev)
+    /// The PCI devices of which any may do the member's DMA: one, or the paths
+    /// of a multipath device. None if it is not known, or no PCI device. Sleeps.
+    pub(crate) fn clients(&self) -> Clients {
+        let mut clients = [ptr::null_mut(); MAX_CLIENTS];
+        // SAFETY: The member is alive by the invariant, and `clients` as large
+        // as is said.
+        unsafe {
+            bindings::shim_member_clients(
+                self.0.as_ptr(),
+                clients.as_mut_ptr(),
+                MAX_CLIENTS as u32,
+            );
+        }
+        // INVARIANT: Each that was filled in carries a reference.
+        clients.map(|client| NonNull::new(client).map(PciDev))
     }
 
     /// The name of its block device.

@@ -109,7 +109,8 @@ pub unsafe extern "C" fn md_p2p_glue_member_added(array: *mut md_p2p_array, rdev
     // SAFETY: By the safety requirements.
     let array = unsafe { ffi::borrow(array) };
     if let Some(rdev) = NonNull::new(rdev) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements; the registry drops it in
+        // `md_p2p_glue_member_removed`, or before.
         let member = unsafe { Member::new(rdev) };
         REGISTRY.lock().member_added(array, member);
     }

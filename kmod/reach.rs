@@ -111,6 +111,15 @@ pub(crate) fn reach(row: Option<&Row>) -> Reach {
     }
 }
 
+/// How far a member is that does its DMA through any of several clients: as
+/// far as the farthest, and unreachable if one is, or if none is known.
+pub(crate) fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance {
+    let first = clients.next()??;
+    clients.try_fold(first, |farthest, distance| {
+        distance.map(|distance| farthest.max(distance))
+    })
+}
+
 /// Whether all members reach a provider, from the distance of each.
 ///
 /// An array without members reaches nothing: nobody has been asked.

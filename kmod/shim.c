@@ -180,14 +180,57 @@ int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client)
 
 /* Members and arrays */
 
-struct pci_dev *shim_member_client(struct md_rdev *rdev)
+/* Whoever holds a disk keeps its ancestors. */
+static struct pci_dev *pci_ancestor(struct device *dev)
 {
-	struct device *dev = disk_to_dev(rdev->bdev->bd_disk);
-
 	for (dev = dev->parent; dev; dev = dev->parent)
 		if (dev_is_pci(dev))
 			return pci_dev_get(to_pci_dev(dev));
 	return NULL;
+}
+
+/*
+ * An NVMe namespace that may have several paths is a disk without a PCI device,
+ * nvme1n2, before one for each path, nvme1c0n2 (drivers/nvme/host/multipath.c).
+ */
+static bool is_path(const char *path, const char *head)
+{
+	unsigned int subsystem, namespace, other, controller, of;
+	char more;
+
+	return sscanf(head, "nvme%un%u%c", &subsystem, &namespace, &more) == 2 &&
+	       sscanf(path, "nvme%uc%un%u%c", &other, &controller, &of,
+		      &more) == 3 &&
+	       other == subsystem && of == namespace;
+}
+
+unsigned int shim_member_clients(struct md_rdev *rdev, struct pci_dev **clients,
+				 unsigned int max)
+{
+	struct gendisk *disk = rdev->bdev->bd_disk;
+	struct class_dev_iter iter;
+	unsigned int count = 0;
+	struct device *path;
+
+	clients[0] = pci_ancestor(disk_to_dev(disk));
+	if (clients[0])
+		return 1;
+
+	class_dev_iter_init(&iter, disk_to_dev(disk)->class, NULL, NULL);
+	while ((path = class_dev_iter_next(&iter))) {
+		if (!is_path(dev_name(path), disk->disk_name))
+			continue;
+		if (count < max)
+			clients[count] = pci_ancestor(path);
+		if (count == max || !clients[count]) {
+			for (; count; clients[count] = NULL)
+				pci_dev_put(clients[--count]);
+			break;
+		}
+		count++;
+	}
+	class_dev_iter_exit(&iter);
+	return count;
 }
 
 bool shim_member_maps_peer(struct md_rdev *rdev)

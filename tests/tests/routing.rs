@@ -9,7 +9,9 @@ mod reach;
 mod route;
 
 use proptest::prelude::*;
-use reach::{Distance, Distances, Reach, Row, SLOTS, Window, by_all, reach as reach_of, row};
+use reach::{
+    Distance, Distances, Reach, Row, SLOTS, Window, by_all, farthest, reach as reach_of, row,
+};
 use route::{
     Means, Policy, Route, Spread, State, advertises, cached, member, route as route_of, state,
     unmapped,
@@ -221,6 +223,14 @@ proptest! {
         }
         let reaching = (0..members.len()).filter(|&slot| members[slot].is_some());
         prop_assert_eq!(seen, reaching.fold(0, |bits, slot| bits | 1 << slot));
+    }
+
+    #[test]
+    fn a_member_is_as_far_as_its_farthest_client(
+        clients in prop::collection::vec(prop::option::of(0..20u32), 0..5),
+    ) {
+        let expected = if clients.contains(&None) { None } else { clients.iter().copied().flatten().max() };
+        prop_assert_eq!(farthest(clients.into_iter()), expected);
     }
 
     #[test]
