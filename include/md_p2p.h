@@ -51,6 +51,7 @@ const char *md_p2p_sysctl_path(void);
 bool __md_p2p_takes(struct mddev *mddev, struct bio *bio);
 bool __md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio);
 bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio);
+bool __md_p2p_may_copy(struct mddev *mddev);
 bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio);
 void __md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
 			 struct md_p2p_ring *ring);
@@ -62,7 +63,6 @@ void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio);
 void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev);
 void __md_p2p_io_copied(struct md_io_clone *io);
 bool __md_p2p_io_end(struct md_io_clone *io);
-void __md_p2p_stage_again(struct mddev *mddev, struct bio *bio);
 void __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 			   struct bio *bio, unsigned int sectors);
 
@@ -145,6 +145,12 @@ static inline bool md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
 	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_must_stage(rdev, bio);
 }
 
+/* raid1: whether the CPU may copy the pages of this bio, to write behind. */
+static inline bool md_p2p_may_copy(struct mddev *mddev, struct bio *bio)
+{
+	return likely(!md_p2p_is_peer(bio)) || __md_p2p_may_copy(mddev);
+}
+
 /*
  * REQ_NOMERGE is all that keeps a peer bio from being merged with a host bio
  * in a member's queue, where the request is then mapped as its first bio is.
@@ -172,21 +178,13 @@ static inline void md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 }
 
 /*
- * True if the bio that @io stands for is to be done again, through host pages:
- * a member could not map its pages, so nobody can say which members have it.
+ * True if the bio that @io stands for has not ended, but is done again, through
+ * host pages: a member could not map its pages, so nobody can say which members
+ * have it. @io stays until that has ended.
  */
 static inline bool md_p2p_io_end(struct md_io_clone *io)
 {
 	return unlikely(io->p2p_peer) && __md_p2p_io_end(io);
-}
-
-static inline void md_p2p_endio(struct mddev *mddev, struct bio *bio,
-				bool again)
-{
-	if (unlikely(again))
-		__md_p2p_stage_again(mddev, bio);
-	else
-		bio_endio(bio);
 }
 
 /* The rest of a read that is tried again: the whole has been counted. */

@@ -84,6 +84,8 @@ const char *shim_pci_name(const struct pci_dev *dev);
 /* Domain, bus, device and function in one number: 16, 8, 5 and 3 bits. */
 u32 shim_pci_id(struct pci_dev *dev);
 bool shim_pci_is_provider(struct pci_dev *dev);
+/* Whether it answers, with its memory: false once it has been pulled. */
+bool shim_pci_answers(struct pci_dev *dev);
 bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
 		     u64 *end);
 int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
@@ -112,6 +114,8 @@ bool shim_array_advertise(struct mddev *mddev, bool advertise);
 struct md_p2p_stager *shim_stager_new(struct mddev *mddev);
 void shim_stager_free(struct md_p2p_stager *stager);
 
+/* The physical address of the first peer page of @bio. */
+u64 shim_peer_address(const struct bio *bio);
 /* Takes @bio through host pages, some time soon. Does not sleep. */
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
 /* Whether it can: an atomic write is never split, and may be too large. */
@@ -146,6 +150,8 @@ void md_p2p_glue_count(const struct md_p2p_array *array, bool write,
 		       bool direct, u64 bytes);
 void md_p2p_glue_count_member(const struct md_p2p_array *array,
 			      unsigned int slot, bool write, u64 bytes);
+/* Whether the owner of a peer page is still there to give what is in it. */
+bool md_p2p_glue_answers(const struct md_p2p_array *array, u64 address);
 /* As shim_pci_id(); all bits set if the page is no known provider's. */
 u32 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
 ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,

@@ -25,10 +25,24 @@ use crate::{
 /// What `%pg` makes of a block device.
 pub(crate) type Name = Text<32>;
 
+/// The providers, and who reaches their memory.
+struct Table {
+    rows: KVec<Row>,
+    providers: KVec<PciDev>,
+}
+
+impl Table {
+    /// Whether two say the same; none is always news.
+    fn same(one: Option<&Table>, other: Option<&Table>) -> bool {
+        matches!((one, other), (Some(one), Some(other))
+            if one.rows[..] == other.rows[..] && one.providers[..] == other.providers[..])
+    }
+}
+
 /// What the I/O path and sysfs see of an array: `mddev->p2p` of C.
 pub(crate) struct Array {
     /// Empty: no provider is reached.
-    rows: RcuBox<KVec<Row>>,
+    table: RcuBox<Table>,
     some_reached: Atomic<bool>,
     all_reached: Atomic<bool>,
     policy: Atomic<i32>,
@@ -60,8 +74,8 @@ impl Array {
 
     /// Calls `f` with the row of the page at `address`. Does not sleep.
     fn row<R>(&self, address: u64, f: impl FnOnce(Option<&Row>) -> R) -> R {
-        self.rows.read(|rows| {
-            let row = rows.and_then(|rows| reach::row(rows, address));
+        self.table.read(|table| {
+            let row = table.and_then(|table| reach::row(&table.rows, address));
             if row.is_none() {
                 // A provider that no bus event has told of: this I/O cannot
                 // wait for the answer, the next one will have it.
@@ -74,7 +88,11 @@ impl Array {
     /// The way of a bio before a member has been chosen. Does not sleep.
     pub(crate) fn route(&self, address: u64, level: i32, write: bool) -> Route {
         let reach = self.row(address, reach::reach);
-        self.possible(route::route(Spread::of(level), self.policy(), write, reach))
+        match route::route(Spread::of(level), self.policy(), write, reach) {
+            // It may have to be staged yet: see `route_unmapped`.
+            Route::Direct if self.stager().is_none() => Route::Refused,
+            route => self.possible(route),
+        }
     }
 
     /// The way of a bio that the stripe cache is to copy. Does not sleep.
@@ -101,9 +119,14 @@ impl Array {
         }
     }
 
-    /// Whose page is at `address`, as `PciDev::id` numbers it.
-    pub(crate) fn provider(&self, address: u64) -> Option<u32> {
-        self.row(address, |row| row.map(|row| row.provider))
+    /// Calls `f` with the provider of the page at `address`. Does not sleep;
+    /// nor may `f`.
+    pub(crate) fn provider<R>(&self, address: u64, f: impl FnOnce(&PciDev) -> R) -> Option<R> {
+        self.table.read(|table| {
+            let table = table?;
+            let row = reach::row(&table.rows, address)?;
+            table.providers.get(row.provider).map(f)
+        })
     }
 
     /// The members nearest to the page at `address` that are farther than
@@ -222,25 +245,31 @@ impl Entry {
         !self.incomplete && reach::by_all(self.members.iter().map(of_member))
     }
 
-    fn rows(&self, providers: &[Provider]) -> Result<KBox<KVec<Row>>> {
+    fn table(&self, providers: &[Provider]) -> Result<KBox<Table>> {
         let mut rows = KVec::new();
+        let mut devs = KVec::new();
         for (index, provider) in providers.iter().enumerate() {
             let by_all = self.by_all(index);
             let mut distances = Distances::NONE;
             for member in &self.members {
                 distances.set(member.slot, member.distance(index));
             }
+            devs.push(provider.dev().clone(), GFP_KERNEL)?;
             for window in provider.windows() {
                 let row = Row {
                     window,
-                    provider: provider.dev().id(),
+                    provider: index,
                     by_all,
                     distances,
                 };
                 rows.push(row, GFP_KERNEL)?;
             }
         }
-        Ok(KBox::new(rows, GFP_KERNEL)?)
+        let table = Table {
+            rows,
+            providers: devs,
+        };
+        Ok(KBox::new(table, GFP_KERNEL)?)
     }
 
     /// The first slot that no member has.
@@ -268,10 +297,13 @@ impl Entry {
             }
         }
 
-        let rows = self.rows(providers).ok();
-        let same = |old: Option<&KVec<Row>>| matches!((old, &rows), (Some(old), Some(new)) if old[..] == new[..]);
-        if !self.array.rows.read(same) {
-            self.array.rows.replace(rows);
+        let table = self.table(providers).ok();
+        if !self
+            .array
+            .table
+            .read(|old| Table::same(old, table.as_deref()))
+        {
+            self.array.table.replace(table);
         }
         self.array.some_reached.store(some_reached, Relaxed);
         self.array.all_reached.store(all_reached, Relaxed);
@@ -384,7 +416,7 @@ impl Registry {
     pub(crate) fn add(&mut self, mddev: Mddev) -> Result<Arc<Array>> {
         let array = Arc::new(
             Array {
-                rows: RcuBox::empty(),
+                table: RcuBox::empty(),
                 some_reached: Atomic::new(false),
                 all_reached: Atomic::new(false),
                 policy: Atomic::new(ffi::default_policy()),

@@ -201,11 +201,14 @@ impl Drop for PerCpu {
 /// # Invariants
 ///
 /// Holds a reference.
+#[derive(PartialEq, Eq)]
 pub(crate) struct PciDev(NonNull<bindings::pci_dev>);
 
 // SAFETY: A counted reference, and all that is asked of the device may be
 // asked from any thread.
 unsafe impl Send for PciDev {}
+// SAFETY: As above.
+unsafe impl Sync for PciDev {}
 
 impl PciDev {
     /// Every PCI device of the machine. Sleeps.
@@ -230,6 +233,12 @@ impl PciDev {
     pub(crate) fn is_provider(&self) -> bool {
         // SAFETY: The device is alive by the invariant.
         unsafe { bindings::shim_pci_is_provider(self.0.as_ptr()) }
+    }
+
+    /// Whether it answers on the bus, with its memory. Does not sleep.
+    pub(crate) fn answers(&self) -> bool {
+        // SAFETY: The device is alive by the invariant.
+        unsafe { bindings::shim_pci_answers(self.0.as_ptr()) }
     }
 
     /// First and last byte of BAR `bar`, if it is memory.

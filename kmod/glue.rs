@@ -57,6 +57,7 @@ as_declared!(
     md_p2p_glue_count,
     md_p2p_glue_count_member,
     md_p2p_glue_provider,
+    md_p2p_glue_answers,
     md_p2p_glue_show_counter,
     md_p2p_glue_show_state,
     md_p2p_glue_show_reason,
@@ -219,8 +220,22 @@ pub unsafe extern "C" fn md_p2p_glue_route_unmapped(
 pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, address: u64) -> u32 {
     // SAFETY: By the safety requirements.
     unsafe { ffi::borrow(array) }
-        .provider(address)
+        .provider(address, |provider| provider.id())
         .unwrap_or(u32::MAX)
+}
+
+/// Whether the owner of a peer page still answers, with its memory. Does not
+/// sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_answers(array: *const md_p2p_array, address: u64) -> bool {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }
+        .provider(address, |provider| provider.answers())
+        .unwrap_or(false)
 }
 
 /// The slots of the members that are nearest to a peer page but farther than

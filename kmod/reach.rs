@@ -78,8 +78,8 @@ impl Distances {
 pub(crate) struct Row {
     /// Where the provider's memory is.
     pub(crate) window: Window,
-    /// Whose it is: domain, bus, device and function in one number.
-    pub(crate) provider: u32,
+    /// Whose it is: where he stands in a list of providers.
+    pub(crate) provider: usize,
     /// Whether every member reaches it.
     pub(crate) by_all: bool,
     /// How far it is from each.

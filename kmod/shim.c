@@ -151,6 +151,15 @@ bool shim_pci_is_provider(struct pci_dev *dev)
 	return rcu_access_pointer(dev->p2pdma);
 }
 
+bool shim_pci_answers(struct pci_dev *dev)
+{
+	u16 command;
+
+	/* A device that is gone answers with ones, and none sets all of them. */
+	return !pci_read_config_word(dev, PCI_COMMAND, &command) &&
+	       command != U16_MAX && (command & PCI_COMMAND_MEMORY);
+}
+
 bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
 		     u64 *end)
 {
@@ -330,8 +339,8 @@ void md_p2p_member_removed(struct md_rdev *rdev)
 }
 
 /*
- * Some members turn out to be journals only when the superblocks have been
- * read; and only now does the array's queue take the answer.
+ * Or has another level. Some members turn out to be journals only when the
+ * superblocks have been read; and only now does the queue take the answer.
  */
 void md_p2p_array_started(struct mddev *mddev)
 {
@@ -340,8 +349,10 @@ void md_p2p_array_started(struct mddev *mddev)
 	if (!mddev->p2p)
 		return;
 	rdev_for_each(rdev, mddev)
-		if (test_bit(Journal, &rdev->flags))
+		if (test_bit(Journal, &rdev->flags)) {
 			md_p2p_glue_member_removed(mddev->p2p, rdev);
+			rdev->p2p_slot = MD_P2P_SLOTS;
+		}
 	md_p2p_glue_array_started(mddev->p2p);
 }
 
@@ -355,7 +366,7 @@ void md_p2p_stack_limits(struct mddev *mddev, struct queue_limits *lim)
 
 /* The way of a peer bio */
 
-static u64 peer_address(const struct bio *bio)
+u64 shim_peer_address(const struct bio *bio)
 {
 	return page_to_phys(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
 }
@@ -367,7 +378,7 @@ static void trace_route(struct mddev *mddev, struct md_rdev *rdev,
 	if (trace_md_p2p_route_enabled() && route != MD_P2P_LATER)
 		trace_md_p2p_route(mddev->gendisk, rdev ? rdev->bdev : NULL,
 				   bio, md_p2p_glue_provider(mddev->p2p,
-							     peer_address(bio)),
+							     shim_peer_address(bio)),
 				   route);
 }
 
@@ -380,9 +391,11 @@ static void refuse(struct bio *bio)
 static bool takes(struct mddev *mddev, struct md_rdev *rdev, struct bio *bio,
 		  enum md_p2p_route route)
 {
-	if (route == MD_P2P_STAGED && !shim_can_stage(bio))
+	/* What many are to get must not stay half done: see __md_p2p_io_end(). */
+	if ((route == MD_P2P_STAGED || (route == MD_P2P_DIRECT && !rdev)) &&
+	    !shim_can_stage(bio))
 		route = MD_P2P_REFUSED;
-	/* What goes to many may be split yet: see __md_p2p_io_start(). */
+	/* What many have got is told when it is done: see count(). */
 	if (rdev || route != MD_P2P_DIRECT)
 		trace_route(mddev, rdev, bio, route);
 	switch (route) {
@@ -405,7 +418,7 @@ bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 		return true;
 	}
 	return takes(mddev, NULL, bio,
-		     md_p2p_glue_route(mddev->p2p, peer_address(bio),
+		     md_p2p_glue_route(mddev->p2p, shim_peer_address(bio),
 				       mddev->level, op_is_write(bio_op(bio))));
 }
 
@@ -414,7 +427,7 @@ bool __md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio)
 	struct mddev *mddev = rdev->mddev;
 
 	return takes(mddev, rdev, bio,
-		     md_p2p_glue_route_member(mddev->p2p, peer_address(bio),
+		     md_p2p_glue_route_member(mddev->p2p, shim_peer_address(bio),
 					      rdev->p2p_slot));
 }
 EXPORT_SYMBOL_GPL(__md_p2p_takes_for);
@@ -437,7 +450,7 @@ bool __md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
 			struct md_p2p_ring *ring)
 {
 	if (ring->step == MD_P2P_RING) {
-		ring->members = md_p2p_glue_ring(mddev->p2p, peer_address(bio),
+		ring->members = md_p2p_glue_ring(mddev->p2p, shim_peer_address(bio),
 						 &ring->distance);
 		ring->reached |= ring->members;
 		if (ring->members)
@@ -453,9 +466,15 @@ bool __md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
 }
 EXPORT_SYMBOL_GPL(__md_p2p_next_ring);
 
+bool __md_p2p_may_copy(struct mddev *mddev)
+{
+	return md_p2p_glue_route_cached(mddev->p2p) == MD_P2P_CACHED;
+}
+EXPORT_SYMBOL_GPL(__md_p2p_may_copy);
+
 bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
 {
-	return md_p2p_glue_route_member(rdev->mddev->p2p, peer_address(bio),
+	return md_p2p_glue_route_member(rdev->mddev->p2p, shim_peer_address(bio),
 					rdev->p2p_slot) != MD_P2P_DIRECT;
 }
 EXPORT_SYMBOL_GPL(__md_p2p_must_stage);
@@ -488,19 +507,12 @@ EXPORT_SYMBOL_GPL(md_p2p_copy);
 
 /* Accounting */
 
-static bool is_mirrored(struct mddev *mddev)
-{
-	return mddev->level == 1 || mddev->level == 10;
-}
-
 void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 {
 	io->p2p_bytes = bio->bi_iter.bi_size;
 	io->p2p_direct = !raid_is_456(io->mddev);
 	io->p2p_unmapped = false;
 	io->p2p_slot = MD_P2P_SLOTS;
-	if (is_mirrored(io->mddev) && op_is_write(bio_op(bio)))
-		trace_route(io->mddev, NULL, bio, MD_P2P_DIRECT);
 }
 
 /* Write-behind, and a read that failed and goes through the stripe cache. */
@@ -520,63 +532,86 @@ void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev)
 }
 EXPORT_SYMBOL_GPL(__md_p2p_io_to);
 
+/*
+ * BLK_STS_INVAL is what a member says that cannot map a peer page. MD takes it
+ * for no fault of the member's, and a write for done. The array must not become
+ * clean before that is done again: what md_write_inc() takes is held until then.
+ */
 void __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 			   struct bio *bio, unsigned int sectors)
 {
-	if (bio->bi_status == BLK_STS_INVAL)
-		md_p2p_io(clone)->p2p_unmapped = true;
-	else if (!bio->bi_status)
+	struct md_io_clone *io = md_p2p_io(clone);
+	bool write = op_is_write(bio_op(bio));
+
+	if (bio->bi_status == BLK_STS_INVAL) {
+		if (!xchg(&io->p2p_unmapped, true) && write)
+			md_write_inc(rdev->mddev, clone);
+	} else if (!bio->bi_status) {
 		md_p2p_glue_count_member(rdev->mddev->p2p, rdev->p2p_slot,
-					 op_is_write(bio_op(bio)),
-					 (u64)sectors << SECTOR_SHIFT);
+					 write, (u64)sectors << SECTOR_SHIFT);
+		/* Another member has what one could not map. */
+		if (!write)
+			io->p2p_unmapped = false;
+	}
 }
 EXPORT_SYMBOL_GPL(__md_p2p_member_ended);
 
-static void count(struct md_io_clone *io)
+static void count(struct md_io_clone *io, bool write)
 {
 	struct md_p2p_array *array = io->mddev->p2p;
-	bool write = op_is_write(bio_op(io->orig_bio));
 
 	if (!io->p2p_bytes)
 		return;
 	md_p2p_glue_count(array, write, io->p2p_direct, io->p2p_bytes);
-	if (io->p2p_direct && io->p2p_slot < MD_P2P_SLOTS)
+	if (!io->p2p_direct)
+		return;
+	if (io->p2p_slot < MD_P2P_SLOTS)
 		md_p2p_glue_count_member(array, io->p2p_slot, write,
 					 io->p2p_bytes);
+	else if (write)
+		trace_route(io->mddev, NULL, io->orig_bio, MD_P2P_DIRECT);
 }
 
-/*
- * BLK_STS_INVAL is what a member says that cannot map a peer page. MD takes it
- * for no fault of the member's, and a write for done.
- */
-bool __md_p2p_io_end(struct md_io_clone *io)
+/* The bio is as it was before any member had it, and MD knows it as its own. */
+static void stage_again(struct md_io_clone *io)
 {
 	struct bio *clone = &io->bio_clone;
-	enum md_p2p_route route;
 
-	if (!io->p2p_direct ||
-	    (!io->p2p_unmapped && clone->bi_status != BLK_STS_INVAL)) {
-		if (!clone->bi_status)
-			count(io);
-		return false;
-	}
-	route = md_p2p_glue_route_unmapped(io->mddev->p2p,
-					   op_is_write(bio_op(clone)));
-	/* A piece of a read that is tried again could wait for the whole. */
-	if (route == MD_P2P_STAGED && io->p2p_bytes &&
-	    shim_can_stage(io->orig_bio)) {
-		clone->bi_status = BLK_STS_OK;
-		return true;
-	}
-	md_p2p_glue_count_refused(io->mddev->p2p);
-	clone->bi_status = BLK_STS_TARGET;
-	return false;
+	clone->bi_status = BLK_STS_OK;
+	atomic_set(&clone->__bi_remaining, 1);
+	clone->bi_bdev = io->orig_bio->bi_bdev;
+	clone->bi_iter = io->orig_bio->bi_iter;
+	trace_route(io->mddev, NULL, io->orig_bio, MD_P2P_STAGED);
+	shim_stage(md_p2p_glue_stager(io->mddev->p2p), clone);
 }
 
-void __md_p2p_stage_again(struct mddev *mddev, struct bio *bio)
+bool __md_p2p_io_end(struct md_io_clone *io)
 {
-	trace_route(mddev, NULL, bio, MD_P2P_STAGED);
-	shim_stage(md_p2p_glue_stager(mddev->p2p), bio);
+	struct md_p2p_array *array = io->mddev->p2p;
+	struct bio *clone = &io->bio_clone;
+	bool write = op_is_write(bio_op(clone));
+
+	if (io->p2p_direct &&
+	    (io->p2p_unmapped || clone->bi_status == BLK_STS_INVAL)) {
+		/* A part of a read that is tried again waits for nothing. */
+		if (md_p2p_glue_route_unmapped(array, write) == MD_P2P_STAGED &&
+		    io->p2p_bytes && shim_can_stage(io->orig_bio)) {
+			stage_again(io);
+			return true;
+		}
+		md_p2p_glue_count_refused(array);
+		clone->bi_status = BLK_STS_TARGET;
+	} else if (!clone->bi_status) {
+		/* What was copied of a provider that is gone is anything. */
+		if (write && !io->p2p_direct &&
+		    !md_p2p_glue_answers(array, shim_peer_address(io->orig_bio)))
+			clone->bi_status = BLK_STS_TARGET;
+		else
+			count(io, write);
+	}
+	if (io->p2p_unmapped && write)
+		md_write_end(io->mddev);
+	return false;
 }
 
 /* sysfs: one value a file */

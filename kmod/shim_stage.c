@@ -27,11 +27,20 @@
 #define PIECE_SECTORS	(PIECE_PAGES << PAGE_SECTORS_SHIFT)
 #define RESERVE		2
 
-/* Of one array, in flight: 16 MiB with pages of 4 KiB. */
+/* Of one lane, in flight: 16 MiB with pages of 4 KiB. */
 #define PAGES_IN_FLIGHT	4096
 
-struct md_p2p_stager {
+/*
+ * Writes may have to wait for a part of the array, or all else for all of it.
+ * What MD has accounted for must not: it holds active_io, and who suspends the
+ * array waits for that reference. Each has a lane of its own, where nothing
+ * waits for what another has to wait for.
+ */
+enum { READS, WRITES, ACCOUNTED, LANES };
+
+struct lane {
 	struct mddev *mddev;
+	bool accounted;
 	struct workqueue_struct *out;	/* towards the members */
 	struct workqueue_struct *back;	/* of what was read */
 	mempool_t pieces;
@@ -44,13 +53,16 @@ struct md_p2p_stager {
 	unsigned int in_flight;		/* pages */
 };
 
+struct md_p2p_stager {
+	struct lane lanes[LANES];
+};
+
 struct piece {
-	struct md_p2p_stager *stager;
+	struct lane *lane;
 	struct bio *peer;
 	struct bio *host;
 	struct bvec_iter iter;		/* of host, before it was submitted */
 	atomic_t left;			/* submitting it, and its I/O */
-	bool accounted;			/* by MD, which will count it */
 	struct work_struct work;
 	unsigned int count;
 	struct bio_vec vecs[PIECE_PAGES];
@@ -78,30 +90,31 @@ static void copy(struct bio *to, struct bio *from)
 
 static void free_piece(struct piece *piece)
 {
-	struct md_p2p_stager *stager = piece->stager;
+	struct lane *lane = piece->lane;
 	unsigned int count = piece->count;
 	unsigned long flags;
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		mempool_free(piece->vecs[i].bv_page, &stager->pages);
-	mempool_free(piece, &stager->pieces);
+		mempool_free(piece->vecs[i].bv_page, &lane->pages);
+	mempool_free(piece, &lane->pieces);
 
-	spin_lock_irqsave(&stager->lock, flags);
-	stager->in_flight -= count;
-	if (!bio_list_empty(&stager->waiting))
-		queue_work(stager->out, &stager->work);
-	spin_unlock_irqrestore(&stager->lock, flags);
+	spin_lock_irqsave(&lane->lock, flags);
+	lane->in_flight -= count;
+	if (!bio_list_empty(&lane->waiting))
+		queue_work(lane->out, &lane->work);
+	spin_unlock_irqrestore(&lane->lock, flags);
 }
 
 static void finish(struct piece *piece)
 {
-	struct md_p2p_stager *stager = piece->stager;
+	struct lane *lane = piece->lane;
 	struct bio *peer = piece->peer;
 	blk_status_t status = piece->host->bi_status;
 
-	if (!status && !piece->accounted)
-		md_p2p_glue_count(stager->mddev->p2p,
+	/* MD counts what it has accounted for. */
+	if (!status && !lane->accounted)
+		md_p2p_glue_count(lane->mddev->p2p,
 				  op_is_write(bio_op(peer)), false,
 				  peer->bi_iter.bi_size);
 	/* Of a bio in parts, another may have left an error. */
@@ -137,7 +150,7 @@ static void half_done(struct piece *piece)
 		return;
 	}
 	INIT_WORK(&piece->work, copy_back);
-	queue_work(piece->stager->back, &piece->work);
+	queue_work(piece->lane->back, &piece->work);
 }
 
 static void host_end_io(struct bio *host)
@@ -147,23 +160,23 @@ static void host_end_io(struct bio *host)
 
 /* The way out */
 
-static struct piece *new_piece(struct md_p2p_stager *stager, struct bio *peer)
+static struct piece *new_piece(struct lane *lane, struct bio *peer)
 {
-	struct piece *piece = mempool_alloc(&stager->pieces, GFP_NOIO);
+	struct piece *piece = mempool_alloc(&lane->pieces, GFP_NOIO);
 	unsigned int i;
 
-	piece->stager = stager;
+	piece->lane = lane;
 	piece->peer = peer;
 	piece->count = DIV_ROUND_UP(peer->bi_iter.bi_size, PAGE_SIZE);
 	atomic_set(&piece->left, 2);
 	for (i = 0; i < piece->count; i++)
 		bvec_set_page(&piece->vecs[i],
-			      mempool_alloc(&stager->pages, GFP_NOIO),
+			      mempool_alloc(&lane->pages, GFP_NOIO),
 			      PAGE_SIZE, 0);
 
-	spin_lock_irq(&stager->lock);
-	stager->in_flight += piece->count;
-	spin_unlock_irq(&stager->lock);
+	spin_lock_irq(&lane->lock);
+	lane->in_flight += piece->count;
+	spin_unlock_irq(&lane->lock);
 	return piece;
 }
 
@@ -175,7 +188,7 @@ static struct bio *host_clone(struct piece *piece)
 {
 	struct bio *peer = piece->peer;
 	struct bio *host = bio_alloc_clone(peer->bi_bdev, peer, GFP_NOIO,
-					   &piece->stager->clones);
+					   &piece->lane->clones);
 
 	host->bi_io_vec = piece->vecs;
 	host->bi_iter = (struct bvec_iter){
@@ -184,78 +197,96 @@ static struct bio *host_clone(struct piece *piece)
 	};
 	host->bi_private = piece;
 	host->bi_end_io = host_end_io;
+	/* The cgroup has paid for it. */
+	bio_set_flag(host, BIO_BPS_THROTTLED);
 	/* It is submitted by a thread that may wait. */
 	host->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
 	return host;
 }
 
-static void stage(struct md_p2p_stager *stager, struct bio *peer)
+/*
+ * A CPU that reads from a device that is gone gets ones, and no error. False if
+ * what was copied may not be what was there.
+ */
+static bool copy_out(struct piece *piece)
 {
-	bool accounted = md_cloned_bio(stager->mddev, peer);
+	copy(piece->host, piece->peer);
+	return md_p2p_glue_answers(piece->lane->mddev->p2p,
+				   shim_peer_address(piece->peer));
+}
+
+static void stage(struct lane *lane, struct bio *peer)
+{
 	struct bio *parent = peer;
 	struct piece *piece;
 	struct bio *host;
 
-	if (accounted)
-		md_p2p_io(peer)->p2p_direct = false;
 	if (bio_sectors(peer) > PIECE_SECTORS) {
 		peer = bio_split(parent, PIECE_SECTORS, GFP_NOIO,
-				 &stager->splits);
+				 &lane->splits);
 		bio_chain(peer, parent);
 	}
 
-	piece = new_piece(stager, peer);
-	piece->accounted = accounted;
+	piece = new_piece(lane, peer);
 	piece->host = host_clone(piece);
 	piece->iter = piece->host->bi_iter;
-	if (op_is_write(bio_op(peer)))
-		copy(piece->host, peer);
-	/*
-	 * What MD has accounted for holds active_io, and must not wait for the
-	 * array to be resumed: who suspends it waits for that reference. MD
-	 * lets nothing wait that it has accounted for.
-	 */
+	if (op_is_write(bio_op(peer)) && !copy_out(piece)) {
+		piece->host->bi_status = BLK_STS_TARGET;
+		finish(piece);
+		return;
+	}
+	/* MD lets nothing wait for the array that it has accounted for. */
 	host = piece->host;
-	if (accounted)
-		md_account_bio(stager->mddev, &host);
+	if (lane->accounted)
+		md_account_bio(lane->mddev, &host);
 	submit_bio_noacct(host);
 	half_done(piece);
 }
 
 /* The bio in front, if there is room; it stays there until its last piece. */
-static struct bio *next_waiting(struct md_p2p_stager *stager)
+static struct bio *next_waiting(struct lane *lane)
 {
 	struct bio *peer = NULL;
 
-	spin_lock_irq(&stager->lock);
-	if (stager->in_flight < PAGES_IN_FLIGHT)
-		peer = bio_list_peek(&stager->waiting);
+	spin_lock_irq(&lane->lock);
+	if (lane->in_flight < PAGES_IN_FLIGHT)
+		peer = bio_list_peek(&lane->waiting);
 	if (peer && bio_sectors(peer) <= PIECE_SECTORS)
-		bio_list_pop(&stager->waiting);
-	spin_unlock_irq(&stager->lock);
+		bio_list_pop(&lane->waiting);
+	spin_unlock_irq(&lane->lock);
 	return peer;
 }
 
 static void stage_waiting(struct work_struct *work)
 {
-	struct md_p2p_stager *stager =
-		container_of(work, struct md_p2p_stager, work);
+	struct lane *lane = container_of(work, struct lane, work);
 	struct bio *peer;
 
-	while ((peer = next_waiting(stager))) {
-		stage(stager, peer);
+	while ((peer = next_waiting(lane))) {
+		stage(lane, peer);
 		cond_resched();
 	}
 }
 
+static struct lane *lane_of(struct md_p2p_stager *stager, struct bio *bio)
+{
+	if (md_cloned_bio(stager->lanes[ACCOUNTED].mddev, bio))
+		return &stager->lanes[ACCOUNTED];
+	return &stager->lanes[op_is_write(bio_op(bio)) ? WRITES : READS];
+}
+
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio)
 {
+	struct lane *lane = lane_of(stager, bio);
 	unsigned long flags;
 
-	spin_lock_irqsave(&stager->lock, flags);
-	bio_list_add(&stager->waiting, bio);
-	spin_unlock_irqrestore(&stager->lock, flags);
-	queue_work(stager->out, &stager->work);
+	if (lane->accounted)
+		md_p2p_io(bio)->p2p_direct = false;
+	/* Once it is there and the lock is free, it may end, and the array too. */
+	spin_lock_irqsave(&lane->lock, flags);
+	bio_list_add(&lane->waiting, bio);
+	queue_work(lane->out, &lane->work);
+	spin_unlock_irqrestore(&lane->lock, flags);
 }
 
 bool shim_can_stage(const struct bio *bio)
@@ -265,40 +296,58 @@ bool shim_can_stage(const struct bio *bio)
 
 /* Making and freeing */
 
+static void lane_exit(struct lane *lane)
+{
+	if (lane->out)
+		destroy_workqueue(lane->out);
+	if (lane->back)
+		destroy_workqueue(lane->back);
+	mempool_exit(&lane->pages);
+	mempool_exit(&lane->pieces);
+	bioset_exit(&lane->clones);
+	bioset_exit(&lane->splits);
+}
+
+static bool lane_init(struct lane *lane, struct mddev *mddev, bool accounted)
+{
+	const unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
+
+	lane->mddev = mddev;
+	lane->accounted = accounted;
+	spin_lock_init(&lane->lock);
+	bio_list_init(&lane->waiting);
+	INIT_WORK(&lane->work, stage_waiting);
+	lane->out = alloc_workqueue("md_p2p_out", flags, 0);
+	lane->back = alloc_workqueue("md_p2p_back", flags, 0);
+	return lane->out && lane->back &&
+	       !mempool_init_page_pool(&lane->pages, PIECE_PAGES, 0) &&
+	       !mempool_init_kmalloc_pool(&lane->pieces, RESERVE,
+					  sizeof(struct piece)) &&
+	       !bioset_init(&lane->clones, RESERVE, 0, 0) &&
+	       !bioset_init(&lane->splits, RESERVE, 0, 0);
+}
+
 void shim_stager_free(struct md_p2p_stager *stager)
 {
-	if (stager->out)
-		destroy_workqueue(stager->out);
-	if (stager->back)
-		destroy_workqueue(stager->back);
-	mempool_exit(&stager->pages);
-	mempool_exit(&stager->pieces);
-	bioset_exit(&stager->clones);
-	bioset_exit(&stager->splits);
+	int i;
+
+	for (i = 0; i < LANES; i++)
+		lane_exit(&stager->lanes[i]);
 	kfree(stager);
 }
 
 struct md_p2p_stager *shim_stager_new(struct mddev *mddev)
 {
-	const unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
 	struct md_p2p_stager *stager = kzalloc(sizeof(*stager), GFP_KERNEL);
+	int i;
 
 	if (!stager)
 		return NULL;
-	stager->mddev = mddev;
-	spin_lock_init(&stager->lock);
-	bio_list_init(&stager->waiting);
-	INIT_WORK(&stager->work, stage_waiting);
-	stager->out = alloc_workqueue("md_p2p_out", flags, 0);
-	stager->back = alloc_workqueue("md_p2p_back", flags, 0);
-	if (!stager->out || !stager->back ||
-	    mempool_init_page_pool(&stager->pages, PIECE_PAGES, 0) ||
-	    mempool_init_kmalloc_pool(&stager->pieces, RESERVE,
-				      sizeof(struct piece)) ||
-	    bioset_init(&stager->clones, RESERVE, 0, 0) ||
-	    bioset_init(&stager->splits, RESERVE, 0, 0)) {
-		shim_stager_free(stager);
-		return NULL;
+	for (i = 0; i < LANES; i++) {
+		if (!lane_init(&stager->lanes[i], mddev, i == ACCOUNTED)) {
+			shim_stager_free(stager);
+			return NULL;
+		}
 	}
 	return stager;
 }

@@ -4,8 +4,10 @@ static void md_end_clone_io(struct bio *bio)
 						       bio_clone);
 	struct bio *orig_bio = md_io_clone->orig_bio;
 	struct mddev *mddev = md_io_clone->mddev;
-	bool p2p_again = md_p2p_io_end(md_io_clone);
 	struct completion *reshape_completion = bio->bi_private;
+
+	if (md_p2p_io_end(md_io_clone))
+		return;
 
 	if (bio->bi_status && !orig_bio->bi_status)
 		orig_bio->bi_status = bio->bi_status;
@@ -13,9 +15,8 @@ static void md_end_clone_io(struct bio *bio)
 	bio_put(bio);
 	if (unlikely(reshape_completion))
 		complete(reshape_completion);
-	else {
-		md_p2p_endio(mddev, orig_bio, p2p_again);
-	}
+	else
+		bio_endio(orig_bio);
 	percpu_ref_put(&mddev->active_io);
 }
 

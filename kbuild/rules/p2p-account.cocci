@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: a peer bio is counted where MD accounts for it, and done again if a member could not map it.
-// Why: MD has split the bio by then, and knows at the end whether it succeeded.
+// Why: MD has split the bio by then, and knows at the end whether it succeeded. Until it is done again, the bitmap
+//      and active_io stay held: after a power failure the members must be compared.
 // Since: 7.2
 // Matches: md.c 2
 // Fixture: 2
@@ -15,16 +16,18 @@ position p;
 +md_p2p_io_start(io, clone);
 
 @end@
-identifier io, bio, orig, array;
+identifier io, bio, orig, array, reshaped;
 position p;
 @@
  static void md_end_clone_io(struct bio *bio)
  {
 	...
 	struct mddev *array = io->mddev;
-+	bool p2p_again = md_p2p_io_end(io);
+	struct completion *reshaped = bio->bi_private;
++
++	if (md_p2p_io_end(io))
++		return;
 	<+...
--	bio_endio@p(orig);
-+	md_p2p_endio(array, orig, p2p_again);
+	bio_endio@p(orig);
 	...+>
  }

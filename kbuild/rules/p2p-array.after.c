@@ -39,3 +39,13 @@ int do_md_run(struct mddev *mddev)
 out:
 	return err;
 }
+
+static ssize_t level_store(struct mddev *mddev, const char *buf, size_t len)
+{
+	pers->run(mddev);
+	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
+	md_p2p_array_started(mddev);
+	sysfs_notify_dirent_safe(mddev->sysfs_level);
+	md_new_event();
+	return len;
+}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: an array's state is made and freed with the array, shown in sysfs once the array is there, and
-//       worked out anew once it runs.
+//       worked out anew once it runs or has another level.
 // Why: the glue must know every array for exactly as long as MD does.
 // Since: 7.2
-// Matches: md.c 4
-// Fixture: 4
+// Matches: md.c 5
+// Fixture: 5
 @new@
 expression array;
 position p;
@@ -38,3 +38,10 @@ position p;
  if (err)
 	goto out;
 +md_p2p_array_started(array);
+
+@level@
+expression array;
+position p;
+@@
++md_p2p_array_started(array);
+ sysfs_notify_dirent_safe@p(array->sysfs_level);

@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a write whose data MD copies for write-behind is counted as staged.
+// What: a write whose data MD copies for write-behind is counted as staged; if nothing is to be staged, it is not
+//       written behind.
 // Why: every member is then written from the copy in host memory.
 // Since: 7.2
-// Matches: raid1.c 1
-// Fixture: 1
+// Matches: raid1.c 2
+// Fixture: 2
+@behind@
+identifier array, bio, r1_bio;
+expression err;
+position p;
+@@
+ raid1_start_write_behind(struct mddev *array, struct r1bio *r1_bio, struct bio *bio)
+ {
+	...
++	if (!md_p2p_may_copy(array, bio))
++		return;
+	err = array->bitmap_ops->get_stats@p(...);
+	...
+ }
+
 @copy@
 identifier copy, r1_bio, bio;
 position p;

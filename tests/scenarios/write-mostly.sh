@@ -30,7 +30,11 @@ until_true is_whole md0
 quietly p2pio write --memory "$provider" --seed 2 --length 4M --depth 1 /dev/md0
 is 'bytes written from peer memory' \
 	$(($(counter md0 write_direct_bytes) + $(counter md0 write_staged_bytes))) $length
-(($(counter md0 write_staged_bytes) > 0)) || fail 'nothing was written behind'
+staged=$(counter md0 write_staged_bytes)
+((staged > 0)) || fail 'nothing was written behind'
+echo direct >/sys/block/md0/md/p2pdma_policy
+quietly p2pio write --memory "$provider" --seed 2 --length 4M --depth 1 /dev/md0
+is 'bytes copied where nothing is to be' $(($(counter md0 write_staged_bytes) - staged)) 0
 quietly mdadm --stop /dev/md0
 quietly mdadm --assemble /dev/md0 "$(disk near0)" "$(disk near1)" "$(disk near2)"
 members_hold md0 2 0 $length
