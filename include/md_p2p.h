@@ -11,6 +11,7 @@
 
 #include <linux/async_tx.h>
 #include <linux/bio.h>
+#include <linux/bio-integrity.h>
 #include <linux/blkdev.h>
 #include <linux/major.h>
 #include <linux/memremap.h>
@@ -63,7 +64,7 @@ void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio);
 void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev);
 void __md_p2p_io_copied(struct md_io_clone *io);
 bool __md_p2p_io_end(struct md_io_clone *io);
-void __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+bool __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 			   struct bio *bio, unsigned int sectors);
 
 /*
@@ -76,6 +77,15 @@ static inline bool md_p2p_is_peer(const struct bio *bio)
 	       is_pci_p2pdma_page(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
 }
 
+/* Protection information that the application keeps in peer memory. */
+static inline bool md_p2p_has_peer_integrity(struct bio *bio)
+{
+	struct bio_integrity_payload *bip = bio_integrity(bio);
+
+	return bip && bip->bip_iter.bi_size &&
+	       is_pci_p2pdma_page(bip->bip_vec[bip->bip_iter.bi_idx].bv_page);
+}
+
 /*
  * True if the bio is no longer MD's: it has been ended with an error, or comes
  * back with host pages. Called with mddev->active_io held, so that no member
@@ -83,7 +93,9 @@ static inline bool md_p2p_is_peer(const struct bio *bio)
  */
 static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_takes(mddev, bio);
+	return unlikely(md_p2p_is_peer(bio) ||
+			md_p2p_has_peer_integrity(bio)) &&
+	       __md_p2p_takes(mddev, bio);
 }
 
 /* The same for the one member that a level has chosen. */
@@ -208,15 +220,17 @@ static inline void md_p2p_io_to(struct bio *clone, struct md_rdev *rdev)
 }
 
 /*
- * A mirror's part has ended; @bio is the member's. Of a bio that has ended
- * only the first page is still there to look at, and it speaks for all.
+ * A mirror's part has ended; @bio is the member's. True if MD is to take no
+ * notice of its error: all of it is done again, through host pages. Of a bio
+ * that has ended only the first page is still there to look at, and it speaks
+ * for all.
  */
-static inline void md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+static inline bool md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 				       struct bio *bio, unsigned int sectors)
 {
-	if ((bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
-	    unlikely(is_pci_p2pdma_page(bio->bi_io_vec->bv_page)))
-		__md_p2p_member_ended(rdev, clone, bio, sectors);
+	return (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
+	       unlikely(is_pci_p2pdma_page(bio->bi_io_vec->bv_page)) &&
+	       __md_p2p_member_ended(rdev, clone, bio, sectors);
 }
 
 /*

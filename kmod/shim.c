@@ -417,6 +417,12 @@ bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 		refuse(bio);
 		return true;
 	}
+	/* Nobody asks who reaches it. */
+	if (md_p2p_has_peer_integrity(bio)) {
+		md_p2p_glue_count_refused(mddev->p2p);
+		refuse(bio);
+		return true;
+	}
 	return takes(mddev, NULL, bio,
 		     md_p2p_glue_route(mddev->p2p, shim_peer_address(bio),
 				       mddev->level, op_is_write(bio_op(bio))));
@@ -511,7 +517,7 @@ void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 {
 	io->p2p_bytes = bio->bi_iter.bi_size;
 	io->p2p_direct = !raid_is_456(io->mddev);
-	io->p2p_unmapped = false;
+	io->p2p_failed = false;
 	io->p2p_slot = MD_P2P_SLOTS;
 }
 
@@ -532,27 +538,44 @@ void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev)
 }
 EXPORT_SYMBOL_GPL(__md_p2p_io_to);
 
+static bool can_stage_again(struct md_io_clone *io)
+{
+	bool write = op_is_write(bio_op(&io->bio_clone));
+
+	/* A part of a read that is tried again could wait for the whole. */
+	return io->p2p_bytes && shim_can_stage(io->orig_bio) &&
+	       md_p2p_glue_route_unmapped(io->mddev->p2p, write) ==
+	       MD_P2P_STAGED;
+}
+
 /*
- * BLK_STS_INVAL is what a member says that cannot map a peer page. MD takes it
- * for no fault of the member's, and a write for done. The array must not become
- * clean before that is done again: what md_write_inc() takes is held until then.
+ * The array must not become clean before a write that failed is done again:
+ * what md_write_inc() takes is held until then.
  */
-void __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+bool __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 			   struct bio *bio, unsigned int sectors)
 {
 	struct md_io_clone *io = md_p2p_io(clone);
 	bool write = op_is_write(bio_op(bio));
 
-	if (bio->bi_status == BLK_STS_INVAL) {
-		if (!xchg(&io->p2p_unmapped, true) && write)
-			md_write_inc(rdev->mddev, clone);
-	} else if (!bio->bi_status) {
+	if (!bio->bi_status) {
 		md_p2p_glue_count_member(rdev->mddev->p2p, rdev->p2p_slot,
 					 write, (u64)sectors << SECTOR_SHIFT);
-		/* Another member has what one could not map. */
+		/* Another member has what one did not give. */
 		if (!write)
-			io->p2p_unmapped = false;
+			io->p2p_failed = false;
+		return false;
 	}
+	if (bio->bi_status == BLK_STS_AGAIN)
+		return false;
+	if (!can_stage_again(io)) {
+		/* Never a write: see takes(). */
+		io->p2p_failed = bio->bi_status == BLK_STS_INVAL;
+		return false;
+	}
+	if (!xchg(&io->p2p_failed, true) && write)
+		md_write_inc(rdev->mddev, clone);
+	return true;
 }
 EXPORT_SYMBOL_GPL(__md_p2p_member_ended);
 
@@ -585,31 +608,34 @@ static void stage_again(struct md_io_clone *io)
 	shim_stage(md_p2p_glue_stager(io->mddev->p2p), clone);
 }
 
+/*
+ * BLK_STS_INVAL is what a member says that cannot map a peer page: the
+ * application is told what it is told where peer memory is not taken at all.
+ */
 bool __md_p2p_io_end(struct md_io_clone *io)
 {
 	struct md_p2p_array *array = io->mddev->p2p;
 	struct bio *clone = &io->bio_clone;
 	bool write = op_is_write(bio_op(clone));
+	bool failed = io->p2p_failed ||
+		      (clone->bi_status && clone->bi_status != BLK_STS_AGAIN);
 
-	if (io->p2p_direct &&
-	    (io->p2p_unmapped || clone->bi_status == BLK_STS_INVAL)) {
-		/* A part of a read that is tried again waits for nothing. */
-		if (md_p2p_glue_route_unmapped(array, write) == MD_P2P_STAGED &&
-		    io->p2p_bytes && shim_can_stage(io->orig_bio)) {
-			stage_again(io);
-			return true;
-		}
+	if (io->p2p_direct && failed && can_stage_again(io)) {
+		stage_again(io);
+		return true;
+	}
+	if (io->p2p_direct && clone->bi_status &&
+	    (io->p2p_failed || clone->bi_status == BLK_STS_INVAL)) {
 		md_p2p_glue_count_refused(array);
 		clone->bi_status = BLK_STS_TARGET;
-	} else if (!clone->bi_status) {
-		/* What was copied of a provider that is gone is anything. */
-		if (write && !io->p2p_direct &&
-		    !md_p2p_glue_answers(array, shim_peer_address(io->orig_bio)))
-			clone->bi_status = BLK_STS_TARGET;
-		else
-			count(io, write);
 	}
-	if (io->p2p_unmapped && write)
+	/* What was copied of a provider that is gone is anything. */
+	if (!clone->bi_status && write && !io->p2p_direct &&
+	    !md_p2p_glue_answers(array, shim_peer_address(io->orig_bio)))
+		clone->bi_status = BLK_STS_TARGET;
+	if (!clone->bi_status)
+		count(io, write);
+	if (io->p2p_failed && write)
 		md_write_end(io->mddev);
 	return false;
 }

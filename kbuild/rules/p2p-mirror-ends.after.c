@@ -3,7 +3,8 @@ static void raid1_end_read_request(struct bio *bio)
 	struct r1bio *r1_bio = bio->bi_private;
 
 	update_head_pos(r1_bio->read_disk, r1_bio);
-	md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors);
+	if (md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors))
+		bio->bi_status = BLK_STS_INVAL;
 	if (uptodate)
 		set_bit(R1BIO_Uptodate, &r1_bio->state);
 }
@@ -13,7 +14,8 @@ static void raid10_end_read_request(struct bio *bio)
 	struct r10bio *r10_bio = bio->bi_private;
 
 	update_head_pos(slot, r10_bio);
-	md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors);
+	if (md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors))
+		bio->bi_status = BLK_STS_INVAL;
 	if (uptodate)
 		set_bit(R10BIO_Uptodate, &r10_bio->state);
 }
@@ -29,7 +31,8 @@ static void raid1_end_write_request(struct bio *bio)
 	int behind = test_bit(R1BIO_BehindIO, &r1_bio->state);
 	bool ignore_error = !raid1_should_handle_error(bio);
 
-	md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors);
+	if (md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors))
+		ignore_error = true;
 	if (bio->bi_status && !ignore_error) {
 		set_bit(R1BIO_WriteError, &r1_bio->state);
 	} else {
@@ -42,7 +45,8 @@ static void raid10_end_write_request(struct bio *bio)
 	struct r10bio *r10_bio = bio->bi_private;
 	bool ignore_error = !raid1_should_handle_error(bio);
 
-	md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors);
+	if (md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors))
+		ignore_error = true;
 	if (bio->bi_status && !ignore_error) {
 		set_bit(R10BIO_WriteError, &r10_bio->state);
 	} else {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a mirror's part of a peer bio is counted for the member, and one that it could not map is remembered;
-//       a read that is tried again in pieces is counted once.
-// Why: MD takes BLK_STS_INVAL for no fault of the member's and calls the write done, though nothing was
-//      written. No provider out of reach gets here; this is for the day that the answer was wrong.
+// What: a mirror's part of a peer bio is counted for the member, and no member is blamed for one that failed: it is
+//       done again through host memory. A read that is tried again in pieces is counted once.
+// Why: the way between two devices may fail where the member does not. MD takes BLK_STS_INVAL, as NVMe says when it
+//      cannot map a page, for no fault of the member's, and calls the write done, though nothing was written.
 // Since: 7.2
 // Matches: raid1.c 3, raid10.c 3
 // Fixture: 6
@@ -15,7 +15,8 @@ position p;
  raid1_end_write_request(struct bio *bio)
  {
 	<...
-+	md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors);
++	if (md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors))
++		ignore_error = true;
 	if (bio->bi_status@p && !ignore_error)
 		failed
 	else
@@ -31,7 +32,8 @@ position p;
  raid10_end_write_request(struct bio *bio)
  {
 	<...
-+	md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors);
++	if (md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors))
++		ignore_error = true;
 	if (bio->bi_status@p && !ignore_error)
 		failed
 	else
@@ -47,7 +49,8 @@ position p;
  {
 	<...
 	update_head_pos@p(...);
-+	md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors);
++	if (md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors))
++		bio->bi_status = BLK_STS_INVAL;
 	...>
  }
 
@@ -59,7 +62,8 @@ position p;
  {
 	<...
 	update_head_pos@p(...);
-+	md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors);
++	if (md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors))
++		bio->bi_status = BLK_STS_INVAL;
 	...>
  }
 

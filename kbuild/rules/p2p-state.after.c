@@ -19,7 +19,7 @@ struct md_io_clone {
 	unsigned int p2p_slot;
 	bool p2p_peer;
 	bool p2p_direct;
-	bool p2p_unmapped;
+	bool p2p_failed;
 	struct bio bio_clone;
 };
 

@@ -34,7 +34,7 @@ position p;
 +	unsigned int p2p_slot;
 +	bool p2p_peer;
 +	bool p2p_direct;
-+	bool p2p_unmapped;
++	bool p2p_failed;
 	struct bio bio_clone;
  };
 +

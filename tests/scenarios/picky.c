@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/picky: a drive in front of another one that takes peer memory, but ends
- * I/O from it as NVMe does when it cannot map a page, for as long as it is
- * told to. For the tests: no topology makes a drive say one thing and do
+ * I/O from it as NVMe does when it cannot map a page, or when the transfer
+ * fails, for as long as it is told to. For the tests: no topology makes a drive say one thing and do
  * another.
  */
 #include <linux/blkdev.h>
@@ -13,18 +13,19 @@ static char *drive;
 module_param(drive, charp, 0444);
 MODULE_PARM_DESC(drive, "path of the drive behind it");
 
-static bool refuse;
-module_param(refuse, bool, 0644);
-MODULE_PARM_DESC(refuse, "whether peer memory cannot be mapped");
+static int refuse;
+module_param(refuse, int, 0644);
+MODULE_PARM_DESC(refuse, "peer memory: 0 works, 1 cannot be mapped, 2 is not reached in the end");
 
 static struct file *behind;
 static struct gendisk *disk;
 
 static void picky_submit_bio(struct bio *bio)
 {
-	if (READ_ONCE(refuse) && bio_has_data(bio) &&
-	    is_pci_p2pdma_page(bio_page(bio))) {
-		bio->bi_status = BLK_STS_INVAL;
+	int how = READ_ONCE(refuse);
+
+	if (how && bio_has_data(bio) && is_pci_p2pdma_page(bio_page(bio))) {
+		bio->bi_status = how == 1 ? BLK_STS_INVAL : BLK_STS_IOERR;
 		bio_endio(bio);
 		return;
 	}
