@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::control::{Direction, Request};
@@ -168,7 +168,10 @@ impl Guest {
 
     /// Takes a drive away, and waits until the guest let it go.
     pub fn unplug(&mut self, name: &str) -> Result<()> {
-        self.drive(name)?;
+        ensure!(
+            !self.drive(name)?.protected,
+            "drive {name} is protected, and QEMU cannot plug its namespace in again"
+        );
         self.note_peers()?;
         self.qmp.execute("device_del", json!({ "id": name }))?;
         self.qmp.wait("DEVICE_DELETED", name, UNPLUG_PATIENCE)?;

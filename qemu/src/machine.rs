@@ -96,6 +96,9 @@ impl Machine {
             self.option("-blockdev", &[&medium(drive).to_string()]);
             self.device(&port(drive, number + 1));
             self.device(&device(drive));
+            if let Some(namespace) = namespace(drive) {
+                self.device(&namespace);
+            }
         }
     }
 
@@ -250,13 +253,28 @@ pub fn device(drive: &Drive) -> Value {
         "driver": driver,
         "id": drive.name,
         "serial": drive.name,
-        "drive": drive.name,
         "bus": format!("port-{}", drive.name),
     });
+    if !drive.protected {
+        device["drive"] = json!(drive.name);
+    }
     if let Some(cmb) = drive.cmb {
         device["cmb_size_mb"] = json!(cmb.0 >> 20);
     }
     device
+}
+
+/// The namespace of a `drive` that cannot be one with its controller: only of its own can it have
+/// eight bytes of metadata for each block, with protection information of type 1 in them.
+fn namespace(drive: &Drive) -> Option<Value> {
+    let namespace = json!({
+        "driver": "nvme-ns",
+        "bus": drive.name,
+        "drive": drive.name,
+        "ms": 8,
+        "pi": 1,
+    });
+    drive.protected.then_some(namespace)
 }
 
 /// What `drive` keeps its data in. A flush is not for the machine's own disk: the data need to
@@ -328,6 +346,20 @@ mod tests {
         let devices = devices("mixed");
         assert_eq!(find(&devices, "other0")["driver"], "virtio-blk-pci");
         assert_eq!(find(&devices, "other0").get("cmb_size_mb"), None);
+    }
+
+    #[test]
+    fn a_protected_drive_has_its_data_in_a_namespace_with_metadata() {
+        let devices = devices("protected");
+        assert_eq!(find(&devices, "near0").get("drive"), None);
+        let namespace = devices
+            .iter()
+            .find(|device| device["driver"] == "nvme-ns" && device["bus"] == "near0")
+            .expect("a namespace");
+        assert_eq!(
+            (&namespace["drive"], &namespace["ms"]),
+            (&json!("near0"), &json!(8))
+        );
     }
 
     #[test]

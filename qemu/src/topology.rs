@@ -48,6 +48,9 @@ pub struct Drive {
     /// Its controller memory buffer, if it has one.
     #[serde(default)]
     pub cmb: Option<Size>,
+    /// Whether it keeps and checks protection information (T10 PI, type 1) of every block.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 /// What a drive is.
@@ -146,6 +149,10 @@ impl Drive {
         ensure!(
             self.size.0 >= 16 * MIB && self.size.0 % MIB == 0,
             "size: use whole megabytes, 16M or more"
+        );
+        ensure!(
+            !self.protected || self.kind == Kind::Nvme,
+            "protected: only an NVMe drive can be; leave it out"
         );
         if let Some(cmb) = self.cmb {
             ensure!(
@@ -282,6 +289,7 @@ mod tests {
             kind: Kind::Nvme,
             size: Size(1 << 30),
             cmb: Some(Size(16 * MIB)),
+            protected: false,
         };
         assert_eq!(topology.drives, [expected]);
         assert!(!topology.iommu);
@@ -293,6 +301,10 @@ mod tests {
         assert!(
             error(&drive("kind = \"virtio\", cmb = \"16M\""))
                 .contains("drive a: cmb: only an NVMe drive")
+        );
+        assert!(
+            error(&drive("kind = \"virtio\", protected = true"))
+                .contains("drive a: protected: only an NVMe drive")
         );
         assert!(error(&drive("size = \"1M\"")).contains("drive a: size: use whole megabytes"));
         assert!(error("about = \"\"\ndrives = []").contains("drives: a guest without drives"));
