@@ -94,8 +94,16 @@ impl Machine {
         }
         for (number, drive) in topology.drives.iter().enumerate() {
             self.option("-blockdev", &[&medium(drive).to_string()]);
-            self.device(&port(drive, number + 1));
+            if let Some(subsystem) = subsystem(drive) {
+                self.device(&subsystem);
+            }
+            self.device(&port(&drive.name, drive.behind, number + 1));
             self.device(&device(drive));
+            if let Some(place) = drive.second_path {
+                let slot = SECOND_SLOTS + number;
+                self.device(&port(&second(drive), place, slot));
+                self.device(&second_device(drive));
+            }
             if let Some(namespace) = namespace(drive) {
                 self.device(&namespace);
             }
@@ -209,9 +217,12 @@ impl Boot {
     }
 }
 
+/// The slots of drives' second controllers, above those of the first ones.
+const SECOND_SLOTS: usize = 50;
+
 /// Switches and further host bridges. A switch has one root port above it.
 fn bridges(topology: &Topology) -> Vec<Value> {
-    let places: BTreeSet<Place> = topology.drives.iter().map(|drive| drive.behind).collect();
+    let places: BTreeSet<Place> = topology.drives.iter().flat_map(Drive::places).collect();
     let mut bridges = Vec::new();
     for place in places {
         match place {
@@ -233,14 +244,14 @@ fn bridges(topology: &Topology) -> Vec<Value> {
     bridges
 }
 
-/// The port that `drive` is plugged into, in slot `number`.
-fn port(drive: &Drive, number: usize) -> Value {
-    let (driver, bus) = match drive.behind {
+/// The port at `place` that the controller `id` is plugged into, in slot `number`.
+fn port(id: &str, place: Place, number: usize) -> Value {
+    let (driver, bus) = match place {
         Place::Root => ("pcie-root-port", "pcie.0".to_owned()),
         Place::Bridge(n) => ("pcie-root-port", format!("bridge{n}")),
         Place::Switch(n) => ("xio3130-downstream", format!("switch{n}")),
     };
-    json!({ "driver": driver, "id": format!("port-{}", drive.name), "bus": bus, "chassis": number, "slot": number })
+    json!({ "driver": driver, "id": format!("port-{id}"), "bus": bus, "chassis": number, "slot": number })
 }
 
 /// The device that `drive` is to the guest, as `-device` and `device_add` take it.
@@ -255,7 +266,10 @@ pub fn device(drive: &Drive) -> Value {
         "serial": drive.name,
         "bus": format!("port-{}", drive.name),
     });
-    if !drive.protected {
+    if drive.second_path.is_some() {
+        device["subsys"] = json!(subsystem_id(drive));
+    }
+    if !has_namespace(drive) {
         device["drive"] = json!(drive.name);
     }
     if let Some(cmb) = drive.cmb {
@@ -264,17 +278,54 @@ pub fn device(drive: &Drive) -> Value {
     device
 }
 
-/// The namespace of a `drive` that cannot be one with its controller: only of its own can it have
-/// eight bytes of metadata for each block, with protection information of type 1 in them.
+/// The second controller of a `drive` that has two. It has no controller memory.
+fn second_device(drive: &Drive) -> Value {
+    json!({
+        "driver": "nvme",
+        "id": second(drive),
+        "serial": drive.name,
+        "bus": format!("port-{}", second(drive)),
+        "subsys": subsystem_id(drive),
+    })
+}
+
+fn second(drive: &Drive) -> String {
+    format!("{}-second", drive.name)
+}
+
+/// What makes the two controllers of a `drive` one drive to the guest.
+fn subsystem(drive: &Drive) -> Option<Value> {
+    let subsystem = json!({
+        "driver": "nvme-subsys",
+        "id": subsystem_id(drive),
+        "nqn": drive.name,
+    });
+    drive.second_path.map(|_| subsystem)
+}
+
+fn subsystem_id(drive: &Drive) -> String {
+    format!("{}-subsystem", drive.name)
+}
+
+/// Whether a `drive` cannot be one with its namespace.
+fn has_namespace(drive: &Drive) -> bool {
+    drive.protected || drive.second_path.is_some()
+}
+
+/// The namespace of such a `drive`: two controllers show it, or it has eight bytes of metadata for
+/// each block, with protection information of type 1 in them.
 fn namespace(drive: &Drive) -> Option<Value> {
-    let namespace = json!({
+    let mut namespace = json!({
         "driver": "nvme-ns",
         "bus": drive.name,
         "drive": drive.name,
-        "ms": 8,
-        "pi": 1,
+        "shared": drive.second_path.is_some(),
     });
-    drive.protected.then_some(namespace)
+    if drive.protected {
+        namespace["ms"] = json!(8);
+        namespace["pi"] = json!(1);
+    }
+    has_namespace(drive).then_some(namespace)
 }
 
 /// What `drive` keeps its data in. A flush is not for the machine's own disk: the data need to
@@ -363,6 +414,26 @@ mod tests {
     }
 
     #[test]
+    fn a_drive_of_two_paths_is_one_namespace_of_two_controllers() {
+        let devices = devices("paths");
+        for id in ["twin1", "twin1-second"] {
+            let controller = find(&devices, id);
+            assert_eq!(controller["subsys"], "twin1-subsystem");
+            assert_eq!(controller["serial"], "twin1");
+            assert_eq!(controller.get("drive"), None);
+        }
+        assert_eq!(find(&devices, "port-twin1")["bus"], "switch0");
+        assert_eq!(find(&devices, "port-twin1-second")["bus"], "bridge0");
+        assert_eq!(find(&devices, "bridge0")["driver"], "pxb-pcie");
+        let namespaces: Vec<_> = devices
+            .iter()
+            .filter(|device| device["driver"] == "nvme-ns" && device["drive"] == "twin1")
+            .collect();
+        assert_eq!(namespaces.len(), 1);
+        assert_eq!(namespaces[0]["shared"], true);
+    }
+
+    #[test]
     fn an_iommu_comes_before_all_that_it_translates_for() {
         assert_eq!(devices("iommu")[0]["driver"], "intel-iommu");
         assert!(
@@ -374,7 +445,7 @@ mod tests {
 
     #[test]
     fn no_two_slots_of_a_guest_have_one_number() {
-        for name in ["big", "mixed", "nocmb", "split", "switch"] {
+        for name in ["big", "mixed", "nocmb", "paths", "split", "switch"] {
             let devices = devices(name);
             let slots: Vec<_> = devices
                 .iter()

@@ -51,6 +51,10 @@ pub struct Drive {
     /// Whether it keeps and checks protection information (T10 PI, type 1) of every block.
     #[serde(default)]
     pub protected: bool,
+    /// What a second controller of the same drive is attached to, if it has one. Such a drive
+    /// stays plugged in and whole: what `vmctl` does to drives it does to a single controller.
+    #[serde(default)]
+    pub second_path: Option<Place>,
 }
 
 /// What a drive is.
@@ -117,7 +121,8 @@ impl Topology {
         let in_switch = self
             .drives
             .iter()
-            .any(|drive| matches!(drive.behind, Place::Switch(_)));
+            .flat_map(Drive::places)
+            .any(|place| matches!(place, Place::Switch(_)));
         ensure!(
             !(self.iommu && in_switch),
             "iommu: QEMU takes every transfer to the IOMMU, while the kernel expects those within a switch to stay \
@@ -139,6 +144,11 @@ impl Topology {
 }
 
 impl Drive {
+    /// What its controllers are attached to, the first one's place first.
+    pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        [self.behind].into_iter().chain(self.second_path)
+    }
+
     fn check(&self) -> Result<()> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         // NVMe and virtio serial numbers have 20 bytes.
@@ -153,6 +163,10 @@ impl Drive {
         ensure!(
             !self.protected || self.kind == Kind::Nvme,
             "protected: only an NVMe drive can be; leave it out"
+        );
+        ensure!(
+            self.second_path.is_none() || self.kind == Kind::Nvme,
+            "second_path: only an NVMe drive has one; leave it out"
         );
         if let Some(cmb) = self.cmb {
             ensure!(
@@ -271,7 +285,7 @@ mod tests {
     #[test]
     fn every_topology_of_the_repository_is_one() {
         let names = names().expect("topologies");
-        for name in ["big", "mixed", "nocmb", "split", "switch"] {
+        for name in ["big", "mixed", "nocmb", "paths", "split", "switch"] {
             assert!(names.iter().any(|n| n == name), "{name} is missing");
         }
         for name in names {
@@ -290,6 +304,7 @@ mod tests {
             size: Size(1 << 30),
             cmb: Some(Size(16 * MIB)),
             protected: false,
+            second_path: None,
         };
         assert_eq!(topology.drives, [expected]);
         assert!(!topology.iommu);
@@ -305,6 +320,10 @@ mod tests {
         assert!(
             error(&drive("kind = \"virtio\", protected = true"))
                 .contains("drive a: protected: only an NVMe drive")
+        );
+        assert!(
+            error(&drive("kind = \"virtio\", second_path = \"root\""))
+                .contains("drive a: second_path: only an NVMe drive")
         );
         assert!(error(&drive("size = \"1M\"")).contains("drive a: size: use whole megabytes"));
         assert!(error("about = \"\"\ndrives = []").contains("drives: a guest without drives"));
@@ -324,6 +343,8 @@ mod tests {
         let text =
             "about = \"\"\niommu = true\ndrives = [ { name = \"a\", behind = \"switch0\" } ]";
         assert!(error(text).contains("iommu: QEMU takes every transfer to the IOMMU"));
+        let second = drive("second_path = \"switch0\"") + "\niommu = true";
+        assert!(error(&second).contains("iommu: QEMU takes every transfer to the IOMMU"));
     }
 
     #[test]
