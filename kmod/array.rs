@@ -108,6 +108,8 @@ impl Array {
 
     /// The way of a bio that a member could not map. Does not sleep.
     pub(crate) fn route_unmapped(&self, write: bool) -> Route {
+        // The member may have a path that no bus event has told of.
+        ffi::look_for_providers();
         self.possible(route::unmapped(self.policy(), write))
     }
 

@@ -1,4 +1,4 @@
-# Protection information in peer memory that a member cannot reach loses no write either: it is refused, or on all members.
+# A write with its protection information in peer memory is refused, wherever its data are: nobody can say who reaches it.
 # topology: protected
 # modules: p2p
 # add: pi.py
@@ -11,7 +11,7 @@ length=$((32 * K))
 
 use_p2p
 for name in near0 near1 near2 far0; do
-	quietly p2pio write --memory host --seed 9 --block-size 512K "$(disk $name)"
+	quietly p2pio write --memory host --seed 8 --block-size 512K "$(disk $name)"
 done
 truncate --size=$length data
 quietly p2pio write --memory host --seed 1 data
@@ -19,13 +19,15 @@ python3 pi.py make data >tuples
 for level in 1 10; do
 	for members in 'near0 near1' 'near0 far0'; do
 		create md0 $level "$members" --size=8M --bitmap=none
+		quietly p2pio write --memory host --seed 9 --length $length /dev/md0
 		for memory in host "$(bdf near2)" "$(bdf far0)"; do
 			for information in "$(bdf near2)" "$(bdf far0)"; do
 				say "$level of $members: data in $memory, their information in $information"
-				quietly p2pio write --memory host --seed 9 --length $length /dev/md0
-				seed=9
-				if python3 pi.py write /dev/md0 0 data tuples "$memory" "$information"; then seed=1; fi
-				members_hold md0 $seed 0 $length
+				refused_before=$(counter md0 refused_ios)
+				! python3 pi.py write /dev/md0 0 data tuples "$memory" "$information" 2>/dev/null ||
+					fail 'it was not refused'
+				(($(counter md0 refused_ios) > refused_before)) || fail 'it failed before it was refused'
+				members_hold md0 9 0 $length
 				is degraded "$(attr md0 degraded)" 0
 			done
 		done
