@@ -29,7 +29,7 @@ logged() {
 	all=$(dmesg | grep -c 'md-p2p: md0: peer I/O is ' || true)
 	is 'lines in the kernel log' $((all - lines)) 1
 	lines=$all
-	dmesg | grep 'md-p2p: md0: peer I/O is ' | tail -1 | grep -qF "$1" ||
+	dmesg | grep 'md-p2p: md0: peer I/O is ' | tail -1 | grep -F "$1" >/dev/null ||
 		fail "the kernel log does not say \"$1\" but: $(dmesg | grep 'md-p2p: md0:' | tail -1)"
 }
 
@@ -66,7 +66,7 @@ for level in linear 0 1 10 5; do
 	else
 		logged "staged: $far0 does not reach $(bdf near0), and 5 more"
 	fi
-	counter md0 reason | grep -qx "$near0 does not reach $(bdf far0)" || fail "reasons: $(counter md0 reason)"
+	counter md0 reason | grep -x "$near0 does not reach $(bdf far0)" >/dev/null || fail "reasons: $(counter md0 reason)"
 	for name in near1 far0; do
 		provider=$(bdf $name)
 		io write write
@@ -77,7 +77,7 @@ for level in linear 0 1 10 5; do
 		say "$level: without the far member"
 		quietly mdadm /dev/md0 --fail "$(disk far0)"
 		quietly mdadm /dev/md0 --remove "$(disk far0)"
-		! counter md0 reason | grep -q "$far0" || fail "reasons: $(counter md0 reason)"
+		! counter md0 reason | grep "$far0" >/dev/null || fail "reasons: $(counter md0 reason)"
 		[[ $level == 1 ]] || logged 'staged: parity is computed from copies in the stripe cache, and 3 more'
 		[[ $level == 5 ]] || logged "staged: $near0 does not reach $(bdf far0), and 2 more"
 	fi

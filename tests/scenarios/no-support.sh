@@ -35,7 +35,7 @@ works() {
 # is_staged SEED: what is written is copied, and so no drive reads peer memory.
 is_staged() {
 	is p2pdma_state "$(counter md0 state)" staged
-	counter md0 reason | grep -qx "$other0 cannot map peer memory" || fail "reasons: $(counter md0 reason)"
+	counter md0 reason | grep -x "$other0 cannot map peer memory" >/dev/null || fail "reasons: $(counter md0 reason)"
 	dma p2pio write --memory "$provider" --seed "$1" --length $length /dev/md0
 	is 'DMA from peer memory' "$peer" 0
 	works "$1"

@@ -48,7 +48,7 @@ is 'link by uuid' "$(readlink -f "/dev/disk/by-id/md-uuid-$uuid")" /dev/md0
 say mdadm
 is 'level, says mdadm' "$(mdadm --detail /dev/md0 | awk '/Raid Level/ { print $4 }')" raid5
 is 'state, says mdadm' "$(mdadm --detail /dev/md0 | awk '/State :/ { print $3 }')" clean
-mdadm --examine "$(disk near1)" | grep -q 'Array State : AAA ' || fail "$(mdadm --examine "$(disk near1)")"
+mdadm --examine "$(disk near1)" | grep 'Array State : AAA ' >/dev/null || fail "$(mdadm --examine "$(disk near1)")"
 is 'arrays that a scan finds' "$(mdadm --detail --scan | grep -c 'ARRAY /dev/md')" 1
 quietly mdadm --stop /dev/md0
 quietly mdadm --assemble --scan --config=partitions
