@@ -2,7 +2,7 @@
 # topology: protected
 # modules: p2p
 # add: pi.py
-# timeout: 120
+# timeout: 180
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash

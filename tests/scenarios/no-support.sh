@@ -2,7 +2,7 @@
 # topology: mixed
 # modules: p2p
 # trace: pci_nvme_map_addr
-# timeout: 120
+# timeout: 180
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash

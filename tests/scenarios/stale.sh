@@ -1,7 +1,7 @@
 # Members that left the bus with their bridge do not spoil the answers about those that came after them.
 # topology: switch
 # modules: p2p
-# timeout: 120
+# timeout: 180
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash

@@ -2,7 +2,7 @@
 # topology: switch
 # modules: p2p
 # add: picky.c
-# timeout: 180
+# timeout: 300
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
