@@ -94,6 +94,7 @@ use_p2p() {
 without_udev() {
 	quietly udevadm settle
 	quietly udevadm control --stop-exec-queue
+	touch /run/vm/without-udev
 	export MDADM_NO_UDEV=1
 }
 
