@@ -73,7 +73,7 @@ done
 
 say 'raid5: skip_copy'
 shape_of 5
-create md0 5 'near0 near1 near2' "${shape[@]}"
+create md0 5 'near0 near2 far0' "${shape[@]}"
 echo 1 >/sys/block/md0/md/skip_copy
 write 8
 check 8
