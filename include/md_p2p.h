@@ -19,6 +19,7 @@
 #include "md.h"
 
 struct md_p2p_array;
+struct md_p2p_loan;
 
 /* Which members a read of a mirror may choose from. */
 struct md_p2p_ring {
@@ -66,6 +67,23 @@ void __md_p2p_io_copied(struct md_io_clone *io);
 bool __md_p2p_io_end(struct md_io_clone *io);
 bool __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 			   struct bio *bio, unsigned int sectors);
+
+/*
+ * A rebuild of a mirror, buffer by buffer. The loan is kept with the buffer, and
+ * is NULL if its data pass through host pages.
+ *
+ * md_p2p_rebuild_read() submits @source, MD's read, or a stand-in from peer
+ * pages, if all members that are read or written reach a provider; @bios, of
+ * which some may be NULL, are what will be written. md_p2p_rebuild_write() is
+ * for each of these, once the read has ended. Both end as MD's bios do.
+ */
+void md_p2p_rebuild_starts(struct mddev *mddev);
+void md_p2p_rebuild_read(struct md_p2p_loan **owner, struct mddev *mddev,
+			 struct bio *source, struct bio **bios, int count);
+void md_p2p_rebuild_write(struct md_p2p_loan *loan, struct bio *bio);
+void md_p2p_rebuild_put(struct md_p2p_loan **owner);
+void __md_p2p_rebuild_wrote(struct mddev *mddev, struct bio *bio,
+			    unsigned int sectors);
 
 /*
  * Since 6.17 the block layer never mixes pages of two kinds or of two
@@ -231,6 +249,20 @@ static inline bool md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 	return (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
 	       unlikely(is_pci_p2pdma_page(bio->bi_io_vec->bv_page)) &&
 	       __md_p2p_member_ended(rdev, clone, bio, sectors);
+}
+
+/* MD's write to a member that is brought in sync has ended. */
+static inline void md_p2p_rebuild_wrote(struct mddev *mddev, struct bio *bio,
+					unsigned int sectors)
+{
+	if (!bio->bi_status)
+		__md_p2p_rebuild_wrote(mddev, bio, sectors);
+}
+
+/* raid4/5/6: a stripe is in sync. The stripe cache has host pages. */
+static inline void md_p2p_rebuilt(struct mddev *mddev, unsigned int sectors)
+{
+	__md_p2p_rebuild_wrote(mddev, NULL, sectors);
 }
 
 /*

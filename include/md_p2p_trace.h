@@ -26,7 +26,7 @@ TRACE_DEFINE_ENUM(MD_P2P_REFUSED);
 TRACE_EVENT(md_p2p_route,
 
 	TP_PROTO(struct gendisk *array, struct block_device *member,
-		 struct bio *bio, u32 provider, int route),
+		 struct bio *bio, u64 provider, int route),
 
 	TP_ARGS(array, member, bio, provider, route),
 
@@ -36,7 +36,7 @@ TRACE_EVENT(md_p2p_route,
 		__field(bool, write)
 		__field(sector_t, sector)
 		__field(unsigned int, bytes)
-		__field(u32, provider)
+		__field(u64, provider)
 		__field(int, route)
 	),
 
@@ -50,13 +50,15 @@ TRACE_EVENT(md_p2p_route,
 		__entry->route = route;
 	),
 
-	TP_printk("array %d:%d member %d:%d %s sector %llu bytes %u provider %04x:%02x:%02x.%x %s",
+	TP_printk("array %d:%d member %d:%d %s sector %llu bytes %u provider %04llx:%02x:%02x.%x %s",
 		  MAJOR(__entry->array), MINOR(__entry->array),
 		  MAJOR(__entry->member), MINOR(__entry->member),
 		  __entry->write ? "write" : "read",
 		  (unsigned long long)__entry->sector, __entry->bytes,
-		  __entry->provider >> 16, __entry->provider >> 8 & 0xff,
-		  __entry->provider >> 3 & 0x1f, __entry->provider & 7,
+		  __entry->provider >> 16,
+		  (unsigned int)(__entry->provider >> 8 & 0xff),
+		  (unsigned int)(__entry->provider >> 3 & 0x1f),
+		  (unsigned int)(__entry->provider & 7),
 		  __print_symbolic(__entry->route,
 				   { MD_P2P_DIRECT, "direct" },
 				   { MD_P2P_STAGED, "staged" },

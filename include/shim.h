@@ -14,6 +14,7 @@
 struct bio;
 struct md_p2p_array;
 struct md_p2p_counters;
+struct md_p2p_pages;
 struct md_p2p_stager;
 struct md_rdev;
 struct mddev;
@@ -33,6 +34,8 @@ enum md_p2p_counter {
 	MD_P2P_WRITE_STAGED_BYTES,
 	MD_P2P_WRITE_STAGED_IOS,
 	MD_P2P_REFUSED_IOS,
+	MD_P2P_REBUILD_PEER_BYTES,
+	MD_P2P_REBUILD_HOST_BYTES,
 	/* Of the member in each slot. */
 	MD_P2P_MEMBER_READ_BYTES,
 	MD_P2P_MEMBER_WRITE_BYTES = MD_P2P_MEMBER_READ_BYTES + MD_P2P_SLOTS,
@@ -81,13 +84,20 @@ struct pci_dev *shim_pci_next(struct pci_dev *from);
 void shim_pci_get(struct pci_dev *dev);
 void shim_pci_put(struct pci_dev *dev);
 const char *shim_pci_name(const struct pci_dev *dev);
-/* Domain, bus, device and function in one number: 16, 8, 5 and 3 bits. */
-u32 shim_pci_id(struct pci_dev *dev);
-bool shim_pci_is_provider(struct pci_dev *dev);
+/* Domain, bus, device and function in one number: 32, 8, 5 and 3 bits. */
+u64 shim_pci_id(struct pci_dev *dev);
+/* Whether it takes part in P2PDMA: it may have peer pages, or only share BARs. */
+bool shim_pci_has_p2pdma(struct pci_dev *dev);
+/* Whether anyone may allocate its p2pmem: see pci_p2pmem_publish(). Sleeps. */
+bool shim_pci_publishes(struct pci_dev *dev);
 /* Whether it answers, with its memory: false once it has been pulled. */
 bool shim_pci_answers(struct pci_dev *dev);
-bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
-		     u64 *end);
+/*
+ * The first peer pages of @bar at @from or behind: their first and last byte.
+ * False if there are none.
+ */
+bool shim_pci_p2pmem(struct pci_dev *dev, unsigned int bar, u64 from,
+		     u64 *start, u64 *end);
 int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
 
 /* Members and arrays, for as long as MD holds them. */
@@ -113,6 +123,21 @@ bool shim_array_advertise(struct mddev *mddev, bool advertise);
 /* Host pages, and threads to copy; NULL if there is no memory. Both sleep. */
 struct md_p2p_stager *shim_stager_new(struct mddev *mddev);
 void shim_stager_free(struct md_p2p_stager *stager);
+
+/*
+ * Peer pages, side by side, each with one reference: their kernel address, or
+ * NULL if the provider has no room. Neither sleeps; shim_peer_pages_put() may
+ * be called from an interrupt.
+ */
+void *shim_peer_pages_alloc(struct pci_dev *provider, unsigned int count);
+void shim_peer_pages_put(void *first, unsigned int count);
+
+u64 shim_random(void);
+
+/* The module parameter p2pdma_rebuild_share: 0 to 100. */
+unsigned int shim_rebuild_share(void);
+int shim_rebuild_init(void);
+void shim_rebuild_exit(void);
 
 /* The physical address of the first peer page of @bio. */
 u64 shim_peer_address(const struct bio *bio);
@@ -153,7 +178,7 @@ void md_p2p_glue_count_member(const struct md_p2p_array *array,
 /* Whether the owner of a peer page is still there to give what is in it. */
 bool md_p2p_glue_answers(const struct md_p2p_array *array, u64 address);
 /* As shim_pci_id(); all bits set if the page is no known provider's. */
-u32 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
+u64 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
 ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,
 				 enum md_p2p_counter which, char *page,
 				 size_t size);
@@ -172,6 +197,29 @@ ssize_t md_p2p_glue_show_distance(const struct md_p2p_array *array,
 ssize_t md_p2p_glue_show_member_bytes(const struct md_p2p_array *array,
 				      unsigned int slot, bool write,
 				      char *page, size_t size);
+void md_p2p_glue_rebuild_starts(const struct md_p2p_array *array);
+/*
+ * A loan of peer pages for @bytes, to read them from the member in one slot and
+ * write them to those whose bits are set; NULL if it is to be done through host
+ * pages. Does not sleep; nor do the other calls about a loan.
+ */
+struct md_p2p_pages *md_p2p_glue_loan(const struct md_p2p_array *array,
+				      unsigned int read, u64 written,
+				      size_t bytes);
+/* The kernel address of the pages. */
+void *md_p2p_glue_loan_pages(const struct md_p2p_pages *pages);
+/* Whether what has been read is there. */
+bool md_p2p_glue_loan_arrived(const struct md_p2p_pages *pages);
+/* Whether it has been there ever since. */
+bool md_p2p_glue_loan_kept(const struct md_p2p_pages *pages);
+void md_p2p_glue_loan_end(struct md_p2p_pages *pages);
+void md_p2p_glue_count_rebuild(const struct md_p2p_array *array, bool peer,
+			       u64 bytes);
+ssize_t md_p2p_glue_show_provider(const struct md_p2p_array *array,
+				  bool rebuilding, char *page, size_t size);
+/* 0, -EINVAL if the word is none, -ENODEV if there is no such provider. */
+int md_p2p_glue_store_provider(const struct md_p2p_array *array,
+			       const char *word, size_t length);
 void md_p2p_glue_providers_changed(void);
 void md_p2p_glue_exit(void);
 

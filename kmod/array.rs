@@ -17,7 +17,8 @@ use crate::{
     ffi::{self, Global, Mddev, Member, MemberId, PciDev, RcuBox, Stager},
     provider::Provider,
     reach::{self, Distance, Distances, Reach, Row, SLOTS},
-    route::{self, Means, Policy, Route, Spread, State},
+    rebuild::Loan,
+    route::{self, Lender, Means, Policy, Route, Spread, State},
     stats::Stats,
     text::Text,
 };
@@ -28,14 +29,22 @@ pub(crate) type Name = Text<32>;
 /// The providers, and who reaches their memory.
 struct Table {
     rows: KVec<Row>,
-    providers: KVec<PciDev>,
+    providers: KVec<Arc<Provider>>,
 }
 
 impl Table {
     /// Whether two say the same; none is always news.
     fn same(one: Option<&Table>, other: Option<&Table>) -> bool {
-        matches!((one, other), (Some(one), Some(other))
-            if one.rows[..] == other.rows[..] && one.providers[..] == other.providers[..])
+        let (Some(one), Some(other)) = (one, other) else {
+            return false;
+        };
+        one.rows[..] == other.rows[..]
+            && one.providers.len() == other.providers.len()
+            && one
+                .providers
+                .iter()
+                .zip(&other.providers)
+                .all(|(one, other)| Arc::ptr_eq(one, other))
     }
 }
 
@@ -48,6 +57,10 @@ pub(crate) struct Array {
     policy: Atomic<i32>,
     /// Made before the first row that needs it.
     stager: SetOnce<Stager>,
+    /// A [`Lender`]: what a person wants.
+    lender: Atomic<u64>,
+    /// A [`Lender`]: what a rebuild has found.
+    lends: Atomic<u64>,
     /// The counters.
     pub(crate) stats: Stats,
 }
@@ -127,7 +140,10 @@ impl Array {
         self.table.read(|table| {
             let table = table?;
             let row = reach::row(&table.rows, address)?;
-            table.providers.get(row.provider).map(f)
+            table
+                .providers
+                .get(row.provider)
+                .map(|provider| f(provider.dev()))
         })
     }
 
@@ -135,6 +151,44 @@ impl Array {
     /// `than`: their distance and the bits of their slots. Does not sleep.
     pub(crate) fn ring(&self, address: u64, than: Distance) -> Option<(u32, u64)> {
         self.row(address, |row| row.and_then(|row| row.distances.ring(than)))
+    }
+
+    /// Whose memory rebuilds borrow, if a person has said so.
+    pub(crate) fn lender(&self) -> Lender {
+        Lender::from_bits(self.lender.load(Relaxed))
+    }
+
+    /// Whose memory the rebuild has borrowed that runs now, or ran last.
+    pub(crate) fn lends(&self) -> Lender {
+        Lender::from_bits(self.lends.load(Relaxed))
+    }
+
+    /// A rebuild starts, and has borrowed nothing yet.
+    pub(crate) fn rebuild_starts(&self) {
+        self.lends.store(Lender::None.to_bits(), Relaxed);
+    }
+
+    /// Peer pages for `bytes` of a rebuild that reads the member in one slot and
+    /// writes those in others, one bit each. Does not sleep.
+    pub(crate) fn loan(&self, read: usize, written: u64, bytes: usize) -> Option<Loan> {
+        let wanted = self.lender();
+        self.table.read(|table| {
+            let table = table?;
+            let may_lend = |provider: usize| {
+                let provider = table.providers.get(provider);
+                provider.is_some_and(|it| it.lends() && wanted.may_be(it.dev().id()))
+            };
+            let Some(provider) = reach::lender(&table.rows, read, written, may_lend)
+                .and_then(|provider| table.providers.get(provider))
+            else {
+                self.rebuild_starts();
+                return None;
+            };
+            let borrowed = provider.borrow_pages(Loan::pages(bytes))?;
+            self.lends
+                .store(Lender::Only(provider.dev().id()).to_bits(), Relaxed);
+            Loan::new(borrowed, bytes)
+        })
     }
 
     /// Where staging is done, if there is anything to stage.
@@ -204,7 +258,7 @@ impl Joined {
     }
 
     /// A member whose driver cannot map peer pages reaches none, however near.
-    fn measure(&mut self, providers: &[Provider]) -> Result {
+    fn measure(&mut self, providers: &[Arc<Provider>]) -> Result {
         self.distances.clear();
         self.maps_peer = self.member.maps_peer();
         let clients = self.member.clients();
@@ -247,17 +301,17 @@ impl Entry {
         !self.incomplete && reach::by_all(self.members.iter().map(of_member))
     }
 
-    fn table(&self, providers: &[Provider]) -> Result<KBox<Table>> {
+    fn table(&self, providers: &[Arc<Provider>]) -> Result<KBox<Table>> {
         let mut rows = KVec::new();
-        let mut devs = KVec::new();
+        let mut shared = KVec::new();
         for (index, provider) in providers.iter().enumerate() {
             let by_all = self.by_all(index);
             let mut distances = Distances::NONE;
             for member in &self.members {
                 distances.set(member.slot, member.distance(index));
             }
-            devs.push(provider.dev().clone(), GFP_KERNEL)?;
-            for window in provider.windows() {
+            shared.push(provider.clone(), GFP_KERNEL)?;
+            for &window in provider.windows() {
                 let row = Row {
                     window,
                     provider: index,
@@ -269,7 +323,7 @@ impl Entry {
         }
         let table = Table {
             rows,
-            providers: devs,
+            providers: shared,
         };
         Ok(KBox::new(table, GFP_KERNEL)?)
     }
@@ -283,7 +337,7 @@ impl Entry {
     /// Tells the I/O path and the queue what the members and providers of now
     /// mean. Without memory nothing is reached: staging is always right, and
     /// refusing where there is no memory even for that.
-    fn publish(&mut self, providers: &[Provider]) {
+    fn publish(&mut self, providers: &[Arc<Provider>]) {
         let all_reached = !self.incomplete
             && self.members.iter().all(|member| member.maps_peer)
             && (0..providers.len()).all(|provider| self.by_all(provider));
@@ -313,7 +367,7 @@ impl Entry {
     }
 
     /// Tells the queue, and whoever reads the kernel log.
-    fn advertise(&mut self, providers: &[Provider]) {
+    fn advertise(&mut self, providers: &[Arc<Provider>]) {
         if !self.mddev.advertise(&self.array) {
             // Until then the queue says what is no longer so, and I/O that
             // comes of it is staged or refused.
@@ -327,7 +381,7 @@ impl Entry {
     }
 
     /// The state, the first reason for it, and how many more there are.
-    fn summary(&self, providers: &[Provider]) -> Text {
+    fn summary(&self, providers: &[Arc<Provider>]) -> Text {
         let mut text = Text::new();
         let (mut count, mut full) = (0, Ok(()));
         let state = self.state();
@@ -353,7 +407,7 @@ impl Entry {
     /// is one at least.
     fn reasons<E>(
         &self,
-        providers: &[Provider],
+        providers: &[Arc<Provider>],
         mut f: impl FnMut(Reason<'_>) -> core::result::Result<(), E>,
     ) -> core::result::Result<(), E> {
         if !self.mddev.runs() {
@@ -392,7 +446,7 @@ impl Entry {
 
 /// All arrays and providers.
 pub(crate) struct Registry {
-    providers: KVec<Provider>,
+    providers: KVec<Arc<Provider>>,
     entries: KVec<Entry>,
 }
 
@@ -406,7 +460,7 @@ pub(crate) static REGISTRY: Global<Registry> = unsafe {
 };
 
 impl Registry {
-    fn entry(&mut self, array: &Array) -> Option<(&mut Entry, &[Provider])> {
+    fn entry(&mut self, array: &Array) -> Option<(&mut Entry, &[Arc<Provider>])> {
         let providers = &self.providers;
         self.entries
             .iter_mut()
@@ -423,6 +477,8 @@ impl Registry {
                 all_reached: Atomic::new(false),
                 policy: Atomic::new(ffi::default_policy()),
                 stager: SetOnce::new(),
+                lender: Atomic::new(Lender::Auto.to_bits()),
+                lends: Atomic::new(Lender::None.to_bits()),
                 stats: Stats::new()?,
             },
             GFP_KERNEL,
@@ -475,6 +531,22 @@ impl Registry {
         }
     }
 
+    /// Whose memory rebuilds are to borrow from now on: someone's who publishes
+    /// it, or `ENODEV`.
+    pub(crate) fn set_lender(&self, array: &Array, lender: Lender) -> Result {
+        let known = |id| {
+            let mut providers = self.providers.iter();
+            providers.any(|provider| provider.lends() && provider.dev().id() == id)
+        };
+        match lender {
+            Lender::Only(id) if !known(id) => Err(ENODEV),
+            _ => {
+                array.lender.store(lender.to_bits(), Relaxed);
+                Ok(())
+            }
+        }
+    }
+
     /// The array runs, and so has a queue to tell.
     pub(crate) fn started(&mut self, array: &Array) {
         if let Some((entry, providers)) = self.entry(array) {
@@ -499,7 +571,7 @@ impl Registry {
 
     /// Looks for providers anew, and asks for all distances again. Sleeps.
     pub(crate) fn providers_changed(&mut self) {
-        let Ok(providers) = Provider::all() else {
+        let Ok(providers) = Provider::all(&self.providers) else {
             // What was known stays; a page of anyone new is refused.
             ffi::look_for_providers();
             return;

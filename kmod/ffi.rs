@@ -12,17 +12,23 @@ use core::{
     ptr::{self, NonNull},
 };
 use kernel::{
-    ffi::{c_char, c_void},
+    ffi::c_char,
     fmt,
+    page::PAGE_SIZE,
     prelude::*,
     str::CStr,
     sync::{rcu, Arc},
 };
 
-use crate::array::{Array, Name};
+use crate::{
+    array::{Array, Name},
+    rebuild::Loan,
+};
+
+pub(crate) use kernel::ffi::c_void;
 
 pub(crate) use bindings::{
-    md_p2p_array, md_p2p_counter, md_p2p_route, md_p2p_stager, md_rdev, mddev,
+    md_p2p_array, md_p2p_counter, md_p2p_pages, md_p2p_route, md_p2p_stager, md_rdev, mddev,
 };
 
 // `allow`, not `expect`: which of these bindgen earns differs by its version.
@@ -224,15 +230,21 @@ impl PciDev {
     }
 
     /// Domain, bus, device and function in one number, as `shim.h` says.
-    pub(crate) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u64 {
         // SAFETY: The device is alive by the invariant.
         unsafe { bindings::shim_pci_id(self.0.as_ptr()) }
     }
 
-    /// Whether the device publishes p2pmem.
-    pub(crate) fn is_provider(&self) -> bool {
+    /// Whether it may have peer pages.
+    pub(crate) fn has_p2pdma(&self) -> bool {
         // SAFETY: The device is alive by the invariant.
-        unsafe { bindings::shim_pci_is_provider(self.0.as_ptr()) }
+        unsafe { bindings::shim_pci_has_p2pdma(self.0.as_ptr()) }
+    }
+
+    /// Whether anyone may allocate its peer pages. Sleeps.
+    pub(crate) fn publishes(&self) -> bool {
+        // SAFETY: The device is alive by the invariant.
+        unsafe { bindings::shim_pci_publishes(self.0.as_ptr()) }
     }
 
     /// Whether it answers on the bus, with its memory. Does not sleep.
@@ -241,11 +253,12 @@ impl PciDev {
         unsafe { bindings::shim_pci_answers(self.0.as_ptr()) }
     }
 
-    /// First and last byte of BAR `bar`, if it is memory.
-    pub(crate) fn window(&self, bar: u32) -> Option<(u64, u64)> {
+    /// First and last byte of the first peer pages at or behind the byte `from`
+    /// of the bus in BAR `bar`.
+    pub(crate) fn p2pmem(&self, bar: u32, from: u64) -> Option<(u64, u64)> {
         let (mut start, mut end) = (0, 0);
         // SAFETY: The device is alive by the invariant, both pointers are.
-        unsafe { bindings::shim_pci_window(self.0.as_ptr(), bar, &mut start, &mut end) }
+        unsafe { bindings::shim_pci_p2pmem(self.0.as_ptr(), bar, from, &mut start, &mut end) }
             .then_some((start, end))
     }
 
@@ -295,6 +308,65 @@ impl Iterator for PciDevs {
         let next = PciDev(next);
         self.0 = Some(next.clone());
         Some(next)
+    }
+}
+
+/// Peer pages side by side, taken from the pool of their provider, and returned
+/// to it when this goes. The provider's driver is not unbound before.
+///
+/// # Invariants
+///
+/// `first` and `count` are of `shim_peer_pages_alloc()`; the references to the
+/// pages are this value's.
+pub(crate) struct PeerPages {
+    first: NonNull<c_void>,
+    count: usize,
+}
+
+// SAFETY: Memory that nobody else has, accessed in whole words, and returned
+// from anywhere.
+unsafe impl Send for PeerPages {}
+// SAFETY: As above.
+unsafe impl Sync for PeerPages {}
+
+impl PeerPages {
+    /// None if the provider has no room. Does not sleep.
+    pub(crate) fn alloc(provider: &PciDev, count: usize) -> Option<Self> {
+        // SAFETY: The device is alive by the invariant.
+        let first = unsafe { bindings::shim_peer_pages_alloc(provider.0.as_ptr(), count as u32) };
+        // INVARIANT: Just allocated.
+        NonNull::new(first).map(|first| Self { first, count })
+    }
+
+    /// Where the kernel sees them.
+    pub(crate) fn address(&self) -> *mut c_void {
+        self.first.as_ptr()
+    }
+
+    /// The word with this byte; the last one, if there are not so many.
+    fn word(&self, byte: usize) -> *mut u64 {
+        let last = self.count * PAGE_SIZE / size_of::<u64>() - 1;
+        let index = (byte / size_of::<u64>()).min(last);
+        self.first.as_ptr().cast::<u64>().wrapping_add(index)
+    }
+
+    /// Reads a word over the bus: slow, and ones if the provider is gone.
+    pub(crate) fn read(&self, byte: usize) -> u64 {
+        // SAFETY: `word()` is in the pages, which are this value's and mapped.
+        unsafe { self.word(byte).read_volatile() }
+    }
+
+    /// Writes a word over the bus.
+    pub(crate) fn write(&self, byte: usize, value: u64) {
+        // SAFETY: As in `read()`.
+        unsafe { self.word(byte).write_volatile(value) };
+    }
+}
+
+impl Drop for PeerPages {
+    fn drop(&mut self) {
+        // SAFETY: The references are given back once, by the invariant.
+        unsafe { bindings::shim_peer_pages_put(self.first.as_ptr(), self.count as u32) };
     }
 }
 
@@ -474,6 +546,19 @@ pub(crate) fn default_policy() -> i32 {
     unsafe { bindings::shim_default_policy() }
 }
 
+/// How many percent of a provider's memory rebuilds may have: the module
+/// parameter `p2pdma_rebuild_share`.
+pub(crate) fn rebuild_share() -> u32 {
+    // SAFETY: No requirements.
+    unsafe { bindings::shim_rebuild_share() }
+}
+
+/// A random number. Does not sleep.
+pub(crate) fn random() -> u64 {
+    // SAFETY: No requirements.
+    unsafe { bindings::shim_random() }
+}
+
 /// Has the providers looked up anew, soon. Does not sleep.
 pub(crate) fn look_for_providers() {
     // SAFETY: No requirements.
@@ -503,6 +588,34 @@ pub(crate) unsafe fn from_c(array: *mut md_p2p_array) -> Arc<Array> {
 pub(crate) unsafe fn borrow<'a>(array: *const md_p2p_array) -> &'a Array {
     // SAFETY: By the safety requirements.
     unsafe { &*array.cast::<Array>() }
+}
+
+/// The loan behind the `struct md_p2p_pages` of C; null if there is no memory
+/// even for that. Does not sleep.
+pub(crate) fn loan_into_c(loan: Loan) -> *mut md_p2p_pages {
+    KBox::new(loan, GFP_NOWAIT | __GFP_NOWARN)
+        .map_or(ptr::null_mut(), |loan| KBox::into_raw(loan).cast())
+}
+
+/// Takes back what [`loan_into_c`] gave away.
+///
+/// # Safety
+///
+/// `loan` came from [`loan_into_c`] and is not null; once only.
+pub(crate) unsafe fn loan_from_c(loan: *mut md_p2p_pages) -> KBox<Loan> {
+    // SAFETY: By the safety requirements.
+    unsafe { KBox::from_raw(loan.cast::<Loan>()) }
+}
+
+/// Looks at what [`loan_into_c`] gave away.
+///
+/// # Safety
+///
+/// `loan` came from [`loan_into_c`] and is not null, and [`loan_from_c`] is not
+/// called during `'a`.
+pub(crate) unsafe fn loan<'a>(loan: *const md_p2p_pages) -> &'a Loan {
+    // SAFETY: By the safety requirements.
+    unsafe { &*loan.cast::<Loan>() }
 }
 
 /// The bytes of a word that a person wrote.

@@ -8,7 +8,7 @@
 
 use core::ptr::NonNull;
 use kernel::{
-    ffi::{c_char, c_int, c_uint},
+    ffi::{c_char, c_int, c_uint, c_void},
     prelude::*,
 };
 
@@ -16,6 +16,7 @@ mod array;
 mod ffi;
 mod provider;
 mod reach;
+mod rebuild;
 mod route;
 mod stats;
 mod sysfs;
@@ -23,10 +24,10 @@ mod text;
 
 use array::REGISTRY;
 use ffi::{
-    bindings, md_p2p_array, md_p2p_counter, md_p2p_route, md_p2p_stager, md_rdev, mddev, Mddev,
-    Member, MemberId,
+    bindings, md_p2p_array, md_p2p_counter, md_p2p_pages, md_p2p_route, md_p2p_stager, md_rdev,
+    mddev, Mddev, Member, MemberId,
 };
-use route::{Policy, Route};
+use route::{Lender, Policy, Route};
 
 /// `pr_*!` want it; a crate without `module!` brings its own.
 const __LOG_PREFIX: &[u8] = b"md-p2p\0";
@@ -66,6 +67,15 @@ as_declared!(
     md_p2p_glue_parse_policy,
     md_p2p_glue_show_distance,
     md_p2p_glue_show_member_bytes,
+    md_p2p_glue_rebuild_starts,
+    md_p2p_glue_loan,
+    md_p2p_glue_loan_pages,
+    md_p2p_glue_loan_arrived,
+    md_p2p_glue_loan_kept,
+    md_p2p_glue_loan_end,
+    md_p2p_glue_count_rebuild,
+    md_p2p_glue_show_provider,
+    md_p2p_glue_store_provider,
     md_p2p_glue_providers_changed,
     md_p2p_glue_exit,
 );
@@ -217,11 +227,11 @@ pub unsafe extern "C" fn md_p2p_glue_route_unmapped(
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, address: u64) -> u32 {
+pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, address: u64) -> u64 {
     // SAFETY: By the safety requirements.
     unsafe { ffi::borrow(array) }
         .provider(address, |provider| provider.id())
-        .unwrap_or(u32::MAX)
+        .unwrap_or(u64::MAX)
 }
 
 /// Whether the owner of a peer page still answers, with its memory. Does not
@@ -455,6 +465,137 @@ pub unsafe extern "C" fn md_p2p_glue_show_distance(
     // SAFETY: By the safety requirements.
     let (array, page) = unsafe { (ffi::borrow(array), ffi::page(page, size)) };
     length(sysfs::distance(array, MemberId::of(rdev), page))
+}
+
+/// A rebuild of an array starts.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_rebuild_starts(array: *const md_p2p_array) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.rebuild_starts();
+}
+
+/// Peer pages for a part of a rebuild; null if it is to pass through host pages.
+/// Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan(
+    array: *const md_p2p_array,
+    read: c_uint,
+    written: u64,
+    bytes: usize,
+) -> *mut md_p2p_pages {
+    // SAFETY: By the safety requirements.
+    let array = unsafe { ffi::borrow(array) };
+    array
+        .loan(read as usize, written, bytes)
+        .map_or(core::ptr::null_mut(), ffi::loan_into_c)
+}
+
+/// Where its data go.
+///
+/// # Safety
+///
+/// `pages` came from [`md_p2p_glue_loan`], and has not ended.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan_pages(pages: *const md_p2p_pages) -> *mut c_void {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::loan(pages) }.address()
+}
+
+/// Whether what has been read is there. Does not sleep.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_loan_pages`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan_arrived(pages: *const md_p2p_pages) -> bool {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::loan(pages) }.arrived()
+}
+
+/// Whether the memory has kept it. Does not sleep.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_loan_pages`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan_kept(pages: *const md_p2p_pages) -> bool {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::loan(pages) }.kept()
+}
+
+/// Gives the pages back. Does not sleep.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_loan_pages`]; no I/O goes to the pages any more.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan_end(pages: *mut md_p2p_pages) {
+    // SAFETY: By the safety requirements.
+    drop(unsafe { ffi::loan_from_c(pages) });
+}
+
+/// Counts what a rebuild has written. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_count_rebuild(
+    array: *const md_p2p_array,
+    peer: bool,
+    bytes: u64,
+) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }
+        .stats
+        .count_rebuild(peer, bytes);
+}
+
+/// `p2pdma_provider`.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_show_counter`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_show_provider(
+    array: *const md_p2p_array,
+    rebuilding: bool,
+    page: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (array, page) = unsafe { (ffi::borrow(array), ffi::page(page, size)) };
+    length(sysfs::provider(array, rebuilding, page))
+}
+
+/// Sets `p2pdma_provider`: 0, or below zero why it cannot be. Sleeps.
+///
+/// # Safety
+///
+/// `array` is alive, `word` has `length` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_store_provider(
+    array: *const md_p2p_array,
+    word: *const c_char,
+    length: usize,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    let (array, word) = unsafe { (ffi::borrow(array), ffi::word(word, length)) };
+    let stored = Lender::parse(word)
+        .ok_or(EINVAL)
+        .and_then(|lender| REGISTRY.lock().set_lender(array, lender));
+    match stored {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
 }
 
 /// A provider may have come or gone. Sleeps.

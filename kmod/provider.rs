@@ -4,36 +4,129 @@
 //!
 //! C header: `include/linux/pci-p2pdma.h`.
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+};
 
-use crate::{ffi::PciDev, reach::Window};
+use crate::{
+    ffi::{self, PciDev, PeerPages},
+    reach::Window,
+};
 
 /// `PCI_STD_NUM_BARS` of `include/uapi/linux/pci_regs.h`.
 const BARS: u32 = 6;
 
-/// A PCI device that publishes p2pmem.
-pub(crate) struct Provider(PciDev);
+/// A PCI device with peer pages, as it was found last.
+pub(crate) struct Provider {
+    dev: PciDev,
+    windows: KVec<Window>,
+    lends: bool,
+    taken: Arc<Atomic<u64>>,
+}
 
 impl Provider {
-    /// All of this moment, in the order of their addresses. Sleeps.
-    pub(crate) fn all() -> Result<KVec<Provider>> {
+    /// All of this moment, in the order of their addresses; those of `known`
+    /// of which there is nothing new are the same as ever. Sleeps.
+    pub(crate) fn all(known: &[Arc<Provider>]) -> Result<KVec<Arc<Provider>>> {
         let mut providers = KVec::new();
-        for dev in PciDev::all().filter(PciDev::is_provider) {
-            providers.push(Provider(dev), GFP_KERNEL)?;
+        for dev in PciDev::all().filter(PciDev::has_p2pdma) {
+            let known = known.iter().find(|provider| provider.dev == dev);
+            if let Some(provider) = Self::find(dev, known)? {
+                providers.push(provider, GFP_KERNEL)?;
+            }
         }
         Ok(providers)
     }
 
-    /// The device, to ask for its name and distances.
-    pub(crate) fn dev(&self) -> &PciDev {
-        &self.0
+    fn find(dev: PciDev, known: Option<&Arc<Provider>>) -> Result<Option<Arc<Provider>>> {
+        let mut windows = KVec::new();
+        for bar in 0..BARS {
+            let mut from = 0;
+            while let Some((start, end)) = dev.p2pmem(bar, from) {
+                windows.push(Window { start, end }, GFP_KERNEL)?;
+                from = end + 1;
+            }
+        }
+        let lends = dev.publishes() && dev.answers();
+        match known {
+            _ if windows.is_empty() => Ok(None),
+            Some(known) if known.windows[..] == windows[..] && known.lends == lends => {
+                Ok(Some(known.clone()))
+            }
+            _ => {
+                let taken = match known {
+                    Some(known) => known.taken.clone(),
+                    None => Arc::new(Atomic::new(0), GFP_KERNEL)?,
+                };
+                let provider = Provider {
+                    dev,
+                    windows,
+                    lends,
+                    taken,
+                };
+                Ok(Some(Arc::new(provider, GFP_KERNEL)?))
+            }
+        }
     }
 
-    /// Where its memory can be. p2pmem is part of a BAR, and no page of
-    /// another device's lies in it, so whole BARs do.
-    pub(crate) fn windows(&self) -> impl Iterator<Item = Window> + '_ {
-        (0..BARS)
-            .filter_map(|bar| self.0.window(bar))
-            .map(|(start, end)| Window { start, end })
+    /// The device, to ask for its name and distances.
+    pub(crate) fn dev(&self) -> &PciDev {
+        &self.dev
     }
+
+    /// Where its peer pages are.
+    pub(crate) fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// Whether it publishes its memory, and answered when it was asked last.
+    pub(crate) fn lends(&self) -> bool {
+        self.lends
+    }
+
+    /// Peer pages for a rebuild, if there is room, and not more than rebuilds
+    /// may have. Does not sleep.
+    pub(crate) fn borrow_pages(&self, count: usize) -> Option<Borrowed> {
+        let size_of = |window: &Window| window.end - window.start + 1;
+        let size: u64 = self.windows.iter().map(size_of).sum();
+        let share = size / 100 * u64::from(ffi::rebuild_share());
+        let bytes = (count * kernel::page::PAGE_SIZE) as u64;
+        let taken = Taken::new(self.taken.clone(), bytes, share)?;
+        let pages = PeerPages::alloc(&self.dev, count)?;
+        Some(Borrowed {
+            pages,
+            _taken: taken,
+        })
+    }
+}
+
+/// Bytes that count against a share, until this goes.
+struct Taken {
+    of: Arc<Atomic<u64>>,
+    bytes: u64,
+}
+
+impl Taken {
+    fn new(of: Arc<Atomic<u64>>, bytes: u64, share: u64) -> Option<Self> {
+        let before = of.fetch_add(bytes, Relaxed);
+        let taken = Self { of, bytes };
+        (before + bytes <= share).then_some(taken)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// Peer pages, and their part of the share of rebuilds. May be dropped anywhere.
+pub(crate) struct Borrowed {
+    /// First the pages go, then the count of them.
+    pub(crate) pages: PeerPages,
+    _taken: Taken,
 }

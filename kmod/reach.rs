@@ -111,6 +111,29 @@ pub(crate) fn reach(row: Option<&Row>) -> Reach {
     }
 }
 
+/// The provider whose memory a rebuild is to pass through that reads the member
+/// in one slot and writes those in others, one bit each: of those that all of
+/// them reach, and for which `lends` holds, the nearest to what is written, then
+/// to what is read.
+pub(crate) fn lender(
+    rows: &[Row],
+    read: usize,
+    written: u64,
+    lends: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let way = |row: &Row| {
+        let to_written = (0..SLOTS)
+            .filter(|slot| written >> slot & 1 == 1)
+            .try_fold(0, |sum, slot| Some(sum + row.distances.get(slot)?))?;
+        Some((to_written, row.distances.get(read)?, row.provider))
+    };
+    rows.iter()
+        .filter(|row| lends(row.provider))
+        .filter_map(way)
+        .min()
+        .map(|(.., provider)| provider)
+}
+
 /// How far a member is that does its DMA through any of several clients: as
 /// far as the farthest, and unreachable if one is, or if none is known.
 pub(crate) fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance {

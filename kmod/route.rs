@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of a peer bio, and the words for it in sysfs.
+//! The way of a peer bio, whose memory a rebuild borrows, and the words for both
+//! in sysfs.
 //!
 //! Pure, like `reach.rs`: compiled for the host too.
 
@@ -185,4 +186,79 @@ pub(crate) fn state(spread: Spread, policy: Policy, means: Means) -> State {
         _ if means.all_reached => State::Direct,
         _ => State::Staged,
     }
+}
+
+/// `p2pdma_provider`: whose memory rebuilds borrow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lender {
+    /// The nearest.
+    Auto,
+    /// Nobody's.
+    None,
+    /// That of one PCI device, as `shim_pci_id()` numbers it.
+    Only(u64),
+}
+
+impl Lender {
+    /// Larger than any PCI device's number.
+    const AUTO: u64 = u64::MAX;
+    const NONE: u64 = u64::MAX - 1;
+
+    /// In one word.
+    pub(crate) fn to_bits(self) -> u64 {
+        match self {
+            Lender::Auto => Self::AUTO,
+            Lender::None => Self::NONE,
+            Lender::Only(id) => id,
+        }
+    }
+
+    /// From one word.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        match bits {
+            Self::AUTO => Lender::Auto,
+            Self::NONE => Lender::None,
+            id => Lender::Only(id),
+        }
+    }
+
+    /// Whether it may be this device.
+    pub(crate) fn may_be(self, id: u64) -> bool {
+        match self {
+            Lender::Auto => true,
+            Lender::None => false,
+            Lender::Only(only) => only == id,
+        }
+    }
+
+    /// `auto`, `none`, or a PCI address as `lspci -D` prints it, with or without
+    /// a newline.
+    pub(crate) fn parse(word: &[u8]) -> Option<Self> {
+        match word.strip_suffix(b"\n").unwrap_or(word) {
+            b"auto" => Some(Lender::Auto),
+            b"none" => Some(Lender::None),
+            address => pci_id(address).map(Lender::Only),
+        }
+    }
+}
+
+/// The number of `0000:03:00.0`. A domain may have eight digits.
+fn pci_id(address: &[u8]) -> Option<u64> {
+    let mut parts = address.split(|byte| matches!(byte, b':' | b'.'));
+    let mut part = |digits: core::ops::RangeInclusive<usize>, last: u64| {
+        let part = parts.next().filter(|part| digits.contains(&part.len()))?;
+        let number = part.iter().try_fold(0, |number, &digit| {
+            Some(number << 4 | u64::from(char::from(digit).to_digit(16)?))
+        })?;
+        (number <= last).then_some(number)
+    };
+    let id = part(4..=8, u32::MAX.into())? << 16
+        | part(2..=2, 0xff)? << 8
+        | part(2..=2, 0x1f)? << 3
+        | part(1..=1, 7)?;
+    // The separators stand where they should, and nothing follows.
+    let [.., colon, _, _, other, _, _, dot, _] = address else {
+        return None;
+    };
+    (parts.next().is_none() && [*colon, *other, *dot] == *b"::.").then_some(id)
 }

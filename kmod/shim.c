@@ -141,12 +141,12 @@ const char *shim_pci_name(const struct pci_dev *dev)
 	return pci_name(dev);
 }
 
-u32 shim_pci_id(struct pci_dev *dev)
+u64 shim_pci_id(struct pci_dev *dev)
 {
-	return pci_domain_nr(dev->bus) << 16 | pci_dev_id(dev);
+	return (u64)(u32)pci_domain_nr(dev->bus) << 16 | pci_dev_id(dev);
 }
 
-bool shim_pci_is_provider(struct pci_dev *dev)
+bool shim_pci_has_p2pdma(struct pci_dev *dev)
 {
 	return rcu_access_pointer(dev->p2pdma);
 }
@@ -160,31 +160,63 @@ bool shim_pci_answers(struct pci_dev *dev)
 	       command != U16_MAX && (command & PCI_COMMAND_MEMORY);
 }
 
-bool shim_pci_window(struct pci_dev *dev, unsigned int bar, u64 *start,
-		     u64 *end)
+bool shim_pci_p2pmem(struct pci_dev *dev, unsigned int bar, u64 from,
+		     u64 *start, u64 *end)
 {
+	struct dev_pagemap *pages;
+	u64 first, last;
+	bool peer;
+
 	if (bar >= PCI_STD_NUM_BARS || !pci_resource_len(dev, bar) ||
 	    !(pci_resource_flags(dev, bar) & IORESOURCE_MEM))
 		return false;
-	*start = pci_resource_start(dev, bar);
-	*end = pci_resource_end(dev, bar);
-	return true;
+	first = pci_resource_start(dev, bar);
+	last = pci_resource_end(dev, bar);
+	/* Memory is added in whole subsections, but a BAR need not be one. */
+	for (from = max(from, first); from <= last;
+	     from = ALIGN(from + 1, SUBSECTION_SIZE)) {
+		pages = get_dev_pagemap(PHYS_PFN(from));
+		if (!pages)
+			continue;
+		*start = pages->range.start;
+		*end = pages->range.end;
+		peer = pages->type == MEMORY_DEVICE_PCI_P2PDMA;
+		put_dev_pagemap(pages);
+		if (peer && *start >= first && *end <= last)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Answers about distances are remembered under the client's address, for
+ * whoever maps next: never ask about a device that is no longer the one there.
+ */
+static bool may_ask_about(struct pci_dev *dev)
+{
+	return device_is_registered(&dev->dev) && !pci_dev_is_disconnected(dev);
 }
 
 int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client)
 {
 	struct device *dev = &client->dev;
 
-	/*
-	 * The answer is remembered under the client's address, for whoever maps
-	 * next: never ask about a device that is no longer the one there.
-	 */
-	if (!device_is_registered(&client->dev) ||
-	    !device_is_registered(&provider->dev) ||
-	    pci_dev_is_disconnected(client) ||
-	    pci_dev_is_disconnected(provider))
+	if (!may_ask_about(client) || !may_ask_about(provider))
 		return -1;
 	return pci_p2pdma_distance_many(provider, &dev, 1, false);
+}
+
+bool shim_pci_publishes(struct pci_dev *dev)
+{
+	struct device *client = &dev->dev;
+	struct pci_dev *nearest;
+
+	if (!may_ask_about(dev))
+		return false;
+	/* Of those that publish, nothing is nearer to a device than itself. */
+	nearest = pci_p2pmem_find_many(&client, 1);
+	pci_dev_put(nearest);
+	return nearest == dev;
 }
 
 /* Members and arrays */
@@ -661,6 +693,8 @@ P2P_COUNTER(p2pdma_write_direct_ios, MD_P2P_WRITE_DIRECT_IOS);
 P2P_COUNTER(p2pdma_write_staged_bytes, MD_P2P_WRITE_STAGED_BYTES);
 P2P_COUNTER(p2pdma_write_staged_ios, MD_P2P_WRITE_STAGED_IOS);
 P2P_COUNTER(p2pdma_refused_ios, MD_P2P_REFUSED_IOS);
+P2P_COUNTER(p2pdma_rebuild_peer_bytes, MD_P2P_REBUILD_PEER_BYTES);
+P2P_COUNTER(p2pdma_rebuild_host_bytes, MD_P2P_REBUILD_HOST_BYTES);
 
 static ssize_t p2pdma_state_show(struct mddev *mddev, char *page)
 {
@@ -698,6 +732,30 @@ static ssize_t p2pdma_policy_store(struct mddev *mddev, const char *page,
 
 static struct md_sysfs_entry p2pdma_policy = __ATTR_RW(p2pdma_policy);
 
+static ssize_t p2pdma_provider_show(struct mddev *mddev, char *page)
+{
+	bool rebuilding = test_bit(MD_RECOVERY_RUNNING, &mddev->recovery) &&
+			  !test_bit(MD_RECOVERY_REQUESTED, &mddev->recovery);
+
+	if (!mddev->p2p)
+		return -ENOMEM;
+	return md_p2p_glue_show_provider(mddev->p2p, rebuilding, page,
+					 PAGE_SIZE);
+}
+
+static ssize_t p2pdma_provider_store(struct mddev *mddev, const char *page,
+				     size_t length)
+{
+	int ret;
+
+	if (!mddev->p2p)
+		return -ENOMEM;
+	ret = md_p2p_glue_store_provider(mddev->p2p, page, length);
+	return ret ?: length;
+}
+
+static struct md_sysfs_entry p2pdma_provider = __ATTR_RW(p2pdma_provider);
+
 static struct attribute *array_attrs[] = {
 	&p2pdma_policy.attr,
 	&p2pdma_state.attr,
@@ -711,6 +769,9 @@ static struct attribute *array_attrs[] = {
 	&p2pdma_write_staged_bytes.attr,
 	&p2pdma_write_staged_ios.attr,
 	&p2pdma_refused_ios.attr,
+	&p2pdma_provider.attr,
+	&p2pdma_rebuild_peer_bytes.attr,
+	&p2pdma_rebuild_host_bytes.attr,
 	NULL,
 };
 
@@ -845,15 +906,20 @@ const char *md_p2p_sysctl_path(void)
 
 int md_p2p_register_blkdev(void (*probe)(dev_t devt))
 {
-	int ret = __register_blkdev(MD_MAJOR, major_name(), probe);
+	int ret = shim_rebuild_init();
 
+	if (ret)
+		return ret;
+	ret = __register_blkdev(MD_MAJOR, major_name(), probe);
 	if (ret == -EBUSY) {
 		beside = true;
 		ret = __register_blkdev(0, major_name(), probe);
 		md_p2p_major = ret;
 	}
-	if (ret < 0)
+	if (ret < 0) {
+		shim_rebuild_exit();
 		return ret;
+	}
 
 	bus_register_notifier(&pci_bus_type, &pci_notifier);
 	md_p2p_glue_providers_changed();
@@ -868,4 +934,5 @@ void md_p2p_unregister_blkdev(void)
 	cancel_delayed_work_sync(&providers_work);
 	md_p2p_glue_exit();
 	unregister_blkdev(md_p2p_major, major_name());
+	shim_rebuild_exit();
 }

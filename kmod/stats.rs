@@ -49,6 +49,15 @@ impl Stats {
         self.0.add(md_p2p_counter_MD_P2P_REFUSED_IOS, 1);
     }
 
+    /// Bytes that a rebuild has written. Does not sleep.
+    pub(crate) fn count_rebuild(&self, peer: bool, bytes: u64) {
+        let which = match peer {
+            true => md_p2p_counter_MD_P2P_REBUILD_PEER_BYTES,
+            false => md_p2p_counter_MD_P2P_REBUILD_HOST_BYTES,
+        };
+        self.0.add(which, bytes);
+    }
+
     /// Direct bytes of the member in `slot`. Does not sleep.
     pub(crate) fn count_member(&self, slot: usize, write: bool, bytes: u64) {
         if let Some(which) = of_member(slot, write) {

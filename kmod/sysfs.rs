@@ -8,6 +8,7 @@ use kernel::{fmt::Write, prelude::*, str::Formatter};
 use crate::{
     array::{Array, REGISTRY},
     ffi::{md_p2p_counter, MemberId},
+    route::Lender,
 };
 
 /// A counter, as a decimal number. Returns the length.
@@ -21,6 +22,22 @@ pub(crate) fn counter(array: &Array, which: md_p2p_counter, page: &mut [u8]) -> 
 pub(crate) fn policy(array: &Array, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     writeln!(out, "{}", array.policy().name())?;
+    Ok(out.bytes_written())
+}
+
+/// Whose memory rebuilds borrow: the one in use (if `rebuilding`), and in
+/// parentheses what was asked for, if it is something else. Returns the length.
+pub(crate) fn provider(array: &Array, rebuilding: bool, page: &mut [u8]) -> Result<usize> {
+    let mut out = Formatter::new(page);
+    let wanted = array.lender();
+    let in_use = match rebuilding {
+        true => array.lends(),
+        false => Lender::None,
+    };
+    match in_use == wanted {
+        true => out.write_fmt(fmt!("{wanted}\n"))?,
+        false => out.write_fmt(fmt!("{in_use} ({wanted})\n"))?,
+    }
     Ok(out.bytes_written())
 }
 

@@ -2,7 +2,12 @@
 
 //! Short texts that are kept: names, and what the kernel log was told.
 
-use kernel::fmt::{self, Write};
+use kernel::{
+    fmt::{self, Write},
+    prelude::*,
+};
+
+use crate::route::Lender;
 
 /// Up to `SIZE` bytes of text; what does not fit is cut off.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,22 @@ impl<const SIZE: usize> Write for Text<SIZE> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push(text.as_bytes());
         Ok(())
+    }
+}
+
+impl fmt::Display for Lender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Lender::Auto => f.write_str("auto"),
+            Lender::None => f.write_str("none"),
+            Lender::Only(id) => f.write_fmt(fmt!(
+                "{:04x}:{:02x}:{:02x}.{}",
+                id >> 16,
+                id >> 8 & 0xff,
+                id >> 3 & 0x1f,
+                id & 7
+            )),
+        }
     }
 }
 

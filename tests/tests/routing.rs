@@ -10,11 +10,12 @@ mod route;
 
 use proptest::prelude::*;
 use reach::{
-    Distance, Distances, Reach, Row, SLOTS, Window, by_all, farthest, reach as reach_of, row,
+    Distance, Distances, Reach, Row, SLOTS, Window, by_all, farthest, lender, reach as reach_of,
+    row,
 };
 use route::{
-    Means, Policy, Route, Spread, State, advertises, cached, member, route as route_of, state,
-    unmapped,
+    Lender, Means, Policy, Route, Spread, State, advertises, cached, member, route as route_of,
+    state, unmapped,
 };
 
 /// The levels as md numbers them: linear, 0, 1, 10, 4, 5, 6.
@@ -62,14 +63,15 @@ fn topology() -> impl Strategy<Value = Vec<(Window, Vec<Distance>)>> {
 fn rows(topology: &[(Window, Vec<Distance>)]) -> Vec<Row> {
     topology
         .iter()
-        .map(|(window, members)| {
+        .enumerate()
+        .map(|(provider, (window, members))| {
             let mut distances = Distances::NONE;
             for (slot, &distance) in members.iter().enumerate() {
                 distances.set(slot, distance);
             }
             Row {
                 window: *window,
-                provider: 0,
+                provider,
                 by_all: by_all(members.iter().copied()),
                 distances,
             }
@@ -273,4 +275,107 @@ fn the_words_are_those_of_the_sysfs_reference() {
     for wrong in ["", "\n", "Auto", "auto ", "auto\n\n", "sometimes"] {
         assert_eq!(Policy::parse(wrong.as_bytes()), None, "{wrong:?}");
     }
+}
+
+proptest! {
+    #[test]
+    fn a_rebuild_borrows_from_the_nearest_provider_that_all_involved_members_reach(
+        topology in topology(), read in 0..6usize, written in 1..0x40u64, lending in any::<u8>(),
+    ) {
+        let rows = rows(&topology);
+        let lends = |provider: usize| lending >> provider & 1 == 1;
+        // Two numbers, the first of which weighs more than the second can.
+        let way = |provider: usize| -> Option<u32> {
+            let distances = &topology[provider].1;
+            let distance = |slot: usize| distances.get(slot).copied().flatten();
+            let to_written: Vec<Option<u32>> =
+                (0..64).filter(|slot| written & 1 << slot != 0).map(distance).collect();
+            let to_written: Option<Vec<u32>> = to_written.into_iter().collect();
+            Some(to_written?.iter().sum::<u32>() * 100 + distance(read)?)
+        };
+        let all: Vec<(usize, u32)> = (0..topology.len())
+            .filter(|&provider| lends(provider))
+            .filter_map(|provider| Some((provider, way(provider)?)))
+            .collect();
+        match lender(&rows, read, written, lends) {
+            Some(found) => {
+                prop_assert!(lends(found));
+                let way = way(found);
+                prop_assert!(way.is_some());
+                prop_assert!(all.iter().all(|&(_, other)| way <= Some(other)));
+            }
+            None => prop_assert!(all.is_empty()),
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_number_of_its_device(
+        domain in any::<u32>(), bus in any::<u8>(), device in 0..32u8, function in 0..8u8,
+    ) {
+        let address = format!("{domain:04x}:{bus:02x}:{device:02x}.{function}");
+        let id = u64::from(domain) << 16 | u64::from(bus) << 8 | u64::from(device) << 3 | u64::from(function);
+        prop_assert_eq!(Lender::parse(address.as_bytes()), Some(Lender::Only(id)));
+        prop_assert_eq!(Lender::from_bits(id), Lender::Only(id));
+        prop_assert!(Lender::Only(id).may_be(id) && !Lender::Only(id).may_be(id ^ 1));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused(
+        word in "[0-9a-fx]{3,9}[:.][0-9a-f]{1,3}[:.][0-3][0-9a-f]{0,2}[:.][0-9]{0,2}",
+    ) {
+        prop_assert_eq!(Lender::parse(word.as_bytes()).is_some(), is_address(&word));
+    }
+}
+
+/// Whether a word of hexadecimal digits and separators is a PCI address.
+fn is_address(word: &str) -> bool {
+    let lengths: Vec<usize> = word.split([':', '.']).map(str::len).collect();
+    let separators: String = word.chars().filter(|c| matches!(c, ':' | '.')).collect();
+    let number = |digits: &str| u64::from_str_radix(digits, 16).unwrap_or(u64::MAX);
+    let parts: Vec<&str> = word.split([':', '.']).collect();
+    separators == "::."
+        && matches!(lengths[..], [4..=8, 2, 2, 1])
+        && !word.contains('x')
+        && number(parts[2]) < 32
+        && number(parts[3]) < 8
+}
+
+#[test]
+fn whose_memory_a_rebuild_borrows_is_told_in_words() {
+    for (word, lender) in [("auto", Lender::Auto), ("none", Lender::None)] {
+        assert_eq!(Lender::parse(word.as_bytes()), Some(lender));
+        assert_eq!(Lender::parse(format!("{word}\n").as_bytes()), Some(lender));
+        assert_eq!(Lender::from_bits(lender.to_bits()), lender);
+    }
+    let lender = Some(Lender::Only(0x0318));
+    assert_eq!(Lender::parse(b"0000:03:03.0\n"), lender);
+    assert_eq!(
+        Lender::parse(b"00000000:03:03.0"),
+        lender,
+        "as a wide domain"
+    );
+    assert_eq!(
+        Lender::parse(b"ABCD:00:00.0"),
+        Lender::parse(b"abcd:00:00.0")
+    );
+    for wrong in [
+        "",
+        "\n",
+        "Auto",
+        "auto ",
+        "none\n\n",
+        "03:03.0",
+        "0000:03:03",
+        "0000:03:03.0 ",
+        "0000:03:20.0",
+        "0000:03:03.8",
+        "0000:03:+3.0",
+        "0000:3:03.0",
+        "0000.03.03.0",
+        "0000:03:03:0",
+        "000000000:03:03.0",
+    ] {
+        assert_eq!(Lender::parse(wrong.as_bytes()), None, "{wrong:?}");
+    }
+    assert!(Lender::Auto.may_be(7) && !Lender::None.may_be(7));
 }
