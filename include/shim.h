@@ -177,7 +177,7 @@ void md_p2p_glue_count_member(const struct md_p2p_array *array,
 			      unsigned int slot, bool write, u64 bytes);
 /* Whether the owner of a peer page is still there to give what is in it. */
 bool md_p2p_glue_answers(const struct md_p2p_array *array, u64 address);
-/* As shim_pci_id(); all bits set if the page is no known provider's. */
+/* As shim_pci_id(); U32_MAX if the page is no known provider's. */
 u64 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
 ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,
 				 enum md_p2p_counter which, char *page,

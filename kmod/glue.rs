@@ -220,7 +220,7 @@ pub unsafe extern "C" fn md_p2p_glue_route_unmapped(
     route_to_c(unsafe { ffi::borrow(array) }.route_unmapped(write))
 }
 
-/// Whose page it is, as `shim_pci_id()` numbers it; all bits set if it is no
+/// Whose page it is, as `shim_pci_id()` numbers it; `ffff:ff:1f.7` if it is no
 /// known provider's. Does not sleep.
 ///
 /// # Safety
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, addres
     // SAFETY: By the safety requirements.
     unsafe { ffi::borrow(array) }
         .provider(address, |provider| provider.id())
-        .unwrap_or(u64::MAX)
+        .unwrap_or(u32::MAX.into())
 }
 
 /// Whether the owner of a peer page still answers, with its memory. Does not

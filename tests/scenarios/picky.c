@@ -2,7 +2,8 @@
 /*
  * /dev/picky: a drive in front of another one that takes peer memory, but ends
  * I/O from it as NVMe does when it cannot map a page, or when the transfer
- * fails, for as long as it is told to. For the tests: no topology makes a drive say one thing and do
+ * fails, or as if what it has read were lost on its way, for as long as it is
+ * told to. For the tests: no topology makes a drive say one thing and do
  * another.
  */
 #include <linux/blkdev.h>
@@ -15,7 +16,7 @@ MODULE_PARM_DESC(drive, "path of the drive behind it");
 
 static int refuse;
 module_param(refuse, int, 0644);
-MODULE_PARM_DESC(refuse, "peer memory: 0 works, 1 cannot be mapped, 2 is not reached in the end");
+MODULE_PARM_DESC(refuse, "peer memory: 0 works, 1 cannot be mapped, 2 is not reached in the end, 3 does not get what is read");
 
 static struct file *behind;
 static struct gendisk *disk;
@@ -25,10 +26,14 @@ static void picky_submit_bio(struct bio *bio)
 	int how = READ_ONCE(refuse);
 
 	if (how && bio_has_data(bio) && is_pci_p2pdma_page(bio_page(bio))) {
-		bio->bi_status = how == 1 ? BLK_STS_INVAL : BLK_STS_IOERR;
+		if (how < 3)
+			bio->bi_status = how == 1 ? BLK_STS_INVAL : BLK_STS_IOERR;
+		else if (op_is_write(bio_op(bio)))
+			goto submit;
 		bio_endio(bio);
 		return;
 	}
+submit:
 	bio_set_dev(bio, file_bdev(behind));
 	submit_bio_noacct(bio);
 }

@@ -11,7 +11,7 @@ readonly size=$((24 * M))
 kinds=(resync recovery readd replace recovery10 replace10 recovery10far)
 
 # What each kind starts from, what sets it going, and how many bytes it writes to members.
-make() {
+prepare() {
 	local options=(--size=$((size / K)) --assume-clean)
 	case $1 in
 	recovery10far) create md0 10 'near0 near1 near2' "${options[@]}" --layout=f2 --chunk=64 ;;
@@ -83,7 +83,7 @@ percent() { awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.1f", 100 * part / 
 # run KIND WHOSE: sets ram and peer to what the drives' DMA touched, in tenths of a percent of what was rebuilt.
 run() {
 	local bytes
-	make "$1"
+	prepare "$1"
 	dma go "$1"
 	bytes=$(written "$1")
 	say "$1 with $2: $(percent "$ram" "$bytes") % through host memory, $(percent "$peer" "$bytes") % through peer memory"

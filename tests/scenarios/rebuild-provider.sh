@@ -1,0 +1,197 @@
+# A rebuild borrows from the provider that p2pdma_provider says, or the nearest to what is written, never more than its share, and takes the rest from host memory.
+# topology: big
+# modules: p2p
+# timeout: 300
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+readonly size=$((16 * M)) loan=$((68 * K))
+share=/sys/module/md_p2p/parameters/p2pdma_rebuild_share
+
+# available NAME: free bytes of this drive's memory.
+available() { cat "/sys/bus/pci/devices/$(bdf "$1")/p2pmem/available"; }
+
+# watch NAME...: writes the least that was free of each into /tmp/least.NAME, until the rebuild is over.
+watch() {
+	local name now least
+	declare -A least
+	for name; do least[$name]=${had[$name]}; done
+	while [[ ! -e /tmp/enough ]]; do
+		for name; do
+			read -r now <"/sys/bus/pci/devices/${pci[$name]}/p2pmem/available"
+			((now >= ${least[$name]})) || least[$name]=$now
+		done
+	done
+	for name; do echo "${least[$name]}" >"/tmp/least.$name"; done
+}
+declare -A pci had
+for name in left{0..3} right{0..3}; do
+	pci[$name]=$(bdf $name)
+	had[$name]=$(available $name)
+done
+
+# taken NAME: the most that was taken of this drive's memory.
+taken() { echo $((${had[$1]} - $(</tmp/least."$1"))); }
+
+# rebuild FROM TO: an array of both, TO being recovered; sets in_use to what p2pdma_provider says in the middle.
+rebuild() {
+	local watcher
+	rm -f /tmp/enough
+	watch left{0..3} right{0..3} &
+	watcher=$!
+	quietly mdadm /dev/md0 --fail "$(disk "$2")"
+	quietly mdadm /dev/md0 --remove "$(disk "$2")"
+	quietly p2pio write --memory host --seed 9 --length 20M "$(disk "$2")"
+	echo $((size / 1024)) >/sys/block/md0/md/sync_max
+	quietly mdadm /dev/md0 --add "$(disk "$2")"
+	until_true is_half_done
+	in_use=$(counter md0 provider)
+	is 'free peer memory in the pause' "$(pools)" "$free"
+	echo max >/sys/block/md0/md/sync_max
+	until_true is_whole md0
+	touch /tmp/enough
+	wait $watcher
+	is 'free peer memory' "$(pools)" "$free"
+	members_hold md0 1 0 $size
+}
+is_half_done() { [[ $(attr md0 sync_completed) == "$((size / 1024)) / "* ]]; }
+
+prepare() {
+	create md0 1 "$*" --size=$((size / K)) --assume-clean
+	quietly p2pio write --memory host --seed 1 --length $size /dev/md0
+}
+
+# counts PEER HOST: since the last time.
+counts() {
+	local peer host
+	peer=$(counter md0 rebuild_peer_bytes) host=$(counter md0 rebuild_host_bytes)
+	is 'bytes rebuilt through peer memory' $((peer - last_peer)) "$1"
+	is 'bytes rebuilt through host memory' $((host - last_host)) "$2"
+	last_peer=$peer last_host=$host
+}
+
+# Only this one was asked, for something, and for no more than a quarter.
+only() {
+	local name
+	for name in left{0..3} right{0..3}; do
+		if [[ $name == "$1" ]]; then
+			is_about "what was taken of $name" "$(taken $name)" $loan $((4 * M))
+		else
+			is "what was taken of $name" "$(taken $name)" 0
+		fi
+	done
+}
+
+use_p2p
+free=$(pools)
+last_peer=0 last_host=0
+prepare left0 left1
+
+say 'the nearest to what is written'
+rebuild left0 left1
+is provider "$in_use" "${pci[left1]} (auto)"
+is 'provider afterwards' "$(counter md0 provider)" 'none (auto)'
+counts $size 0
+only left1
+rebuild left1 left0
+is provider "$in_use" "${pci[left0]} (auto)"
+counts $size 0
+only left0
+
+say 'one that is pinned'
+echo "${pci[left3]}" >/sys/block/md0/md/p2pdma_provider
+is 'provider without a rebuild' "$(counter md0 provider)" "none (${pci[left3]})"
+rebuild left0 left1
+is provider "$in_use" "${pci[left3]}"
+counts $size 0
+only left3
+
+say 'one that is pinned and not reached'
+echo "${pci[right3]}" >/sys/block/md0/md/p2pdma_provider
+rebuild left0 left1
+is provider "$in_use" "none (${pci[right3]})"
+counts 0 $size
+only nobody
+
+say 'nobody'
+echo none >/sys/block/md0/md/p2pdma_provider
+rebuild left0 left1
+is provider "$in_use" none
+counts 0 $size
+only nobody
+
+say 'what cannot be'
+store() { printf '%s' "$1" >/sys/block/md0/md/p2pdma_provider; }
+for wrong in '' all '0000:00:00' '0000:00:20.0' 'auto none' "${pci[left0]}x"; do
+	[[ ! $wrong ]] || refused 1 'Invalid argument' store "$wrong"
+done
+refused 1 'No such device' store 0000:00:00.0
+refused 1 'No such device' store abcd:00:00.0
+is provider "$(counter md0 provider)" none
+for wrong in 101 -1 x; do refused 1 'Invalid argument' eval "echo $wrong >$share"; done
+is 'the share' "$(cat $share)" 25
+
+say 'a share of two loans'
+echo "auto" >/sys/block/md0/md/p2pdma_provider
+echo 1 >$share
+rebuild left0 left1
+is_about 'what was taken of left1' "$(taken left1)" $loan $((2 * loan))
+peer=$(($(counter md0 rebuild_peer_bytes) - last_peer))
+is_about 'bytes rebuilt through peer memory' $peer 1 $((size - 1))
+counts $peer $((size - peer))
+
+say 'no share'
+echo 0 >$share
+rebuild left0 left1
+counts 0 $size
+only nobody
+echo 25 >$share
+
+say 'an application has nearly all of it'
+python3 - "${pci[left1]}" <<'PY' &
+import mmap, os, sys, time
+p2pmem = f"/sys/bus/pci/devices/{sys.argv[1]}/p2pmem/"
+fd = os.open(p2pmem + "allocate", os.O_RDWR)
+held = []
+while int(open(p2pmem + "available").read()) > 192 << 10:
+    held.append(mmap.mmap(fd, 64 << 10))
+open("/tmp/held", "w")
+while not os.path.exists("/tmp/let-go"):
+    time.sleep(0.1)
+PY
+holder=$!
+until_true test -e /tmp/held
+all=$free free=$(pools)
+rebuild left0 left1
+is_about 'what is left of left1' "$(</tmp/least.left1)" 0 $((192 * K - loan))
+peer=$(($(counter md0 rebuild_peer_bytes) - last_peer))
+is_about 'bytes rebuilt through peer memory' $peer 1 $((size - 1))
+counts $peer $((size - peer))
+touch /tmp/let-go
+wait $holder
+free=$all
+remove md0
+
+say 'members that no provider reaches both'
+prepare left0 right0
+last_peer=0 last_host=0
+rebuild left0 right0
+is provider "$in_use" 'none (auto)'
+counts 0 $size
+only nobody
+remove md0
+
+say 'two that are written: the one that has memory of its own, and is nearer to the other'
+prepare left0 left1 left2
+last_peer=0 last_host=0
+quietly mdadm /dev/md0 --fail "$(disk left2)"
+quietly mdadm /dev/md0 --remove "$(disk left2)"
+quietly mdadm --zero-superblock "$(disk left2)"
+echo frozen >/sys/block/md0/md/sync_action
+quietly mdadm /dev/md0 --add "$(disk left2)"
+echo idle >/sys/block/md0/md/sync_action
+rebuild left0 left1
+members_hold md0 1 0 $size
+remove md0
+is 'free peer memory' "$(pools)" "$free"
