@@ -1,0 +1,111 @@
+# A provider that goes a hundred times under a rebuild, and members too, never stop it, and are let go at once.
+# topology: switch
+# modules: p2p
+# timeout: 400
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+readonly size=$((16 * M)) rounds=50
+
+available() { cat "/sys/bus/pci/devices/$provider/p2pmem/available" 2>/dev/null || echo "$free_there"; }
+
+# Whether something is lent now.
+is_lending() { (($(available) < free_there)); }
+
+lose() {
+	quietly mdadm /dev/md0 --fail "$1"
+	until_true mdadm /dev/md0 --remove "$1" >/dev/null 2>&1
+}
+
+# work: rebuilds near1 again and again. The list of drives changes meanwhile.
+work() {
+	local round=0
+	while [[ ! -e /tmp/enough ]]; do
+		lose "$near1"
+		quietly mdadm --zero-superblock "$near1"
+		quietly p2pio write --memory host --seed $((9 + round)) --length 18M "$near1"
+		quietly mdadm /dev/md0 --add "$near1"
+		until_true is_whole md0
+		round=$((round + 1))
+		echo $round >/tmp/round
+	done
+}
+
+# while_lending COMMAND...: as soon as something is lent, or nothing has been for a while; sets took to its milliseconds.
+while_lending() {
+	local began deadline=$((SECONDS + 3))
+	until is_lending || ((SECONDS > deadline)); do :; done
+	! is_lending || lent=$((lent + 1))
+	began=$(date +%s%3N)
+	quietly "$@"
+	took=$(($(date +%s%3N) - began))
+	((took <= slowest)) || slowest=$took
+}
+unbind() { echo "$provider" >/sys/bus/pci/drivers/nvme/unbind; }
+bind() { echo "$provider" >/sys/bus/pci/drivers/nvme/bind; }
+
+use_p2p
+provider=$(bdf near2) near1=$(disk near1)
+free=$(pools)
+free_there=$(<"/sys/bus/pci/devices/$provider/p2pmem/available")
+for level in 1 10; do
+	create md0 $level 'near0 near1' --size=$((size / K)) --assume-clean
+	quietly p2pio write --memory host --seed 1 --length $size /dev/md0
+	echo "$provider" >/sys/block/md0/md/p2pdma_provider
+	rm -f /tmp/enough /tmp/round
+	work &
+	worker=$!
+	lent=0 slowest=0
+	for ((i = 0; i < rounds; i++)); do
+		if ((i % 2)); then
+			while_lending unbind
+			quietly bind
+		else
+			while_lending vmctl unplug near2
+			quietly vmctl plug near2
+		fi
+		kill -0 $worker || fail 'the rebuilds have ended'
+	done
+	touch /tmp/enough
+	wait $worker
+	say "raid$level: $(</tmp/round) rebuilds, $lent of $rounds times with memory lent, gone within $slowest ms"
+	((lent >= rounds / 2)) || fail "memory was lent only $lent times"
+	((slowest < 10000)) || fail "a removal took $slowest ms"
+	members_hold md0 1 0 $size
+	parity_is_right md0
+	(($(counter md0 rebuild_peer_bytes) > 0)) || fail 'nothing was lent'
+	is 'free peer memory' "$(pools)" "$free"
+
+	echo auto >/sys/block/md0/md/p2pdma_provider
+	provider=$(bdf near1) slowest=0
+	for name in near1 near0; do
+		say "raid$level: $name goes, which lends"
+		lose "$(disk near1)"
+		provider=$(bdf $name)
+		echo "$provider" >/sys/block/md0/md/p2pdma_provider
+		echo 4000 >/sys/block/md0/md/sync_speed_max
+		was=$(disk near1)
+		quietly mdadm /dev/md0 --add "$was"
+		while_lending vmctl unplug $name
+		if [[ $name == near1 ]]; then
+			until_true eval '[[ $(attr md0 degraded) == 1 && $(attr md0 sync_action) == idle ]]'
+			mdadm /dev/md0 --remove detached >/dev/null 2>&1 || true
+			quietly p2pio check --memory host --seed 1 --length $size /dev/md0
+			quietly vmctl plug near1
+			quietly mdadm --zero-superblock "$(disk near1)"
+			echo system >/sys/block/md0/md/sync_speed_max
+			quietly mdadm /dev/md0 --add "$(disk near1)"
+			until_true is_whole md0
+			members_hold md0 1 0 $size
+			parity_is_right md0
+		fi
+	done
+	# With its only source gone the rebuild must end, and the array can be stopped.
+	until_true eval '[[ $(attr md0 sync_action) != recover ]]'
+	quietly mdadm --stop /dev/md0
+	quietly vmctl plug near0
+	for name in near0 near1; do quietly mdadm --zero-superblock "$(disk $name)"; done
+	provider=$(bdf near2)
+	is 'free peer memory' "$(pools)" "$free"
+done
