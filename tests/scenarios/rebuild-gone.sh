@@ -6,7 +6,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-readonly size=$((16 * M)) rounds=50
+readonly size=$((16 * M)) rounds=25
 
 available() { cat "/sys/bus/pci/devices/$provider/p2pmem/available" 2>/dev/null || echo "$free_there"; }
 
@@ -45,11 +45,16 @@ while_lending() {
 unbind() { echo "$provider" >/sys/bus/pci/drivers/nvme/unbind; }
 bind() { echo "$provider" >/sys/bus/pci/drivers/nvme/bind; }
 
+# processors COUNT: QEMU loses interrupts, or aborts (iotlb_to_section), if one emulated processor changes what is
+# mapped where while another one uses it, with any kernel. So drives are plugged in and out with one of them.
+processors() { echo $(($1 - 1)) >/sys/devices/system/cpu/cpu1/online; }
+
 use_p2p
-provider=$(bdf near2) near1=$(disk near1)
+provider=$(bdf near2)
 free=$(pools)
 free_there=$(<"/sys/bus/pci/devices/$provider/p2pmem/available")
 for level in 1 10; do
+	near1=$(disk near1)
 	create md0 $level 'near0 near1' --size=$((size / K)) --assume-clean
 	quietly p2pio write --memory host --seed 1 --length $size /dev/md0
 	echo "$provider" >/sys/block/md0/md/p2pdma_provider
@@ -58,27 +63,28 @@ for level in 1 10; do
 	worker=$!
 	lent=0 slowest=0
 	for ((i = 0; i < rounds; i++)); do
-		if ((i % 2)); then
-			while_lending unbind
-			quietly bind
-		else
-			while_lending vmctl unplug near2
-			quietly vmctl plug near2
-		fi
-		kill -0 $worker || fail 'the rebuilds have ended'
+		while_lending unbind
+		quietly bind
 	done
+	processors 1
+	for ((i = 0; i < rounds; i++)); do
+		while_lending vmctl unplug near2
+		quietly vmctl plug near2
+	done
+	processors 2
+	kill -0 $worker || fail 'the rebuilds have ended'
 	touch /tmp/enough
 	wait $worker
-	say "raid$level: $(</tmp/round) rebuilds, $lent of $rounds times with memory lent, gone within $slowest ms"
-	((lent >= rounds / 2)) || fail "memory was lent only $lent times"
+	say "raid$level: $(</tmp/round) rebuilds, $lent of $((2 * rounds)) times with memory lent, gone within $slowest ms"
+	((lent >= rounds)) || fail "memory was lent only $lent times"
 	((slowest < 10000)) || fail "a removal took $slowest ms"
 	members_hold md0 1 0 $size
 	parity_is_right md0
 	(($(counter md0 rebuild_peer_bytes) > 0)) || fail 'nothing was lent'
 	is 'free peer memory' "$(pools)" "$free"
 
-	echo auto >/sys/block/md0/md/p2pdma_provider
-	provider=$(bdf near1) slowest=0
+	processors 1
+	slowest=0
 	for name in near1 near0; do
 		say "raid$level: $name goes, which lends"
 		lose "$(disk near1)"
@@ -101,11 +107,11 @@ for level in 1 10; do
 			parity_is_right md0
 		fi
 	done
-	# With its only source gone the rebuild must end, and the array can be stopped.
-	until_true eval '[[ $(attr md0 sync_action) != recover ]]'
-	quietly mdadm --stop /dev/md0
+	# With its only source gone md begins and ends the recovery again and again; it can be stopped.
+	until_true mdadm --stop /dev/md0 >/dev/null 2>&1
 	quietly vmctl plug near0
 	for name in near0 near1; do quietly mdadm --zero-superblock "$(disk $name)"; done
+	processors 2
 	provider=$(bdf near2)
 	is 'free peer memory' "$(pools)" "$free"
 done

@@ -11,8 +11,7 @@ size=$((8 * M))
 
 # A drive named picky, in front of near1.
 make_picky() {
-	printf 'obj-m := picky.o amnesia.o\n' >Makefile
-	quietly make -C "/lib/modules/$(uname -r)/build" M="$PWD" modules
+	build_modules picky amnesia
 	quietly insmod picky.ko drive="$(disk near1)"
 	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
 }

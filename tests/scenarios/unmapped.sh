@@ -12,8 +12,7 @@ area=(--offset "$start" --length "$length" --block-size 100K /dev/md0)
 
 # A drive named picky, in front of near1.
 make_picky() {
-	echo 'obj-m := picky.o' >Makefile
-	quietly make -C "/lib/modules/$(uname -r)/build" M="$PWD" modules
+	build_modules picky
 	quietly insmod picky.ko drive="$(disk near1)"
 	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
 }
