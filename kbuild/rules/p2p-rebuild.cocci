@@ -6,7 +6,7 @@
 //      pages. Where members are compared (check, repair, raid10's resync) nothing is lent.
 // Since: 7.2
 // Matches: raid1.h 1, raid10.h 1, raid1.c 5, raid10.c 6, raid5.c 1
-// Fixture: 14
+// Fixture: 12
 @carries1@
 position p;
 @@

@@ -1,6 +1,7 @@
 # Rebuilds with md-p2p and with the kernel's own md, in turn, in one guest: time, and host memory that the drives' DMA touched.
 #
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck source-path=SCRIPTDIR/../scenarios
 . ./lib.bash
 
 readonly size=$((48 * M)) rounds=5
@@ -61,6 +62,7 @@ for level in 1 10 5 6; do
 			use $whose
 			recover $level
 			times[$whose]+=" $(</tmp/took)"
+			# shellcheck disable=SC2154 # from dma
 			host[$whose]=$ram
 			leave $whose
 		done

@@ -18,6 +18,8 @@ lose() {
 	until_true mdadm /dev/md0 --remove "$1" >/dev/null 2>&1
 }
 
+has_given_up() { [[ $(attr md0 degraded) == 1 && $(attr md0 sync_action) == idle ]]; }
+
 # work: rebuilds near1 again and again. The list of drives changes meanwhile.
 work() {
 	local round=0
@@ -95,7 +97,7 @@ for level in 1 10; do
 		quietly mdadm /dev/md0 --add "$was"
 		while_lending vmctl unplug $name
 		if [[ $name == near1 ]]; then
-			until_true eval '[[ $(attr md0 degraded) == 1 && $(attr md0 sync_action) == idle ]]'
+			until_true has_given_up
 			mdadm /dev/md0 --remove detached >/dev/null 2>&1 || true
 			quietly p2pio check --memory host --seed 1 --length $size /dev/md0
 			quietly vmctl plug near1

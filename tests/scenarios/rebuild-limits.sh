@@ -12,6 +12,9 @@ readonly size=$((16 * M))
 nothing_lent() { is 'free peer memory' "$(pools)" "$free"; }
 action() { echo "$2" >"/sys/block/$1/md/sync_action"; }
 rebuilt() { counter "$1" rebuild_peer_bytes; }
+has_rebuilt() { (($(rebuilt md0) >= $1)); }
+is_frozen() { [[ $(attr md0 sync_action) == frozen ]]; }
+is_at() { [[ $(attr md0 sync_completed) == "$1 / "* ]]; }
 
 # unsynced MD NAME NAME: a recovery onto the second one waits for its start.
 unsynced() {
@@ -42,7 +45,7 @@ say 'a speed limit, and /proc/mdstat'
 echo 1000 >/sys/block/md0/md/sync_speed_max
 began=$(date +%s%3N)
 action md0 idle
-until_true eval '(($(rebuilt md0) >= 4 * M))'
+until_true has_rebuilt $((4 * M))
 took=$(($(date +%s%3N) - began))
 # md looks at the rate of the last seconds, and lets the first few megabytes pass.
 ((took > 1000)) || fail "4 MiB took $took ms at 1 MiB/s"
@@ -50,7 +53,7 @@ grep -A 2 '^md0' /proc/mdstat | grep -E 'recovery = +[0-9.]+% \([0-9]+/16384\)' 
 
 say 'frozen in the middle'
 action md0 frozen
-until_true eval '[[ $(attr md0 sync_action) == frozen ]]'
+until_true is_frozen
 now=$(rebuilt md0)
 ((now < size)) || fail 'it was over already'
 stays_at "$now"
@@ -60,7 +63,7 @@ say 'sync_max'
 echo system >/sys/block/md0/md/sync_speed_max
 echo $((12 * K * 2)) >/sys/block/md0/md/sync_max
 action md0 idle
-until_true eval '[[ $(attr md0 sync_completed) == "24576 / "* ]]'
+until_true is_at 24576
 now=$(rebuilt md0)
 stays_at "$now"
 echo max >/sys/block/md0/md/sync_max
@@ -76,7 +79,7 @@ quietly p2pio write --memory host --seed 9 --length 18M "$(disk near1)"
 echo 8192 >/sys/block/md0/md/sync_min
 echo 16384 >/sys/block/md0/md/sync_max
 action md0 repair
-until_true eval '[[ $(attr md0 sync_completed) == "16384 / "* ]]'
+until_true is_at 16384
 members_hold md0 1 $((4 * M)) $((4 * M))
 is 'bytes rebuilt' $(($(rebuilt md0) + $(counter md0 rebuild_host_bytes))) 0
 # What md has not repaired now it brings in sync.
@@ -107,7 +110,7 @@ say 'an array that is stopped while it recovers, and goes on where it was'
 unsynced md0 near0 near1
 echo 4000 >/sys/block/md0/md/sync_speed_max
 action md0 idle
-until_true eval '(($(rebuilt md0) >= 2 * M))'
+until_true has_rebuilt $((2 * M))
 quietly mdadm --stop /dev/md0
 nothing_lent
 quietly mdadm --assemble /dev/md0 "$(disk near0)" "$(disk near1)"

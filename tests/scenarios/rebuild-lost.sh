@@ -19,8 +19,9 @@ picky() { echo "$1" >/sys/module/picky/parameters/refuse; }
 
 # prepare LEVEL NAME...: with seed 1 in all of it; the last member is lost, and holds something else.
 prepare() {
-	local last=${*: -1}
-	create md0 "$1" "${*:2}" --size=$((size / K)) --assume-clean $([[ $1 == 1 ]] || echo --chunk=64)
+	local last=${*: -1} options=(--size=$((size / K)) --assume-clean)
+	[[ $1 == 1 ]] || options+=(--chunk=64)
+	create md0 "$1" "${*:2}" "${options[@]}"
 	bytes=$(($(blockdev --getsize64 /dev/md0)))
 	quietly p2pio write --memory host --seed 1 --length $bytes /dev/md0
 	quietly mdadm /dev/md0 --fail "$(disk "$last")"

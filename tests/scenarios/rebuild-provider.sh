@@ -27,8 +27,8 @@ watch() {
 }
 declare -A pci had
 for name in left{0..3} right{0..3}; do
-	pci[$name]=$(bdf $name)
-	had[$name]=$(available $name)
+	pci[$name]=$(bdf "$name")
+	had[$name]=$(available "$name")
 done
 
 # taken NAME: the most that was taken of this drive's memory.
@@ -76,9 +76,9 @@ only() {
 	local name
 	for name in left{0..3} right{0..3}; do
 		if [[ $name == "$1" ]]; then
-			is_about "what was taken of $name" "$(taken $name)" $loan $((4 * M))
+			is_about "what was taken of $name" "$(taken "$name")" $loan $((4 * M))
 		else
-			is "what was taken of $name" "$(taken $name)" 0
+			is "what was taken of $name" "$(taken "$name")" 0
 		fi
 	done
 }
