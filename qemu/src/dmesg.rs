@@ -41,6 +41,8 @@ const CONTAINS: &[&str] = &[
     "BUG: ",
     "Slab cache still has objects",
     "suspicious RCU usage",
+    // Of lockdep, which says nothing any more.
+    "turning off the locking correctness validator",
     // An IOMMU that stopped a transfer.
     "DMAR: [DMA ",
     // What was not printed cannot testify.
@@ -113,6 +115,7 @@ mod tests {
             "[    5.1] BUG kmalloc-64 (Tainted: G           O       ): Object remaining on __kmem_cache_shutdown()",
             "[    5.1] kernel BUG at drivers/md/raid1.c:10!",
             "[    5.1] Oops: 0000 [#1] SMP NOPTI",
+            "[    5.1] turning off the locking correctness validator.",
             "[    5.1] Oops: general protection fault, probably for non-canonical address 0xdead: 0000 [#1]",
             "[   65.1] INFO: task mdadm:99 blocked for more than 60 seconds.",
             "[   65.1] INFO: possible recursive locking detected",

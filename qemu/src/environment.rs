@@ -31,6 +31,8 @@ const BASE: &str = include_str!("../environment/base.sh");
 const TOOLS: &str = include_str!("../environment/packages.sh");
 const IMAGE: &str = include_str!("../environment/image.sh");
 const INITRD: &str = include_str!("../environment/initrd.sh");
+const DEBUG: &str = include_str!("../environment/debug.sh");
+const DEBUG_CONFIG: &str = include_str!("../environment/debug.config");
 const INITRAMFS: &str = include_str!("../guest/initramfs");
 
 /// A complete environment.
@@ -72,12 +74,45 @@ impl Environment {
             maker.stage(&format!("image-{}", kernel.release), IMAGE, || {
                 maker.image(kernel)
             })?;
-            let initrd = format!("{INITRD}{INITRAMFS}");
-            maker.stage(&format!("initrd-{}", kernel.release), &initrd, || {
-                maker.initrd(kernel)
-            })?;
+        }
+        for kernel in kernels.all().iter().chain(&kernels.debug) {
+            if kernel.bootable {
+                maker.stage(
+                    &format!("initrd-{}", kernel.release),
+                    &format!("{INITRD}{INITRAMFS}"),
+                    || maker.initrd(kernel),
+                )?;
+            }
         }
         Ok(Self { folder, kernels })
+    }
+
+    /// Builds the debug kernel from the source of the newest kernel that boots, unless it
+    /// is there already. Takes as long as a kernel takes.
+    pub fn make_debug_kernel() -> Result<Kernel> {
+        let Self {
+            folder,
+            mut kernels,
+        } = Self::ready()?;
+        // A lock of its own, so that guests can be run meanwhile.
+        let _lock = host::lock(&folder.join("debug-lock"), "builds the debug kernel")?;
+        let settings = Settings::default();
+        let maker = Maker {
+            folder: &folder,
+            settings: &settings,
+        };
+        let newest = kernels.get_bootable(None)?.clone();
+        let recipe = format!("{DEBUG}{DEBUG_CONFIG}{}", newest.version);
+        maker.stage("debug", &recipe, || maker.debug(&newest))?;
+        let kernel = Kernel {
+            release: maker.debug_release()?,
+            ..newest
+        };
+        kernels.debug = Some(kernel.clone());
+        kernels.write(&folder.join("kernels.toml"))?;
+        // Its initramfs is made like the others'.
+        Self::ready()?;
+        Ok(kernel)
     }
 
     /// Its root folder, as this machine sees it.
@@ -276,6 +311,19 @@ impl Maker<'_> {
         make.args(["-c", INITRD, "initrd.sh", &kernel.release]);
         let name = format!("environment: initramfs of {}", kernel.release);
         self.step_with_text(&name, "initrd", make, INITRAMFS)
+    }
+
+    fn debug(&self, newest: &Kernel) -> Result<()> {
+        let mut build = self.inside()?.command("sh")?;
+        build.args(["-c", DEBUG, "debug.sh", &newest.source]);
+        self.step_with_text("environment: debug kernel", "debug", build, DEBUG_CONFIG)
+    }
+
+    fn debug_release(&self) -> Result<String> {
+        let file = self.folder.join("root/usr/src/linux-debug/release");
+        let release = fs::read_to_string(&file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        Ok(release.trim_end().to_owned())
     }
 
     /// The way into the environment for who changes it, with this machine's network.

@@ -29,6 +29,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// How many times longer than others it may take for everything.
+    pub fn patience(&self) -> u32 {
+        if self.release.ends_with("-debug") {
+            6
+        } else {
+            1
+        }
+    }
+
     /// What is installed for it.
     pub fn packages(&self) -> [String; 2] {
         let source = Path::new(&self.source)
@@ -53,6 +62,10 @@ impl Kernel {
 pub struct Kernels {
     #[serde(rename = "kernel")]
     all: Vec<Kernel>,
+    /// The debug kernel, once somebody has had it built. It is none of `all`, which are
+    /// for every day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug: Option<Kernel>,
 }
 
 impl Kernels {
@@ -82,7 +95,7 @@ impl Kernels {
         let bootable = all.remove(first);
         all.insert(0, bootable);
         all.truncate(2);
-        Ok(Self { all })
+        Ok(Self { all, debug: None })
     }
 
     /// Reads what [`Kernels::write`] wrote.
@@ -115,9 +128,15 @@ impl Kernels {
             Some(release) => self
                 .all
                 .iter()
+                .chain(&self.debug)
                 .find(|kernel| kernel.release == release)
                 .ok_or_else(|| {
-                    let known: Vec<&str> = self.all.iter().map(|k| k.release.as_str()).collect();
+                    let known: Vec<&str> = self
+                        .all
+                        .iter()
+                        .chain(&self.debug)
+                        .map(|kernel| kernel.release.as_str())
+                        .collect();
                     anyhow!(
                         "the environment has no kernel {release}: it has {}",
                         known.join(" and ")

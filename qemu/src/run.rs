@@ -388,7 +388,8 @@ impl<'a> Running<'a> {
             outputs: if self.run.is_shell() { 0 } else { 2 },
             exit: None,
             next: None,
-            deadline: Instant::now() + BOOT_PATIENCE,
+            deadline: Instant::now() + self.patience(BOOT_PATIENCE),
+            shutdown: self.patience(SHUTDOWN_PATIENCE),
         };
         let next = loop {
             match guest.next(state.deadline)? {
@@ -430,7 +431,7 @@ impl<'a> Running<'a> {
         let result = match request.verb {
             Verb::Hello => {
                 state.up = true;
-                let timeout = self.run.timeout;
+                let timeout = self.patience(self.run.timeout);
                 state.deadline = *self
                     .deadline
                     .get_or_insert_with(|| Instant::now() + timeout);
@@ -459,17 +460,22 @@ impl<'a> Running<'a> {
         None
     }
 
+    /// What a plain kernel may take of this time, for the one that is booted.
+    fn patience(&self, plain: Duration) -> Duration {
+        self.kernel.patience() * plain
+    }
+
     /// What it means that time is up.
     fn late(&self, state: &State) -> End {
         if state.next.is_some() {
             End::Timeout(format!(
                 "the guest had not shut down after {} s",
-                SHUTDOWN_PATIENCE.as_secs()
+                self.patience(SHUTDOWN_PATIENCE).as_secs()
             ))
         } else {
             End::Timeout(format!(
                 "the script had not ended after {} s",
-                self.run.timeout.as_secs()
+                self.patience(self.run.timeout).as_secs()
             ))
         }
     }
@@ -478,7 +484,7 @@ impl<'a> Running<'a> {
     fn silent(&self) -> End {
         End::Boot(format!(
             "there was no sign of it for {} s; {} ends in: {}",
-            BOOT_PATIENCE.as_secs(),
+            self.patience(BOOT_PATIENCE).as_secs(),
             self.boot.name("console"),
             self.last_line("console")
         ))
@@ -524,12 +530,14 @@ struct State {
     /// What follows when it has shut down.
     next: Option<Next>,
     deadline: Instant,
+    /// How long its shutdown may take.
+    shutdown: Duration,
 }
 
 impl State {
     fn end_with(&mut self, next: Next) {
         self.next = Some(next);
-        self.deadline = Instant::now() + SHUTDOWN_PATIENCE;
+        self.deadline = Instant::now() + self.shutdown;
     }
 }
 

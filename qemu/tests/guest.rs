@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use md_p2p_vm::dmesg::complaints;
 use md_p2p_vm::{End, Environment, Modules, Outcome, Run};
 
 /// A run of `script` (bash) in a guest with the kernel's own modules.
@@ -171,4 +172,74 @@ fn dma_is_told_apart_by_the_memory_it_touched() {
             .contains("start with --trace pci_nvme_map_addr"),
         "{outcome:?}"
     );
+}
+
+/// Mistakes, one after the other, with locks first: what is wrong with memory ends the
+/// kernel's trust in its view of locks.
+const WRONG: &str = r#"
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+static DEFINE_MUTEX(a);
+static DEFINE_MUTEX(b);
+static DEFINE_SPINLOCK(spin);
+static LIST_HEAD(head);
+static LIST_HEAD(one);
+static int __init wrong(void)
+{
+	int *memory = kmalloc(sizeof(*memory), GFP_KERNEL);
+
+	spin_lock(&spin);
+	mutex_lock(&a);
+	mutex_unlock(&a);
+	spin_unlock(&spin);
+	mutex_lock(&a);
+	mutex_lock(&b);
+	mutex_unlock(&b);
+	mutex_unlock(&a);
+	mutex_lock(&b);
+	mutex_lock(&a);
+	mutex_unlock(&a);
+	mutex_unlock(&b);
+	list_add(&one, &head);
+	head.next = NULL;
+	list_del(&one);
+	kfree(memory);
+	return READ_ONCE(*memory) ? 0 : 0;
+}
+module_init(wrong);
+MODULE_DESCRIPTION("Mistakes");
+MODULE_LICENSE("GPL");
+"#;
+
+/// What the kernel says of them.
+const COMPLAINTS: [&str; 4] = [
+    "BUG: sleeping function called from invalid context",
+    "WARNING: possible circular locking dependency detected",
+    "list_del corruption",
+    "BUG: KASAN: slab-use-after-free",
+];
+
+#[test]
+#[ignore = "needs the debug kernel: cargo vm kernel debug"]
+fn the_debug_kernel_tells_mistakes_with_memory_and_locks() {
+    let environment = Environment::ready().expect("an environment");
+    let kernel = environment.kernels().debug.clone().expect("a debug kernel");
+    let script = format!(
+        "cat >wrong.c <<'END'\n{WRONG}\nEND\n\
+         echo 'obj-m := wrong.o' >Makefile\n\
+         make -s -C \"/lib/modules/$(uname -r)/build\" M=\"$PWD\" CC=$(ls /usr/bin/clang-[0-9]* | head -n 1)\n\
+         insmod wrong.ko\n"
+    );
+    let outcome = run(&script, |run| run.kernel(&kernel.release));
+    assert_eq!(outcome.status(), 204, "{outcome:?}");
+    let told = complaints(&outcome.dmesg);
+    for complaint in COMPLAINTS {
+        assert!(
+            told.iter().any(|line| line.contains(complaint)),
+            "{complaint}: {told:#?}"
+        );
+    }
 }

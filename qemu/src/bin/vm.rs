@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use md_p2p_vm::environment::{Environment, Settings};
 use md_p2p_vm::{End, Modules, Run, Topology, topology};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
@@ -71,6 +71,15 @@ enum Verb {
         )]
         arguments: Vec<OsString>,
     },
+    /// Make a kernel that is in no package
+    Kernel {
+        /// Which one
+        #[arg(value_enum)]
+        which: Special,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Boot a guest and run a script in it as root
     #[command(after_help = STATUSES)]
     Run {
@@ -95,6 +104,13 @@ enum Verb {
     },
     /// Show the topologies and kernels there are
     List,
+}
+
+/// Kernels that are built on demand.
+#[derive(Clone, Copy, ValueEnum)]
+enum Special {
+    /// Finds mistakes with memory and locks: KASAN, DEBUG_VM, PROVE_LOCKING, DEBUG_LIST
+    Debug,
 }
 
 /// What a guest is to be like.
@@ -163,6 +179,10 @@ fn work(verb: Verb) -> Result<u8> {
             let _lock = environment.lock_modules()?;
             status(&mut environment.kbuild(kernel, &arguments, &[])?)
         }
+        Verb::Kernel {
+            which: Special::Debug,
+            dry_run,
+        } => debug_kernel(dry_run),
         Verb::Run {
             setup,
             timeout,
@@ -208,6 +228,21 @@ fn go(run: &Run) -> Result<u8> {
         eprintln!("vm: {}; see {}", outcome.end, outcome.folder.display());
     }
     Ok(outcome.status())
+}
+
+fn debug_kernel(dry_run: bool) -> Result<u8> {
+    if dry_run {
+        let environment = Environment::ready()?;
+        let newest = environment.kernels().get_bootable(None)?;
+        println!(
+            "would install Clang in {}, and build {} with qemu/environment/debug.config there (3 GiB)",
+            environment.root().display(),
+            newest.source
+        );
+        return Ok(0);
+    }
+    println!("{}", Environment::make_debug_kernel()?.release);
+    Ok(0)
 }
 
 fn list() -> Result<u8> {
