@@ -163,8 +163,14 @@ impl Array {
         Lender::from_bits(self.lends.load(Relaxed))
     }
 
-    /// A rebuild starts, and has borrowed nothing yet.
+    /// A rebuild starts, and has borrowed nothing yet. A provider that did not
+    /// answer may do so again: no event tells.
     pub(crate) fn rebuild_starts(&self) {
+        self.nobody_lends();
+        ffi::look_for_providers();
+    }
+
+    fn nobody_lends(&self) {
         self.lends.store(Lender::None.to_bits(), Relaxed);
     }
 
@@ -181,7 +187,7 @@ impl Array {
             let Some(provider) = reach::lender(&table.rows, read, written, may_lend)
                 .and_then(|provider| table.providers.get(provider))
             else {
-                self.rebuild_starts();
+                self.nobody_lends();
                 return None;
             };
             let borrowed = provider.borrow_pages(Loan::pages(bytes))?;
@@ -547,8 +553,10 @@ impl Registry {
         }
     }
 
-    /// The array runs, and so has a queue to tell.
+    /// The array runs, and so has a queue to tell, or has another level, of which
+    /// nothing has been rebuilt yet.
     pub(crate) fn started(&mut self, array: &Array) {
+        array.nobody_lends();
         if let Some((entry, providers)) = self.entry(array) {
             entry.publish(providers);
         }

@@ -1,5 +1,5 @@
 # With reads and writes from several memories running, each kind of rebuild leaves every member with what was written.
-# topology: switch
+# topology: iommu
 # modules: p2p
 # timeout: 300
 #
