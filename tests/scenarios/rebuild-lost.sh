@@ -2,7 +2,7 @@
 # topology: switch
 # modules: p2p
 # add: picky.c amnesia.c
-# timeout: 300
+# timeout: 600
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash

@@ -55,10 +55,10 @@ impl Head {
             .split_once(": ")
             .context("after the sentence come lines `# key: value`")?;
         match key {
-            "topology" => self.topologies = value.split_whitespace().map(Into::into).collect(),
+            "topology" => self.topologies = words(value).collect(),
             "modules" => self.modules = value.to_owned(),
-            "add" => self.files.push(value.to_owned()),
-            "trace" => self.traces.push(value.to_owned()),
+            "add" => self.files.extend(words(value)),
+            "trace" => self.traces.extend(words(value)),
             "timeout" => {
                 let seconds = value.parse().context("a number of seconds is wanted")?;
                 self.timeout = Duration::from_secs(seconds);
@@ -67,6 +67,10 @@ impl Head {
         }
         Ok(())
     }
+}
+
+fn words(value: &str) -> impl Iterator<Item = String> {
+    value.split_whitespace().map(Into::into)
 }
 
 #[cfg(test)]
@@ -93,9 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn a_head_may_name_several_topologies() {
-        let head = Head::parse("# All is well.\n# topology: switch split\n").expect("a head");
+    fn a_key_may_have_several_words() {
+        let text = "# All is well.\n# topology: switch split\n# add: a.c b.c\n# trace: a b\n";
+        let head = Head::parse(text).expect("a head");
         assert_eq!(head.topologies, ["switch", "split"]);
+        assert_eq!(head.files, ["a.c", "b.c"]);
+        assert_eq!(head.traces, ["a", "b"]);
     }
 
     #[test]
