@@ -46,6 +46,9 @@ impl FromStr for Modules {
     }
 }
 
+/// Runs in the environment.
+const MODULE: &str = include_str!("../environment/module.sh");
+
 /// The folder of a boot's files, laid out like a root folder.
 #[derive(Debug)]
 pub struct Job {
@@ -105,12 +108,40 @@ impl Job {
 
     /// A file for the script's working folder.
     pub fn add(&self, file: &Path) -> Result<()> {
-        let name = file
-            .file_name()
-            .with_context(|| format!("--add {}: is no file", file.display()))?;
-        let to = self.root.join("vm/work").join(name);
-        fs::copy(file, &to)
-            .with_context(|| format!("--add {}: cannot be copied", file.display()))?;
+        copy_into(file, &self.root.join("vm/work"), "add")
+    }
+
+    /// For the script's working folder, for each of these sources `NAME.c` the module
+    /// `NAME.ko` for `kernel`.
+    pub fn build(
+        &self,
+        environment: &Environment,
+        kernel: &Kernel,
+        sources: &[PathBuf],
+    ) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        for source in sources {
+            copy_into(source, folder.path(), "build")?;
+        }
+        let mut build = environment
+            .enter()?
+            .bind(folder.path(), "/run/sources", true)?
+            .command("sh")?;
+        build.args(["-c", MODULE, "module.sh", &kernel.release, "/run/sources"]);
+        let output = build.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            bail!(
+                "the script's modules cannot be built for {}:\n{}{}",
+                kernel.release,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        for source in sources {
+            let module = folder.path().join(source).with_extension("ko");
+            let name = module.file_name().unwrap_or_default();
+            self.add(&folder.path().join(name))?;
+        }
         Ok(())
     }
 
@@ -162,6 +193,16 @@ pub fn read_script(script: &Path) -> Result<Vec<u8>> {
             .with_context(|| format!("the script {} cannot be read", script.display()))?;
     }
     Ok(text)
+}
+
+/// Copies a file that was named with `--option`.
+fn copy_into(file: &Path, folder: &Path, option: &str) -> Result<()> {
+    let name = file
+        .file_name()
+        .with_context(|| format!("--{option} {}: is no file", file.display()))?;
+    fs::copy(file, folder.join(name))
+        .with_context(|| format!("--{option} {}: cannot be copied", file.display()))?;
+    Ok(())
 }
 
 /// Builds a program that needs nothing of the system it runs on.

@@ -43,6 +43,7 @@ pub struct Run {
     kernel: Option<String>,
     modules: Modules,
     files: Vec<PathBuf>,
+    sources: Vec<PathBuf>,
     traces: Vec<String>,
     timeout: Duration,
     keep: Option<PathBuf>,
@@ -68,6 +69,7 @@ impl Run {
             kernel: None,
             modules: Modules::default(),
             files: Vec::new(),
+            sources: Vec::new(),
             traces: Vec::new(),
             timeout: Duration::from_secs(600),
             keep: None,
@@ -105,6 +107,13 @@ impl Run {
         self
     }
 
+    /// Builds a module of the script's own from `NAME.c`, and puts `NAME.ko` into its
+    /// working folder.
+    pub fn build(mut self, source: impl Into<PathBuf>) -> Self {
+        self.sources.push(source.into());
+        self
+    }
+
     /// Writes a trace event of QEMU's to the run's folder.
     pub fn trace(mut self, event: impl Into<String>) -> Self {
         self.traces.push(event.into());
@@ -138,7 +147,7 @@ impl Run {
     pub fn check(&self) -> Result<()> {
         Topology::find(&self.topology)?;
         let script = self.script.iter().filter(|script| **script != *"-");
-        for file in script.chain(&self.files) {
+        for file in script.chain(&self.files).chain(&self.sources) {
             File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
         }
         Ok(())
@@ -291,6 +300,9 @@ impl<'a> Running<'a> {
         job.script(self.script_name(), &self.script, &self.arguments)?;
         for file in &self.run.files {
             job.add(file)?;
+        }
+        if !self.run.sources.is_empty() {
+            job.build(self.environment, self.kernel, &self.run.sources)?;
         }
         job.programs()?;
         if self.modules == Modules::P2p {

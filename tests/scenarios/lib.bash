@@ -47,15 +47,6 @@ refused() {
 # until_true COMMAND...: the time limit is the scenario's own.
 until_true() { until "$@"; do sleep 0.1; done; }
 
-# build_modules NAME...: from NAME.c, for the kernel that runs, with its compiler.
-build_modules() {
-	local build clang
-	build=/lib/modules/$(uname -r)/build
-	clang=$(sed -n 's/^CONFIG_CC_VERSION_TEXT=".*clang version \([0-9]*\).*/clang-\1/p' "$build/.config")
-	echo "obj-m := ${*/%/.o}" >Makefile
-	quietly make -C "$build" M="$PWD" ${clang:+CC="$clang"} modules
-}
-
 # Drives, by the names that their topology gives them
 
 # disk NAME, bdf NAME: its block device, its PCI address.

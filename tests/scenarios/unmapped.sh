@@ -1,7 +1,7 @@
 # A member that cannot map peer memory, or not transfer it, whatever its distance said, is not blamed: the I/O is done again through host memory.
 # topology: switch
 # modules: p2p
-# add: picky.c
+# build: picky.c
 # timeout: 300
 #
 # SPDX-License-Identifier: GPL-2.0
@@ -12,7 +12,6 @@ area=(--offset "$start" --length "$length" --block-size 100K /dev/md0)
 
 # A drive named picky, in front of near1.
 make_picky() {
-	build_modules picky
 	quietly insmod picky.ko drive="$(disk near1)"
 	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
 }

@@ -17,6 +17,8 @@ pub struct Head {
     pub modules: String,
     /// Files beside it that it needs.
     pub files: Vec<String>,
+    /// Modules of its own: C beside it.
+    pub sources: Vec<String>,
     /// Trace events of QEMU.
     pub traces: Vec<String>,
     /// Time that it may take.
@@ -41,6 +43,7 @@ impl Head {
             topologies: vec!["switch".to_owned()],
             modules: "p2p".to_owned(),
             files: Vec::new(),
+            sources: Vec::new(),
             traces: Vec::new(),
             timeout: Duration::from_secs(120),
         };
@@ -58,12 +61,13 @@ impl Head {
             "topology" => self.topologies = words(value).collect(),
             "modules" => self.modules = value.to_owned(),
             "add" => self.files.extend(words(value)),
+            "build" => self.sources.extend(words(value)),
             "trace" => self.traces.extend(words(value)),
             "timeout" => {
                 let seconds = value.parse().context("a number of seconds is wanted")?;
                 self.timeout = Duration::from_secs(seconds);
             }
-            _ => bail!("the keys are topology, modules, add, trace and timeout"),
+            _ => bail!("the keys are topology, modules, add, build, trace and timeout"),
         }
         Ok(())
     }
@@ -98,10 +102,11 @@ mod tests {
 
     #[test]
     fn a_key_may_have_several_words() {
-        let text = "# All is well.\n# topology: switch split\n# add: a.c b.c\n# trace: a b\n";
+        let text = "# All is well.\n# topology: switch split\n# add: a.py b\n# build: a.c b.c\n# trace: a b\n";
         let head = Head::parse(text).expect("a head");
         assert_eq!(head.topologies, ["switch", "split"]);
-        assert_eq!(head.files, ["a.c", "b.c"]);
+        assert_eq!(head.files, ["a.py", "b"]);
+        assert_eq!(head.sources, ["a.c", "b.c"]);
         assert_eq!(head.traces, ["a", "b"]);
     }
 

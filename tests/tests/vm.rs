@@ -74,6 +74,9 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
     for file in &head.files {
         run = run.file(script.with_file_name(file));
     }
+    for file in &head.sources {
+        run = run.build(script.with_file_name(file));
+    }
     for event in &head.traces {
         run = run.trace(event);
     }

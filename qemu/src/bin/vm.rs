@@ -128,6 +128,9 @@ struct Setup {
     /// A file for the working folder
     #[arg(long, value_name = "FILE")]
     add: Vec<PathBuf>,
+    /// The C of a kernel module, which is built, and NAME.ko put into the working folder
+    #[arg(long, value_name = "NAME.c")]
+    build: Vec<PathBuf>,
     /// An event of QEMU's to trace, such as pci_nvme_map_addr
     #[arg(long, value_name = "EVENT")]
     trace: Vec<String>,
@@ -138,6 +141,7 @@ impl Setup {
         run = run.topology(self.topology).modules(self.modules);
         run = self.kernel.into_iter().fold(run, Run::kernel);
         run = self.add.into_iter().fold(run, Run::file);
+        run = self.build.into_iter().fold(run, Run::build);
         self.trace.into_iter().fold(run, Run::trace)
     }
 }
