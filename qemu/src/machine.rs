@@ -78,6 +78,9 @@ impl Machine {
             "no_timer_check",
             "random.trust_cpu=on",
             "raid=noautodetect",
+            // An interrupt while the kernel looks for the fifth level of page tables makes
+            // KASAN take addresses that need it for wild ones.
+            "no5lvl",
         ]);
         machine
     }
