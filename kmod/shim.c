@@ -5,6 +5,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/device.h>
+#include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/kobject.h>
 #include <linux/module.h>
@@ -16,6 +17,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
@@ -197,11 +199,30 @@ static bool may_ask_about(struct pci_dev *dev)
 	return device_is_registered(&dev->dev) && !pci_dev_is_disconnected(dev);
 }
 
+/*
+ * What pci_p2pdma_distance() does not look at. The block layer takes the
+ * failure to map for a passing one, and tries again for ever.
+ */
+static bool can_address(struct pci_dev *client, struct pci_dev *provider)
+{
+	struct device *dev = &client->dev;
+	unsigned int bar;
+
+	if (is_swiotlb_force_bounce(dev))
+		return false;
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
+		if (pci_resource_flags(provider, bar) & IORESOURCE_MEM &&
+		    pci_resource_end(provider, bar) > dma_get_mask(dev))
+			return false;
+	return true;
+}
+
 int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client)
 {
 	struct device *dev = &client->dev;
 
-	if (!may_ask_about(client) || !may_ask_about(provider))
+	if (!may_ask_about(client) || !may_ask_about(provider) ||
+	    !can_address(client, provider))
 		return -1;
 	return pci_p2pdma_distance_many(provider, &dev, 1, false);
 }
