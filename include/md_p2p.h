@@ -74,16 +74,20 @@ bool __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
  *
  * md_p2p_rebuild_read() submits @source, MD's read, or a stand-in from peer
  * pages, if all members that are read or written reach a provider; @bios, of
- * which some may be NULL, are what will be written. md_p2p_rebuild_write() is
- * for each of these, once the read has ended. Both end as MD's bios do.
+ * which some may be NULL, are what will be written, and may be what would be
+ * read else. md_p2p_rebuild_write() is for each that is written, once the read
+ * has ended. Both end as MD's bios do. If such a write fails, and
+ * md_p2p_rebuild_lost(), it is the data that were lost, in peer memory and then
+ * wherever they had been read: the member is not to blame that lacks them.
  */
 void md_p2p_rebuild_starts(struct mddev *mddev);
 void md_p2p_rebuild_read(struct md_p2p_loan **owner, struct mddev *mddev,
 			 struct bio *source, struct bio **bios, int count);
 void md_p2p_rebuild_write(struct md_p2p_loan *loan, struct bio *bio);
+bool md_p2p_rebuild_lost(const struct md_p2p_loan *loan, const struct bio *bio);
 void md_p2p_rebuild_put(struct md_p2p_loan **owner);
-void __md_p2p_rebuild_wrote(struct mddev *mddev, struct bio *bio,
-			    unsigned int sectors);
+void __md_p2p_rebuild_wrote(struct mddev *mddev, const struct md_p2p_loan *loan,
+			    const struct bio *bio, unsigned int sectors);
 
 /*
  * Since 6.17 the block layer never mixes pages of two kinds or of two
@@ -252,17 +256,19 @@ static inline bool md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 }
 
 /* MD's write to a member that is brought in sync has ended. */
-static inline void md_p2p_rebuild_wrote(struct mddev *mddev, struct bio *bio,
+static inline void md_p2p_rebuild_wrote(struct mddev *mddev,
+					const struct md_p2p_loan *loan,
+					const struct bio *bio,
 					unsigned int sectors)
 {
 	if (!bio->bi_status)
-		__md_p2p_rebuild_wrote(mddev, bio, sectors);
+		__md_p2p_rebuild_wrote(mddev, loan, bio, sectors);
 }
 
 /* raid4/5/6: a stripe is in sync. The stripe cache has host pages. */
 static inline void md_p2p_rebuilt(struct mddev *mddev, unsigned int sectors)
 {
-	__md_p2p_rebuild_wrote(mddev, NULL, sectors);
+	__md_p2p_rebuild_wrote(mddev, NULL, NULL, sectors);
 }
 
 /*

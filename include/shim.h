@@ -126,13 +126,17 @@ void shim_stager_free(struct md_p2p_stager *stager);
 
 /*
  * Peer pages, side by side, each with one reference: their kernel address, or
- * NULL if the provider has no room. Neither sleeps; shim_peer_pages_put() may
- * be called from an interrupt.
+ * NULL if the provider has no room, or no peer pages at the physical address
+ * @window any more. Neither sleeps; shim_peer_pages_put() may be called from an
+ * interrupt.
  */
-void *shim_peer_pages_alloc(struct pci_dev *provider, unsigned int count);
+void *shim_peer_pages_alloc(struct pci_dev *provider, u64 window,
+			    unsigned int count);
 void shim_peer_pages_put(void *first, unsigned int count);
 
 u64 shim_random(void);
+/* Of a clock that never goes back. */
+u64 shim_milliseconds(void);
 
 /* The module parameter p2pdma_rebuild_share: 0 to 100. */
 unsigned int shim_rebuild_share(void);
@@ -200,12 +204,13 @@ ssize_t md_p2p_glue_show_member_bytes(const struct md_p2p_array *array,
 void md_p2p_glue_rebuild_starts(const struct md_p2p_array *array);
 /*
  * A loan of peer pages for @bytes, to read them from the member in one slot and
- * write them to those whose bits are set; NULL if it is to be done through host
- * pages. Does not sleep; nor do the other calls about a loan.
+ * write them to those whose bits are set, which are in sync already in a resync;
+ * NULL if it is to be done through host pages. Does not sleep; nor do the other
+ * calls about a loan.
  */
 struct md_p2p_pages *md_p2p_glue_loan(const struct md_p2p_array *array,
-				      unsigned int read, u64 written,
-				      size_t bytes);
+				      unsigned int read, bool resync,
+				      u64 written, size_t bytes);
 /* The kernel address of the pages. */
 void *md_p2p_glue_loan_pages(const struct md_p2p_pages *pages);
 /* Whether what has been read is there. */
@@ -213,6 +218,9 @@ bool md_p2p_glue_loan_arrived(const struct md_p2p_pages *pages);
 /* Whether it has been there ever since. */
 bool md_p2p_glue_loan_kept(const struct md_p2p_pages *pages);
 void md_p2p_glue_loan_end(struct md_p2p_pages *pages);
+/* How a loan went, once for each: some of it failed, or all was well. */
+void md_p2p_glue_loan_failed(const struct md_p2p_array *array);
+void md_p2p_glue_loan_worked(const struct md_p2p_array *array);
 void md_p2p_glue_count_rebuild(const struct md_p2p_array *array, bool peer,
 			       u64 bytes);
 ssize_t md_p2p_glue_show_provider(const struct md_p2p_array *array,

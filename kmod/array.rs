@@ -15,6 +15,7 @@ use kernel::{
 
 use crate::{
     ffi::{self, Global, Mddev, Member, MemberId, PciDev, RcuBox, Stager},
+    pause::Pause,
     provider::Provider,
     reach::{self, Distance, Distances, Reach, Row, SLOTS},
     rebuild::Loan,
@@ -61,6 +62,8 @@ pub(crate) struct Array {
     lender: Atomic<u64>,
     /// A [`Lender`]: what a rebuild has found.
     lends: Atomic<u64>,
+    /// A [`Pause`]: when rebuilds may try peer memory.
+    pause: Atomic<u64>,
     /// The counters.
     pub(crate) stats: Stats,
 }
@@ -167,7 +170,32 @@ impl Array {
     /// answer may do so again: no event tells.
     pub(crate) fn rebuild_starts(&self) {
         self.nobody_lends();
+        self.set_pause(Pause::NONE);
         ffi::look_for_providers();
+    }
+
+    fn pause(&self) -> Pause {
+        Pause::from_bits(self.pause.load(Relaxed))
+    }
+
+    fn set_pause(&self, pause: Pause) {
+        self.pause.store(pause.to_bits(), Relaxed);
+    }
+
+    /// What was lent could not be used: nothing is lent for a while. The provider
+    /// may have gone without a word. Does not sleep.
+    pub(crate) fn loan_failed(&self) {
+        if let Some(pause) = self.pause().failed(ffi::milliseconds()) {
+            self.set_pause(pause);
+            ffi::look_for_providers();
+        }
+    }
+
+    /// What was lent has been of use. Does not sleep.
+    pub(crate) fn loan_worked(&self) {
+        if let Some(pause) = self.pause().worked(ffi::milliseconds()) {
+            self.set_pause(pause);
+        }
     }
 
     fn nobody_lends(&self) {
@@ -176,25 +204,55 @@ impl Array {
 
     /// Peer pages for `bytes` of a rebuild that reads the member in one slot and
     /// writes those in others, one bit each. Does not sleep.
-    pub(crate) fn loan(&self, read: usize, written: u64, bytes: usize) -> Option<Loan> {
-        let wanted = self.lender();
+    ///
+    /// In a `resync` what is written has been in sync, and may be all that is left
+    /// of it if the member that is read goes; so that one lends nothing, and does
+    /// not take along what is on its way.
+    pub(crate) fn loan(
+        &self,
+        read: usize,
+        resync: bool,
+        written: u64,
+        bytes: usize,
+    ) -> Option<Loan> {
         self.table.read(|table| {
-            let table = table?;
-            let may_lend = |provider: usize| {
-                let provider = table.providers.get(provider);
-                provider.is_some_and(|it| it.lends() && wanted.may_be(it.dev().id()))
-            };
-            let Some(provider) = reach::lender(&table.rows, read, written, may_lend)
-                .and_then(|provider| table.providers.get(provider))
-            else {
+            let lender = table.and_then(|table| self.find_lender(table, read, resync, written));
+            let Some(provider) = lender else {
                 self.nobody_lends();
                 return None;
             };
             let borrowed = provider.borrow_pages(Loan::pages(bytes))?;
-            self.lends
-                .store(Lender::Only(provider.dev().id()).to_bits(), Relaxed);
-            Loan::new(borrowed, bytes)
+            let loan = Loan::new(borrowed, bytes);
+            match loan {
+                Some(_) => self
+                    .lends
+                    .store(Lender::Only(provider.dev().id()).to_bits(), Relaxed),
+                None => {
+                    self.nobody_lends();
+                    self.loan_failed();
+                }
+            }
+            loan
         })
+    }
+
+    fn find_lender<'a>(
+        &self,
+        table: &'a Table,
+        read: usize,
+        resync: bool,
+        written: u64,
+    ) -> Option<&'a Provider> {
+        if !self.pause().is_over(ffi::milliseconds()) {
+            return None;
+        }
+        let wanted = self.lender();
+        let may_lend = |provider: usize| {
+            let provider = table.providers.get(provider);
+            provider.is_some_and(|it| it.lends() && wanted.may_be(it.dev().id()))
+        };
+        let provider = reach::lender(&table.rows, read, !resync, written, may_lend)?;
+        table.providers.get(provider).map(|provider| &**provider)
     }
 
     /// Where staging is done, if there is anything to stage.
@@ -366,6 +424,7 @@ impl Entry {
             .read(|old| Table::same(old, table.as_deref()))
         {
             self.array.table.replace(table);
+            self.array.set_pause(Pause::NONE);
         }
         self.array.some_reached.store(some_reached, Relaxed);
         self.array.all_reached.store(all_reached, Relaxed);
@@ -485,6 +544,7 @@ impl Registry {
                 stager: SetOnce::new(),
                 lender: Atomic::new(Lender::Auto.to_bits()),
                 lends: Atomic::new(Lender::None.to_bits()),
+                pause: Atomic::new(Pause::NONE.to_bits()),
                 stats: Stats::new()?,
             },
             GFP_KERNEL,
@@ -548,6 +608,7 @@ impl Registry {
             Lender::Only(id) if !known(id) => Err(ENODEV),
             _ => {
                 array.lender.store(lender.to_bits(), Relaxed);
+                array.set_pause(Pause::NONE);
                 Ok(())
             }
         }

@@ -330,10 +330,12 @@ unsafe impl Send for PeerPages {}
 unsafe impl Sync for PeerPages {}
 
 impl PeerPages {
-    /// None if the provider has no room. Does not sleep.
-    pub(crate) fn alloc(provider: &PciDev, count: usize) -> Option<Self> {
+    /// None if the provider has no room, or has no peer pages at `window` any
+    /// more, an address of the bus. Does not sleep.
+    pub(crate) fn alloc(provider: &PciDev, window: u64, count: usize) -> Option<Self> {
         // SAFETY: The device is alive by the invariant.
-        let first = unsafe { bindings::shim_peer_pages_alloc(provider.0.as_ptr(), count as u32) };
+        let first =
+            unsafe { bindings::shim_peer_pages_alloc(provider.0.as_ptr(), window, count as u32) };
         // INVARIANT: Just allocated.
         NonNull::new(first).map(|first| Self { first, count })
     }
@@ -551,6 +553,12 @@ pub(crate) fn default_policy() -> i32 {
 pub(crate) fn rebuild_share() -> u32 {
     // SAFETY: No requirements.
     unsafe { bindings::shim_rebuild_share() }
+}
+
+/// Milliseconds of a clock that never goes back. Does not sleep.
+pub(crate) fn milliseconds() -> u64 {
+    // SAFETY: No requirements.
+    unsafe { bindings::shim_milliseconds() }
 }
 
 /// A random number. Does not sleep.

@@ -14,6 +14,7 @@ use kernel::{
 
 mod array;
 mod ffi;
+mod pause;
 mod provider;
 mod reach;
 mod rebuild;
@@ -73,6 +74,8 @@ as_declared!(
     md_p2p_glue_loan_arrived,
     md_p2p_glue_loan_kept,
     md_p2p_glue_loan_end,
+    md_p2p_glue_loan_failed,
+    md_p2p_glue_loan_worked,
     md_p2p_glue_count_rebuild,
     md_p2p_glue_show_provider,
     md_p2p_glue_store_provider,
@@ -488,13 +491,14 @@ pub unsafe extern "C" fn md_p2p_glue_rebuild_starts(array: *const md_p2p_array) 
 pub unsafe extern "C" fn md_p2p_glue_loan(
     array: *const md_p2p_array,
     read: c_uint,
+    resync: bool,
     written: u64,
     bytes: usize,
 ) -> *mut md_p2p_pages {
     // SAFETY: By the safety requirements.
     let array = unsafe { ffi::borrow(array) };
     array
-        .loan(read as usize, written, bytes)
+        .loan(read as usize, resync, written, bytes)
         .map_or(core::ptr::null_mut(), ffi::loan_into_c)
 }
 
@@ -540,6 +544,28 @@ pub unsafe extern "C" fn md_p2p_glue_loan_kept(pages: *const md_p2p_pages) -> bo
 pub unsafe extern "C" fn md_p2p_glue_loan_end(pages: *mut md_p2p_pages) {
     // SAFETY: By the safety requirements.
     drop(unsafe { ffi::loan_from_c(pages) });
+}
+
+/// Something could not be done through what was lent. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan_failed(array: *const md_p2p_array) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.loan_failed();
+}
+
+/// All was done through what was lent. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_loan_worked(array: *const md_p2p_array) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.loan_worked();
 }
 
 /// Counts what a rebuild has written. Does not sleep.

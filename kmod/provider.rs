@@ -96,7 +96,7 @@ impl Provider {
         let share = size / 100 * u64::from(ffi::rebuild_share());
         let bytes = (count * kernel::page::PAGE_SIZE) as u64;
         let taken = Taken::new(self.taken.clone(), bytes, share)?;
-        let pages = PeerPages::alloc(&self.dev, count)?;
+        let pages = PeerPages::alloc(&self.dev, self.windows.first()?.start, count)?;
         Some(Borrowed {
             pages,
             _taken: taken,

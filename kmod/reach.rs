@@ -114,10 +114,12 @@ pub(crate) fn reach(row: Option<&Row>) -> Reach {
 /// The provider whose memory a rebuild is to pass through that reads the member
 /// in one slot and writes those in others, one bit each: of those that all of
 /// them reach, and for which `lends` holds, the nearest to what is written, then
-/// to what is read.
+/// to what is read. If not `read_lends`, the member that is read is not asked
+/// itself.
 pub(crate) fn lender(
     rows: &[Row],
     read: usize,
+    read_lends: bool,
     written: u64,
     lends: impl Fn(usize) -> bool,
 ) -> Option<usize> {
@@ -125,7 +127,9 @@ pub(crate) fn lender(
         let to_written = (0..SLOTS)
             .filter(|slot| written >> slot & 1 == 1)
             .try_fold(0, |sum, slot| Some(sum + row.distances.get(slot)?))?;
-        Some((to_written, row.distances.get(read)?, row.provider))
+        // Nothing but the device itself is at no distance.
+        let to_read = row.distances.get(read).filter(|&it| read_lends || it > 0)?;
+        Some((to_written, to_read, row.provider))
     };
     rows.iter()
         .filter(|row| lends(row.provider))

@@ -4,9 +4,10 @@
 //!
 //! No device says whether what another wrote to its memory has arrived, or has
 //! been lost since: it may have been reset, or pulled. So each loan has a mark,
-//! which the CPU writes before the data come. In the first and the last word of
-//! where the data go the mark must have been overwritten, and in a page of its
-//! own behind them it must stay.
+//! which the CPU writes before the data come. In the first word of where the data
+//! go, and in the last one of each page, since pages need not come in order, the
+//! mark must have been overwritten; and in a page of its own behind them it must
+//! stay.
 
 use crate::{ffi, provider::Borrowed};
 use kernel::page::PAGE_SIZE;
@@ -35,14 +36,18 @@ impl Loan {
             // Never what a device says that is gone.
             mark: ffi::random() & !1,
         };
-        for byte in [0, loan.last(), loan.guard()] {
+        for byte in loan.overwritten() {
             loan.borrowed.pages.write(byte, loan.mark);
         }
+        loan.borrowed.pages.write(loan.guard(), loan.mark);
         loan.kept().then_some(loan)
     }
 
-    fn last(&self) -> usize {
-        self.bytes - WORD
+    /// The words with the mark that the data go over.
+    fn overwritten(&self) -> impl Iterator<Item = usize> {
+        let bytes = self.bytes;
+        let ends = (PAGE_SIZE..bytes).step_by(PAGE_SIZE).chain([bytes]);
+        core::iter::once(0).chain(ends.map(|end| end - WORD))
     }
 
     /// The first word behind the pages of the data.
@@ -57,8 +62,7 @@ impl Loan {
 
     /// Whether what has been read is there. Does not sleep.
     pub(crate) fn arrived(&self) -> bool {
-        let pages = &self.borrowed.pages;
-        self.kept() && pages.read(0) != self.mark && pages.read(self.last()) != self.mark
+        self.kept() && (self.overwritten()).all(|byte| self.borrowed.pages.read(byte) != self.mark)
     }
 
     /// Whether the memory still has what was put there. Does not sleep.

@@ -755,8 +755,10 @@ static struct md_sysfs_entry p2pdma_policy = __ATTR_RW(p2pdma_policy);
 
 static ssize_t p2pdma_provider_show(struct mddev *mddev, char *page)
 {
+	/* Not one that waits for its start, or for another array's. */
 	bool rebuilding = test_bit(MD_RECOVERY_RUNNING, &mddev->recovery) &&
-			  !test_bit(MD_RECOVERY_REQUESTED, &mddev->recovery);
+			  !test_bit(MD_RECOVERY_REQUESTED, &mddev->recovery) &&
+			  READ_ONCE(mddev->curr_resync) > MD_RESYNC_ACTIVE;
 
 	if (!mddev->p2p)
 		return -ENOMEM;

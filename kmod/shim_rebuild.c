@@ -5,7 +5,8 @@
  * MD's buffers keep their host pages, and each read of a rebuild may have a
  * loan of peer pages besides. Then bios of the loan's go to the members in
  * place of MD's own, which are ended as these end. What fails is done once more
- * with MD's own bio, so that MD sees no error but those of host memory.
+ * with MD's own bio, so that MD sees no error but those of host memory; and
+ * where even the data are lost, MD blames nobody for it.
  *
  * All that a loan may need is in it: once it is made nothing is allocated, and
  * nothing waits for another loan.
@@ -13,6 +14,7 @@
 #include <linux/bio.h>
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
+#include <linux/ktime.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -26,22 +28,25 @@
 #include "md_p2p.h"
 #include "shim.h"
 
-/* Of MD's own bio: it has been ended for one from peer pages. */
-#define REQ_PEER REQ_DRV
-
 struct loan_io {
 	struct md_p2p_loan *loan;
 	struct bio *original;
 	struct bio bio;
 	struct bio_vec vec;
 	struct work_struct work;
+	bool peer;			/* has been done through peer pages */
+	bool lost;			/* the data to write are nowhere */
 };
 
 struct md_p2p_loan {
 	struct md_p2p_loan **owner;	/* where MD keeps it */
+	struct mddev *mddev;
 	struct md_p2p_pages *pages;
+	struct bio *other;		/* where else MD could read, or NULL */
 	struct mutex lock;
 	bool refilled;			/* MD's pages have what was read */
+	bool arrived;			/* the peer pages have it */
+	bool failed;			/* some of it had to be done again */
 	unsigned int writes;		/* handed out so far */
 	unsigned int max_writes;
 	struct loan_io read;
@@ -68,6 +73,11 @@ unsigned int shim_rebuild_share(void)
 	return READ_ONCE(rebuild_share);
 }
 
+u64 shim_milliseconds(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
 u64 shim_random(void)
 {
 	return get_random_u64();
@@ -76,12 +86,31 @@ u64 shim_random(void)
 /* Peer pages */
 
 /*
+ * pci_alloc_p2pmem() takes it that there is a pool, which a device of which the
+ * driver has changed meanwhile need not have. Its first pages come after it, and
+ * go before it.
+ */
+static void *alloc_p2pmem(struct pci_dev *provider, u64 window, size_t size)
+{
+	struct dev_pagemap *pages = get_dev_pagemap(PHYS_PFN(window));
+	void *p2pmem = NULL;
+
+	if (!pages)
+		return NULL;
+	if (pages->type == MEMORY_DEVICE_PCI_P2PDMA)
+		p2pmem = pci_alloc_p2pmem(provider, size);
+	put_dev_pagemap(pages);
+	return p2pmem;
+}
+
+/*
  * As p2pmem_alloc_mmap() of drivers/pci/p2pdma.c: the pool counts one use of
  * the memory for each allocation, but takes back page by page.
  */
-void *shim_peer_pages_alloc(struct pci_dev *provider, unsigned int count)
+void *shim_peer_pages_alloc(struct pci_dev *provider, u64 window,
+			    unsigned int count)
 {
-	void *first = pci_alloc_p2pmem(provider, count * PAGE_SIZE);
+	void *first = alloc_p2pmem(provider, window, count * PAGE_SIZE);
 	struct percpu_ref *in_use;
 	unsigned int i;
 
@@ -110,8 +139,10 @@ static struct workqueue_struct *again;
 
 static void io_again(struct loan_io *io)
 {
-	/* The provider may have gone without a word. */
-	shim_look_for_providers();
+	struct md_p2p_loan *loan = io->loan;
+
+	if (!xchg(&loan->failed, true))
+		md_p2p_glue_loan_failed(loan->mddev->p2p);
 	queue_work(again, &io->work);
 }
 
@@ -124,20 +155,57 @@ static void read_again(struct work_struct *work)
 	submit_bio_noacct(original);
 }
 
-/* The source cannot have changed: MD lets no write of the array's to it. */
-static blk_status_t refill(struct md_p2p_loan *loan)
+/* No member can have changed: MD lets no write of the array's to them. */
+static blk_status_t refill_from(struct md_p2p_loan *loan, struct bio *source)
 {
-	struct bio *source = loan->read.original;
 	struct bio *bio = &loan->read.bio;
 
-	if (loan->refilled)
-		return BLK_STS_OK;
 	bio_uninit(bio);
 	if (bio_init_clone(source->bi_bdev, bio, source, GFP_NOIO))
 		return BLK_STS_RESOURCE;
 	bio->bi_opf &= ~MD_FAILFAST;
-	loan->refilled = !submit_bio_wait(bio);
+	submit_bio_wait(bio);
 	return bio->bi_status;
+}
+
+/* Slow. False if the memory cannot be trusted to have the data. */
+static bool refill_by_copy(struct md_p2p_loan *loan)
+{
+	const void *from = md_p2p_glue_loan_pages(loan->pages);
+	unsigned int done, length;
+	struct bvec_iter iter;
+	struct bio_vec to;
+
+	if (!loan->arrived)
+		return false;
+	bio_for_each_segment(to, loan->read.original, iter)
+		for (done = 0; done < to.bv_len; done += length, from += length) {
+			length = min(to.bv_len - done,
+				     PAGE_SIZE - offset_in_page(from));
+			md_p2p_copy(to.bv_page, to.bv_offset + done,
+				    virt_to_page(from), offset_in_page(from),
+				    length);
+		}
+	return md_p2p_glue_loan_kept(loan->pages);
+}
+
+/*
+ * The member that was read may have gone meanwhile, with the provider or alone:
+ * the data may be elsewhere.
+ */
+static blk_status_t refill(struct md_p2p_loan *loan)
+{
+	blk_status_t status;
+
+	if (loan->refilled)
+		return BLK_STS_OK;
+	status = refill_from(loan, loan->read.original);
+	if (status && loan->other)
+		status = refill_from(loan, loan->other);
+	if (status && refill_by_copy(loan))
+		status = BLK_STS_OK;
+	loan->refilled = !status;
+	return status;
 }
 
 static void write_again(struct work_struct *work)
@@ -149,6 +217,7 @@ static void write_again(struct work_struct *work)
 	mutex_lock(&loan->lock);
 	original->bi_status = refill(loan);
 	mutex_unlock(&loan->lock);
+	io->lost = original->bi_status;
 	/* When it has ended, the loan may be gone. */
 	if (original->bi_status)
 		bio_endio(original);
@@ -162,7 +231,7 @@ static void read_end_io(struct bio *bio)
 {
 	struct loan_io *io = container_of(bio, struct loan_io, bio);
 
-	if (bio->bi_status || !md_p2p_glue_loan_arrived(io->loan->pages))
+	if (bio->bi_status)
 		io_again(io);
 	else
 		bio_endio(io->original);
@@ -176,13 +245,13 @@ static void write_end_io(struct bio *bio)
 		io_again(io);
 		return;
 	}
-	io->original->bi_opf |= REQ_PEER;
+	io->peer = true;
 	bio_endio(io->original);
 }
 
-static void submit(struct loan_io *io, struct md_p2p_loan *loan,
-		   struct bio *original, bio_end_io_t *end_io,
-		   work_func_t once_more)
+static void prepare(struct loan_io *io, struct md_p2p_loan *loan,
+		    struct bio *original, bio_end_io_t *end_io,
+		    work_func_t once_more)
 {
 	struct bio *bio = &io->bio;
 
@@ -196,7 +265,6 @@ static void submit(struct loan_io *io, struct md_p2p_loan *loan,
 		       original->bi_iter.bi_size, 0);
 	/* As bio_add_page() does: see md_p2p_allow_merge(). */
 	bio->bi_opf |= REQ_NOMERGE;
-	submit_bio_noacct(bio);
 }
 
 /* Making loans */
@@ -221,6 +289,23 @@ static bool is_written(struct mddev *mddev, struct bio *source, struct bio *bio)
 	return bio && bio->bi_end_io && bio != source &&
 	       (op_is_write(bio_op(bio)) ||
 		test_bit(MD_RECOVERY_SYNC, &mddev->recovery));
+}
+
+/*
+ * One more that MD would read if it could not read @source: MD's bio for it is
+ * there, has the same pages, and holds the member. In raid10 there is none.
+ */
+static struct bio *find_other(struct mddev *mddev, struct bio *source,
+			      struct bio **bios, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (bios[i] && bios[i] != source &&
+		    bios[i]->bi_end_io == source->bi_end_io &&
+		    !is_written(mddev, source, bios[i]))
+			return bios[i];
+	return NULL;
 }
 
 /* Returns the number of members that are written, 0 if it cannot be done. */
@@ -263,9 +348,13 @@ static struct md_p2p_loan *new_loan(struct mddev *mddev, struct bio *source,
 	if (!loan)
 		return NULL;
 	loan->max_writes = writes;
+	loan->mddev = mddev;
+	loan->other = find_other(mddev, source, bios, count);
 	mutex_init(&loan->lock);
-	loan->pages = md_p2p_glue_loan(mddev->p2p, read, written,
-				       source->bi_iter.bi_size);
+	loan->pages = md_p2p_glue_loan(mddev->p2p, read,
+				       test_bit(MD_RECOVERY_SYNC,
+						&mddev->recovery),
+				       written, source->bi_iter.bi_size);
 	if (loan->pages)
 		return loan;
 	kfree(loan);
@@ -283,21 +372,59 @@ void md_p2p_rebuild_read(struct md_p2p_loan **owner, struct mddev *mddev,
 		return;
 	}
 	loan->owner = owner;
-	submit(&loan->read, loan, source, read_end_io, read_again);
+	prepare(&loan->read, loan, source, read_end_io, read_again);
+	submit_bio_noacct(&loan->read.bio);
 }
 EXPORT_SYMBOL_GPL(md_p2p_rebuild_read);
 
 void md_p2p_rebuild_write(struct md_p2p_loan *loan, struct bio *bio)
 {
-	if (!loan)
+	struct loan_io *io;
+
+	if (!loan) {
 		submit_bio_noacct(bio);
-	else if (WARN_ON_ONCE(loan->writes == loan->max_writes))
+		return;
+	}
+	if (WARN_ON_ONCE(loan->writes == loan->max_writes)) {
 		bio_io_error(bio);
+		return;
+	}
+	if (!loan->writes)
+		loan->arrived = md_p2p_glue_loan_arrived(loan->pages);
+	io = &loan->write[loan->writes];
+	prepare(io, loan, bio, write_end_io, write_again);
+	/* Only now it may be found. */
+	smp_store_release(&loan->writes, loan->writes + 1);
+	if (loan->arrived)
+		submit_bio_noacct(&io->bio);
 	else
-		submit(&loan->write[loan->writes++], loan, bio, write_end_io,
-		       write_again);
+		io_again(io);
 }
 EXPORT_SYMBOL_GPL(md_p2p_rebuild_write);
+
+/* Of MD's write that has ended; NULL if it never was a loan's. */
+static const struct loan_io *find_write(const struct md_p2p_loan *loan,
+					const struct bio *original)
+{
+	unsigned int writes, i;
+
+	if (!loan)
+		return NULL;
+	/* Others may be on their way in: see md_p2p_rebuild_write(). */
+	writes = smp_load_acquire(&loan->writes);
+	for (i = 0; i < writes; i++)
+		if (loan->write[i].original == original)
+			return &loan->write[i];
+	return NULL;
+}
+
+bool md_p2p_rebuild_lost(const struct md_p2p_loan *loan, const struct bio *bio)
+{
+	const struct loan_io *io = find_write(loan, bio);
+
+	return io && io->lost;
+}
+EXPORT_SYMBOL_GPL(md_p2p_rebuild_lost);
 
 /* Its I/O has ended, if there was any. Does not sleep. */
 void md_p2p_rebuild_put(struct md_p2p_loan **owner)
@@ -312,16 +439,19 @@ void md_p2p_rebuild_put(struct md_p2p_loan **owner)
 	for (i = 0; i < loan->writes; i++)
 		bio_uninit(&loan->write[i].bio);
 	md_p2p_glue_loan_end(loan->pages);
+	if (loan->writes && !loan->failed)
+		md_p2p_glue_loan_worked(loan->mddev->p2p);
 	kfree(loan);
 }
 EXPORT_SYMBOL_GPL(md_p2p_rebuild_put);
 
-void __md_p2p_rebuild_wrote(struct mddev *mddev, struct bio *bio,
-			    unsigned int sectors)
+void __md_p2p_rebuild_wrote(struct mddev *mddev, const struct md_p2p_loan *loan,
+			    const struct bio *bio, unsigned int sectors)
 {
+	const struct loan_io *io = find_write(loan, bio);
+
 	if (mddev->p2p && !test_bit(MD_RECOVERY_REQUESTED, &mddev->recovery))
-		md_p2p_glue_count_rebuild(mddev->p2p,
-					  bio && bio->bi_opf & REQ_PEER,
+		md_p2p_glue_count_rebuild(mddev->p2p, io && io->peer,
 					  (u64)sectors << SECTOR_SHIFT);
 }
 EXPORT_SYMBOL_GPL(__md_p2p_rebuild_wrote);

@@ -46,12 +46,18 @@ static void put_sync_write_buf(struct r1bio *r1_bio)
 
 static void end_sync_write(struct bio *bio)
 {
-	if (bio->bi_status)
+	if (bio->bi_status) {
 		abort_sync_write(mddev, r1_bio);
-	else if (rdev_has_badblock(rdev, r1_bio->sector, r1_bio->sectors))
+		if (!md_p2p_rebuild_lost(r1_bio->p2p_loan, bio)) {
+			set_bit(WriteErrorSeen, &rdev->flags);
+			if (!test_and_set_bit(WantReplacement, &rdev->flags))
+				set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+		}
+		set_bit(R1BIO_WriteError, &r1_bio->state);
+	} else if (rdev_has_badblock(rdev, r1_bio->sector, r1_bio->sectors))
 		set_bit(R1BIO_MadeGood, &r1_bio->state);
 
-	md_p2p_rebuild_wrote(mddev, bio, r1_bio->sectors);
+	md_p2p_rebuild_wrote(mddev, r1_bio->p2p_loan, bio, r1_bio->sectors);
 	put_sync_write_buf(r1_bio);
 }
 
@@ -93,10 +99,23 @@ static sector_t raid1_sync_request(struct mddev *mddev, sector_t sector_nr)
 
 static void end_sync_write(struct bio *bio)
 {
-	if (bio->bi_status)
-		md_error(mddev, rdev);
+	if (bio->bi_status) {
+		if (repl)
+			md_error(mddev, rdev);
+		else {
+			if (!md_p2p_rebuild_lost(r10_bio->p2p_loan, bio)) {
+				set_bit(WriteErrorSeen, &rdev->flags);
+				if (!test_and_set_bit(WantReplacement, &rdev->flags))
+					set_bit(MD_RECOVERY_NEEDED,
+						&rdev->mddev->recovery);
+			}
+			set_bit(R10BIO_WriteError, &r10_bio->state);
+		}
+	} else if (rdev_has_badblock(rdev, r10_bio->devs[slot].addr,
+				     r10_bio->sectors))
+		set_bit(R10BIO_MadeGood, &r10_bio->state);
 
-	md_p2p_rebuild_wrote(mddev, bio, r10_bio->sectors);
+	md_p2p_rebuild_wrote(mddev, r10_bio->p2p_loan, bio, r10_bio->sectors);
 	rdev_dec_pending(rdev, mddev);
 
 	end_sync_request(r10_bio);

@@ -42,9 +42,13 @@ static void put_sync_write_buf(struct r1bio *r1_bio)
 
 static void end_sync_write(struct bio *bio)
 {
-	if (bio->bi_status)
+	if (bio->bi_status) {
 		abort_sync_write(mddev, r1_bio);
-	else if (rdev_has_badblock(rdev, r1_bio->sector, r1_bio->sectors))
+		set_bit(WriteErrorSeen, &rdev->flags);
+		if (!test_and_set_bit(WantReplacement, &rdev->flags))
+			set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+		set_bit(R1BIO_WriteError, &r1_bio->state);
+	} else if (rdev_has_badblock(rdev, r1_bio->sector, r1_bio->sectors))
 		set_bit(R1BIO_MadeGood, &r1_bio->state);
 
 	put_sync_write_buf(r1_bio);
@@ -87,8 +91,19 @@ static sector_t raid1_sync_request(struct mddev *mddev, sector_t sector_nr)
 
 static void end_sync_write(struct bio *bio)
 {
-	if (bio->bi_status)
-		md_error(mddev, rdev);
+	if (bio->bi_status) {
+		if (repl)
+			md_error(mddev, rdev);
+		else {
+			set_bit(WriteErrorSeen, &rdev->flags);
+			if (!test_and_set_bit(WantReplacement, &rdev->flags))
+				set_bit(MD_RECOVERY_NEEDED,
+					&rdev->mddev->recovery);
+			set_bit(R10BIO_WriteError, &r10_bio->state);
+		}
+	} else if (rdev_has_badblock(rdev, r10_bio->devs[slot].addr,
+				     r10_bio->sectors))
+		set_bit(R10BIO_MadeGood, &r10_bio->state);
 
 	rdev_dec_pending(rdev, mddev);
 

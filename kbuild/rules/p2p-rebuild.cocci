@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: the data of a resync or recovery of a mirror may pass through peer pages. A buffer carries its loan of them; in
-//       place of MD's bios stand-ins are submitted, and MD sees its own end. Counted is what was written; of raid4/5/6,
-//       what is in sync.
+//       place of MD's bios stand-ins are submitted, and MD sees its own end. A member is not blamed for data that were
+//       lost on their way to it: it just lacks them, as after a failed read (a replacement of raid10's is failed all
+//       the same, since raid10 notes no bad blocks of these). Counted is what was written; of raid4/5/6, what is in sync.
 // Why: MD's buffers keep their host pages, for where the CPU looks at the data and for all that goes wrong with peer
 //      pages. Where members are compared (check, repair, raid10's resync) nothing is lent.
 // Since: 7.2
-// Matches: raid1.h 1, raid10.h 1, raid1.c 5, raid10.c 6, raid5.c 1
-// Fixture: 12
+// Matches: raid1.h 1, raid10.h 1, raid1.c 6, raid10.c 7, raid5.c 1
+// Fixture: 14
 @carries1@
 position p;
 @@
@@ -103,6 +104,49 @@ position p;
 	...>
  }
 
+@lost1@
+identifier bio;
+position p;
+@@
+ end_sync_write(struct bio *bio)
+ {
+	<...
+	abort_sync_write@p(mddev, r1_bio);
+-	set_bit(WriteErrorSeen, &rdev->flags);
+-	if (!test_and_set_bit(WantReplacement, &rdev->flags))
+-		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
++	if (!md_p2p_rebuild_lost(r1_bio->p2p_loan, bio)) {
++		set_bit(WriteErrorSeen, &rdev->flags);
++		if (!test_and_set_bit(WantReplacement, &rdev->flags))
++			set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
++	}
+	...>
+ }
+
+@lost10@
+identifier bio, repl;
+position p;
+@@
+ end_sync_write(struct bio *bio)
+ {
+	<...
+	if (repl)
+		md_error@p(mddev, rdev);
+	else {
+-		set_bit(WriteErrorSeen, &rdev->flags);
+-		if (!test_and_set_bit(WantReplacement, &rdev->flags))
+-			set_bit(MD_RECOVERY_NEEDED, &rdev->mddev->recovery);
++		if (!md_p2p_rebuild_lost(r10_bio->p2p_loan, bio)) {
++			set_bit(WriteErrorSeen, &rdev->flags);
++			if (!test_and_set_bit(WantReplacement, &rdev->flags))
++				set_bit(MD_RECOVERY_NEEDED,
++					&rdev->mddev->recovery);
++		}
+		set_bit(R10BIO_WriteError, &r10_bio->state);
+	}
+	...>
+ }
+
 @wrote1@
 identifier bio;
 position p;
@@ -110,7 +154,7 @@ position p;
  end_sync_write(struct bio *bio)
  {
 	<...
-+	md_p2p_rebuild_wrote(mddev, bio, r1_bio->sectors);
++	md_p2p_rebuild_wrote(mddev, r1_bio->p2p_loan, bio, r1_bio->sectors);
 	put_sync_write_buf@p(r1_bio);
 	...>
  }
@@ -122,7 +166,7 @@ position p;
  end_sync_write(struct bio *bio)
  {
 	<...
-+	md_p2p_rebuild_wrote(mddev, bio, r10_bio->sectors);
++	md_p2p_rebuild_wrote(mddev, r10_bio->p2p_loan, bio, r10_bio->sectors);
 	rdev_dec_pending@p(rdev, mddev);
 	...>
  }

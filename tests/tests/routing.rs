@@ -3,11 +3,14 @@
 //! The pure part of the glue, tried on topologies made at random: no peer page
 //! is ever direct unless every member reaches its provider.
 
+#[path = "../../kmod/pause.rs"]
+mod pause;
 #[path = "../../kmod/reach.rs"]
 mod reach;
 #[path = "../../kmod/route.rs"]
 mod route;
 
+use pause::{FIRST, LONGEST, Pause};
 use proptest::prelude::*;
 use reach::{
     Distance, Distances, Reach, Row, SLOTS, Window, by_all, farthest, lender, reach as reach_of,
@@ -280,7 +283,8 @@ fn the_words_are_those_of_the_sysfs_reference() {
 proptest! {
     #[test]
     fn a_rebuild_borrows_from_the_nearest_provider_that_all_involved_members_reach(
-        topology in topology(), read in 0..6usize, written in 1..0x40u64, lending in any::<u8>(),
+        topology in topology(), read in 0..6usize, read_lends in any::<bool>(),
+        written in 1..0x40u64, lending in any::<u8>(),
     ) {
         let rows = rows(&topology);
         let lends = |provider: usize| lending >> provider & 1 == 1;
@@ -291,13 +295,14 @@ proptest! {
             let to_written: Vec<Option<u32>> =
                 (0..64).filter(|slot| written & 1 << slot != 0).map(distance).collect();
             let to_written: Option<Vec<u32>> = to_written.into_iter().collect();
-            Some(to_written?.iter().sum::<u32>() * 100 + distance(read)?)
+            let to_read = distance(read).filter(|&it| read_lends || it != 0)?;
+            Some(to_written?.iter().sum::<u32>() * 100 + to_read)
         };
         let all: Vec<(usize, u32)> = (0..topology.len())
             .filter(|&provider| lends(provider))
             .filter_map(|provider| Some((provider, way(provider)?)))
             .collect();
-        match lender(&rows, read, written, lends) {
+        match lender(&rows, read, read_lends, written, lends) {
             Some(found) => {
                 prop_assert!(lends(found));
                 let way = way(found);
@@ -305,6 +310,32 @@ proptest! {
                 prop_assert!(all.iter().all(|&(_, other)| way <= Some(other)));
             }
             None => prop_assert!(all.is_empty()),
+        }
+    }
+
+    #[test]
+    fn peer_memory_that_fails_is_tried_seldom_and_after_a_success_at_once(
+        start in 0..1u64 << 50, steps in prop::collection::vec((0..3 * FIRST, any::<bool>()), 0..200),
+    ) {
+        let (mut pause, mut now, mut length) = (Pause::NONE, start, FIRST);
+        for (step, works) in steps {
+            now += step;
+            let before = pause;
+            let next = if works { pause.worked(now) } else { pause.failed(now) };
+            pause = next.unwrap_or(pause);
+            prop_assert_eq!(Pause::from_bits(pause.to_bits()), pause);
+            match (before.is_over(now), works) {
+                // What was tried before the pause says nothing more.
+                (false, _) => prop_assert_eq!(pause, before),
+                (true, true) => {
+                    prop_assert_eq!(pause, Pause::NONE);
+                    length = FIRST;
+                }
+                (true, false) => {
+                    prop_assert!(!pause.is_over(now + length - 1) && pause.is_over(now + length));
+                    length = (length * 2).min(LONGEST);
+                }
+            }
         }
     }
 
