@@ -105,6 +105,14 @@ for level in 0 1 5; do
 		[[ $level != 5 ]] || expected=staged
 		is state "$(counter md0 state)" "$expected"
 
+		if [[ $level == 1 ]]; then
+			# It was brought in sync when the array was made, from near0.
+			rebuilt=(0 $((8 * M)))
+			[[ $name != twin0 ]] || rebuilt=($((8 * M)) 0)
+			is 'bytes rebuilt through peer memory' "$(counter md0 rebuild_peer_bytes)" "${rebuilt[0]}"
+			is 'bytes rebuilt through host memory' "$(counter md0 rebuild_host_bytes)" "${rebuilt[1]}"
+		fi
+
 		case $level-$name in
 		0-twin0) write $name $length $length $((length / 2)) ;;
 		0-twin1) write $name $((length / 2)) $((length / 2)) 0 ;;

@@ -2,9 +2,9 @@
 /*
  * /dev/picky: a drive in front of another one that takes peer memory, but ends
  * I/O from it as NVMe does when it cannot map a page, or when the transfer
- * fails, or as if what it has read were lost on its way, for as long as it is
- * told to. For the tests: no topology makes a drive say one thing and do
- * another.
+ * fails, or as if what it has read were lost on its way; or that takes only
+ * peer memory; for as long as it is told to. For the tests: no topology makes a
+ * drive say one thing and do another.
  */
 #include <linux/blkdev.h>
 #include <linux/memremap.h>
@@ -16,24 +16,51 @@ MODULE_PARM_DESC(drive, "path of the drive behind it");
 
 static int refuse;
 module_param(refuse, int, 0644);
-MODULE_PARM_DESC(refuse, "peer memory: 0 works, 1 cannot be mapped, 2 is not reached in the end, 3 does not get what is read");
+MODULE_PARM_DESC(refuse, "peer memory: 0 works, 1 cannot be mapped, 2 is not reached in the end, 3 does not get what is read, 4 works where reads into host memory do not");
+
+static atomic_t refused = ATOMIC_INIT(0);
+
+static int get_refused(char *page, const struct kernel_param *kp)
+{
+	return sysfs_emit(page, "%d\n", atomic_read(&refused));
+}
+
+static const struct kernel_param_ops refused_ops = {
+	.get = get_refused,
+};
+module_param_cb(refused, &refused_ops, NULL, 0444);
+MODULE_PARM_DESC(refused, "how many I/Os it has refused");
 
 static struct file *behind;
 static struct gendisk *disk;
+
+static bool is_refused(int how, bool peer, bool write)
+{
+	switch (how) {
+	case 1:
+	case 2:
+		return peer;
+	case 3:
+		return peer && !write;
+	case 4:
+		return !peer && !write;
+	default:
+		return false;
+	}
+}
 
 static void picky_submit_bio(struct bio *bio)
 {
 	int how = READ_ONCE(refuse);
 
-	if (how && bio_has_data(bio) && is_pci_p2pdma_page(bio_page(bio))) {
-		if (how < 3)
+	if (bio_has_data(bio) &&
+	    is_refused(how, is_pci_p2pdma_page(bio_page(bio)), op_is_write(bio_op(bio)))) {
+		atomic_inc(&refused);
+		if (how != 3)
 			bio->bi_status = how == 1 ? BLK_STS_INVAL : BLK_STS_IOERR;
-		else if (op_is_write(bio_op(bio)))
-			goto submit;
 		bio_endio(bio);
 		return;
 	}
-submit:
 	bio_set_dev(bio, file_bdev(behind));
 	submit_bio_noacct(bio);
 }

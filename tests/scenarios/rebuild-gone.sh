@@ -1,7 +1,7 @@
 # A provider that goes a hundred times under a rebuild, and members too, never stop it, and are let go at once.
 # topology: switch
 # modules: p2p
-# timeout: 400
+# timeout: 600
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash

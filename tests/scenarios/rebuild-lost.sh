@@ -1,7 +1,7 @@
-# A rebuild whose data peer memory refuses, or loses without a word, is done through host memory: the members hold the right bytes, and none is blamed.
+# A rebuild whose data peer memory refuses, or loses without a word, is done through host memory: the members hold the right bytes, none is blamed, and what does not work is not tried all the time.
 # topology: switch
 # modules: p2p
-# add: picky.c amnesia.c
+# build: picky.c amnesia.c poolless.c
 # timeout: 600
 #
 # SPDX-License-Identifier: GPL-2.0
@@ -11,11 +11,11 @@ size=$((8 * M))
 
 # A drive named picky, in front of near1.
 make_picky() {
-	build_modules picky amnesia
 	quietly insmod picky.ko drive="$(disk near1)"
 	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
 }
 picky() { echo "$1" >/sys/module/picky/parameters/refuse; }
+refused_by_picky() { cat /sys/module/picky/parameters/refused; }
 
 # prepare LEVEL NAME...: with seed 1 in all of it; the last member is lost, and holds something else.
 prepare() {
@@ -31,17 +31,30 @@ prepare() {
 	echo "$provider" >/sys/block/md0/md/p2pdma_provider
 }
 
+rebuilt() { echo $(($(counter md0 rebuild_peer_bytes) + $(counter md0 rebuild_host_bytes))); }
+
 # rebuild NAME: onto this drive.
 rebuild() {
 	quietly mdadm /dev/md0 --add "$(disk "$1")"
+	is_rebuilt
+}
+is_rebuilt() {
 	until_true is_whole md0
 	members_hold md0 1 0 $bytes
 	parity_is_right md0
 	! grep -H '[^0]' /sys/block/md0/md/dev-*/errors || fail 'a member was blamed'
 	! grep -H . /sys/block/md0/md/dev-*/bad_blocks || fail 'there are bad blocks'
-	is 'bytes rebuilt' $(($(counter md0 rebuild_peer_bytes) + $(counter md0 rebuild_host_bytes))) $size
+	is 'bytes rebuilt' "$(rebuilt)" $size
 	is 'free peer memory' "$(pools)" "$free"
 }
+
+# The memory of near3 forgets, from the start, where loans are.
+forget() {
+	local at
+	read -r _ _ _ _ at < <(grep ^near3 /run/vm/drives)
+	quietly insmod amnesia.ko start="$at" size=$((3 * M))
+}
+remember() { quietly rmmod amnesia; }
 
 use_p2p
 make_picky
@@ -79,22 +92,99 @@ for level in 1 10; do
 		until_true is_whole md0
 		members_hold md0 1 0 $bytes
 		parity_is_right md0
-		is 'bytes through peer memory' "$(counter md0 rebuild_peer_bytes)" $size
-		is 'bytes through host memory' "$(counter md0 rebuild_host_bytes)" $size
+		# What near2 got before the memory was given up for a while.
+		is_about 'bytes through peer memory' "$(counter md0 rebuild_peer_bytes)" 1 $size
+		is 'bytes rebuilt' "$(rebuilt)" $((2 * size))
 		picky 0
 		remove md0
 	fi
 
-	# It takes a while to forget what may be lent at once, from the start of the memory.
 	say "raid$level: the memory forgets"
-	size=$((40 * M))
+	size=$((24 * M))
 	prepare $level near0 near2
-	read -r _ _ _ _ at < <(grep ^near3 /run/vm/drives)
-	quietly insmod amnesia.ko start="$at" size=$((3 * M))
-	rebuild near2
-	quietly rmmod amnesia
+	forget
+	quietly mdadm /dev/md0 --add "$(disk near2)"
+	until_true is_whole md0
+	remember
+	is_rebuilt
 	(($(counter md0 rebuild_host_bytes) > 0)) || fail 'nothing was forgotten in time'
 	say "raid$level: $(counter md0 rebuild_host_bytes) of $size bytes were forgotten"
 	remove md0
 	size=$((8 * M))
+done
+
+say 'what never works is tried seldom'
+size=$((24 * M))
+prepare 1 near0 picky
+before=$(refused_by_picky)
+picky 2
+rebuild picky
+picky 0
+tried=$(($(refused_by_picky) - before))
+say "$tried of $((size / (64 * K))) buffers were tried"
+is_about 'buffers that were tried' $tried 1 $((size / (64 * K) / 2))
+remove md0
+
+# of_near2 FILE: what md says of near2.
+of_near2() { attr md0 "dev-$(basename "$(disk near2)")/$1"; }
+is_in_sync() { [[ ,$(of_near2 state), == *,in_sync,* ]]; }
+
+# while_lost COMMAND...: a rebuild onto near2, from picky, whose host reads fail; the memory forgets.
+while_lost() {
+	echo frozen >/sys/block/md0/md/sync_action
+	quietly "$@"
+	forget
+	picky 4
+	echo idle >/sys/block/md0/md/sync_action
+	until_true is_in_sync
+	until_true is_whole md0
+	picky 0
+	remember
+}
+
+say 'raid1: the memory forgets, the member that was read cannot be read again, but another one can'
+prepare 1 picky near0 near2
+while_lost mdadm /dev/md0 --add "$(disk near2)"
+is 'bad blocks of what was written' "$(of_near2 bad_blocks)" ''
+is 'bytes rebuilt' "$(rebuilt)" $size
+members_hold md0 1 0 $bytes
+remove md0
+
+for level in 1 10; do
+	say "raid$level: nobody else can: what was to be written is known to lack it, and not blamed"
+	prepare $level picky near2
+	while_lost mdadm /dev/md0 --add "$(disk near2)"
+	[[ $(of_near2 bad_blocks) ]] || fail 'nothing was lost'
+	! grep -E 'write_error|want_replacement' <<<"$(of_near2 state)" || fail 'near2 was blamed'
+	is_about 'bytes rebuilt' "$(rebuilt)" 1 $((size - 1))
+	# What it has is right; what it lacks, it does not give.
+	quietly mdadm /dev/md0 --fail /dev/picky
+	said=$(p2pio check --memory host --seed 1 --length $bytes --block-size 64K /dev/md0 2>&1) || true
+	[[ $said == *failed* && $said != *differ* ]] || fail "$said"
+	remove md0
+done
+
+say 'the driver of the provider changes to one that has no memory to give'
+quietly insmod poolless.ko
+driver() { basename "$(readlink "/sys/bus/pci/devices/$provider/driver")"; }
+change_driver() {
+	echo "$provider" >"/sys/bus/pci/drivers/$(driver)/unbind"
+	echo "$1" >"/sys/bus/pci/devices/$provider/driver_override"
+	echo "$provider" >"/sys/bus/pci/drivers/$1/bind"
+}
+has_begun() { (($(counter md0 rebuild_peer_bytes) > 0)); }
+for _ in 1 2 3; do
+	prepare 1 near0 near2
+	echo 6000 >/sys/block/md0/md/sync_speed_max
+	quietly mdadm /dev/md0 --add "$(disk near2)"
+	until has_begun; do :; done
+	change_driver poolless
+	! is_whole md0 || fail 'it was over before the driver had changed'
+	is driver "$(driver)" poolless
+	echo system >/sys/block/md0/md/sync_speed_max
+	until_true is_whole md0
+	change_driver nvme
+	is_about 'bytes through peer memory' "$(counter md0 rebuild_peer_bytes)" 1 $((size - 1))
+	is_rebuilt
+	remove md0
 done

@@ -194,4 +194,16 @@ echo idle >/sys/block/md0/md/sync_action
 rebuild left0 left1
 members_hold md0 1 0 $size
 remove md0
+
+say 'a resync: not the one that is read'
+for name in left0 left2; do
+	quietly mdadm --create /dev/md0 --run --readonly --metadata=1.2 --level=1 --raid-devices=2 --size=$((size / K)) \
+		"$(disk left0)" "$(disk left1)"
+	echo "${pci[$name]}" >/sys/block/md0/md/p2pdma_provider
+	quietly mdadm --readwrite /dev/md0
+	until_true is_whole md0
+	last_peer=0 last_host=0
+	if [[ $name == left0 ]]; then counts 0 $size; else counts $size 0; fi
+	remove md0
+done
 is 'free peer memory' "$(pools)" "$free"
