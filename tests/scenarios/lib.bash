@@ -44,6 +44,9 @@ refused() {
 	[[ $status == "$1" && $said == *"$2"* ]] || fail "${*:3}: expected status $1 and \"$2\", found $status: $said"
 }
 
+# patience: how many times longer than others this kernel may take.
+patience() { if [[ $(uname -r) == *-debug ]]; then echo 6; else echo 1; fi; }
+
 # until_true COMMAND...: the time limit is the scenario's own.
 until_true() { until "$@"; do sleep 0.1; done; }
 
