@@ -56,6 +56,10 @@ fn a_file_to_add_that_is_not_there_is_told() {
         &["run", "--add", "/no/such/file", "-"],
         &["/no/such/file cannot be read"],
     );
+    refused(
+        &["run", "--build", "/no/such/module.c", "-"],
+        &["/no/such/module.c cannot be read"],
+    );
 }
 
 #[test]

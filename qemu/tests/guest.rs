@@ -2,6 +2,7 @@
 //! What a guest does is told as it is: each way in which a run can end, and each thing that
 //! `vmctl` can do. These tests boot guests: run them with `cargo test -p md-p2p-vm --test guest`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use md_p2p_vm::dmesg::complaints;
@@ -174,6 +175,27 @@ fn dma_is_told_apart_by_the_memory_it_touched() {
     );
 }
 
+/// A file `wrong.c` with this text.
+fn source(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("wrong.c");
+    std::fs::write(&file, text).expect("a source");
+    (folder, file)
+}
+
+#[test]
+fn a_module_that_cannot_be_built_is_told_with_the_compilers_words() {
+    let (_folder, source) = source("#include <linux/module.h>\nint wrong(void) { return frob; }\n");
+    let environment = Environment::ready().expect("an environment");
+    let run = Run::new("/dev/null").modules(Modules::Stock).build(source);
+    let error = run.go(&environment).expect_err("an error").to_string();
+    assert!(error.contains("modules cannot be built for"), "{error}");
+    assert!(
+        error.contains("‘frob’ undeclared") || error.contains("'frob' undeclared"),
+        "{error}"
+    );
+}
+
 /// Mistakes, one after the other, with locks first: what is wrong with memory ends the
 /// kernel's trust in its view of locks.
 const WRONG: &str = r#"
@@ -227,13 +249,10 @@ const COMPLAINTS: [&str; 4] = [
 fn the_debug_kernel_tells_mistakes_with_memory_and_locks() {
     let environment = Environment::ready().expect("an environment");
     let kernel = environment.kernels().debug.clone().expect("a debug kernel");
-    let script = format!(
-        "cat >wrong.c <<'END'\n{WRONG}\nEND\n\
-         echo 'obj-m := wrong.o' >Makefile\n\
-         make -s -C \"/lib/modules/$(uname -r)/build\" M=\"$PWD\" CC=$(ls /usr/bin/clang-[0-9]* | head -n 1)\n\
-         insmod wrong.ko\n"
-    );
-    let outcome = run(&script, |run| run.kernel(&kernel.release));
+    let (_folder, source) = source(WRONG);
+    let outcome = run("insmod wrong.ko", |run| {
+        run.kernel(&kernel.release).build(source)
+    });
     assert_eq!(outcome.status(), 204, "{outcome:?}");
     let told = complaints(&outcome.dmesg);
     for complaint in COMPLAINTS {
