@@ -2,7 +2,7 @@
 # topology: switch
 # modules: p2p
 # build: picky.c amnesia.c poolless.c
-# timeout: 600
+# timeout: 900
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
