@@ -6,7 +6,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-readonly swap=$((64 * M)) area=$((4 * M))
+readonly swap=$((64 * M)) area=$((2 * M))
 stagers=()
 
 # hog: takes memory until half of the swap area is in use, and keeps touching it.
@@ -78,7 +78,7 @@ for level in 1 5; do
 	hog >hogged 2>&1 &
 	hog=$!
 	until_true much_is_swapped_out
-	rounds 3
+	rounds 2
 	kill -0 $hog || fail "no pressure: $(cat hogged)"
 	is_about 'pages swapped out' $(($(swapped_out) - before)) 4096 1000000000
 	kill $hog

@@ -21,7 +21,7 @@ pub struct Head {
     pub sources: Vec<String>,
     /// Trace events of QEMU.
     pub traces: Vec<String>,
-    /// Time that it may take.
+    /// Time that it may take on a machine with nothing else to do.
     pub timeout: Duration,
 }
 
