@@ -94,16 +94,21 @@ for level in 1 10; do
 		lose "$(disk near1)"
 		provider=$(bdf $name)
 		echo "$provider" >/sys/block/md0/md/p2pdma_provider
-		echo 4000 >/sys/block/md0/md/sync_speed_max
+		# So that it is still at it when mdadm has said so and the drive goes.
+		echo 100 >/sys/block/md0/md/sync_speed_min
+		echo $((4000 / patience)) >/sys/block/md0/md/sync_speed_max
 		was=$(disk near1)
 		quietly mdadm /dev/md0 --add "$was"
 		while_lending vmctl unplug $name
 		if [[ $name == near1 ]]; then
+			# If it was not, nothing but a write tells md that the member has gone.
+			quietly p2pio write --memory host --seed 1 --length 64K /dev/md0
 			until_true has_given_up
 			mdadm /dev/md0 --remove detached >/dev/null 2>&1 || true
 			quietly p2pio check --memory host --seed 1 --length $size /dev/md0
 			quietly vmctl plug near1
 			quietly mdadm --zero-superblock "$(disk near1)"
+			echo system >/sys/block/md0/md/sync_speed_min
 			echo system >/sys/block/md0/md/sync_speed_max
 			quietly mdadm /dev/md0 --add "$(disk near1)"
 			until_true is_whole md0
