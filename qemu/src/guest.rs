@@ -25,7 +25,7 @@ use crate::topology::{Drive, Topology};
 use crate::trace::Dma;
 
 /// How long the guest's kernel may take to let a device go.
-const UNPLUG_PATIENCE: Duration = Duration::from_secs(60);
+const UNPLUG_PATIENCE: Duration = Duration::from_secs(300);
 
 /// The BAR of QEMU's NVMe drives that is their controller memory.
 const CMB_BAR: i64 = 2;

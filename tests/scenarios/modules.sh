@@ -43,7 +43,8 @@ kernel_memory() { awk '/^(SUnreclaim|Percpu|VmallocUsed|KernelStack):/ { sum += 
 names() {
 	cut -d ' ' -f 1,3 /proc/modules | sort
 	awk 'NR > 2 { print $1 }' /proc/slabinfo | grep -v '^bio-\|^kmalloc' | sort
-	find /sys/devices/virtual/workqueue /proc/sys/dev /sys/kernel/debug -maxdepth 1 | sort
+	# No find: on the debug kernel it takes a folder of debugfs for a loop, and fails.
+	printf '%s\n' /sys/devices/virtual/workqueue/* /proc/sys/dev/* /sys/kernel/debug/*
 	compgen -G '/proc/mdstat*' || true
 	grep md /proc/devices || true
 	pools

@@ -183,12 +183,15 @@ change_driver() {
 has_begun() { (($(counter md0 rebuild_peer_bytes) > 0)); }
 for _ in 1 2 3; do
 	prepare 1 near0 near2
-	echo 6000 >/sys/block/md0/md/sync_speed_max
+	# So that it is still at it when the driver has changed.
+	echo 100 >/sys/block/md0/md/sync_speed_min
+	echo $((6000 / $(patience))) >/sys/block/md0/md/sync_speed_max
 	quietly mdadm /dev/md0 --add "$(disk near2)"
 	until has_begun; do :; done
 	change_driver poolless
 	! is_whole md0 || fail 'it was over before the driver had changed'
 	is driver "$(driver)" poolless
+	echo system >/sys/block/md0/md/sync_speed_min
 	echo system >/sys/block/md0/md/sync_speed_max
 	until_true is_whole md0
 	change_driver nvme
