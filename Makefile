@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The two commands of the README. Both make what they need first: the
+# The commands of the README. The first two make what they need first: the
 # environment (`cargo vm env`), and the modules (`cargo vm make`).
 
-.PHONY: help demo test
+static := x86_64-unknown-linux-gnu
+
+.PHONY: help demo test mdp2p
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
+	@echo "make mdp2p  target/mdp2p, the program for those who run md-p2p, as one static binary"
 	@echo "make test   format, lint, host tests, rule fixtures, the build, and the VM scenarios"
 	@echo "The modules alone, for a kernel of your own: make -C kbuild help"
 
@@ -14,3 +17,8 @@ demo:
 
 test:
 	@tests/run
+
+mdp2p:
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
+		cargo build --release --package mdp2p --target $(static)
+	cp target/$(static)/release/mdp2p target/

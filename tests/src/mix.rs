@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::memory::{Buffer, Memory, PAGE};
 use crate::model::Model;
-use crate::pattern::{Pattern, SECTOR};
-use crate::random::Random;
-use crate::transfer::{self, Extent, Failure, Outcome, Target, Work};
+use mdp2p::memory::{Buffer, Memory, PAGE};
+use mdp2p::pattern::{Pattern, SECTOR};
+use mdp2p::random::Random;
+use mdp2p::transfer::{self, Extent, Failure, Outcome, Target, Work};
 
 /// What is to be done.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::memory::Memory;
 use crate::mix::Share;
-use crate::transfer::{Outcome, Why};
+use mdp2p::memory::Memory;
+use mdp2p::transfer::{Outcome, Why};
 
 /// What a program gets to read: one object.
 #[derive(Debug, Serialize)]

@@ -14,13 +14,13 @@ use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use md_p2p_tests::layout::{self, Layout, Level, Member};
-use md_p2p_tests::memory::{Buffer, Memory};
 use md_p2p_tests::mix::{End, Mix};
 use md_p2p_tests::model::Model;
-use md_p2p_tests::pattern::{Pattern, SECTOR};
 use md_p2p_tests::report::{Report, details};
-use md_p2p_tests::size;
-use md_p2p_tests::transfer::{self, Extent, Outcome, Target, Work};
+use mdp2p::memory::{Buffer, Memory};
+use mdp2p::pattern::{Pattern, SECTOR};
+use mdp2p::size;
+use mdp2p::transfer::{self, Extent, Outcome, Target, Work};
 use sha2::{Digest, Sha256};
 
 const AFTER_HELP: &str = "\

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::libc::O_DIRECT;
 
@@ -58,6 +58,12 @@ impl Target {
         })
     }
 
+    /// What somebody has opened with `O_DIRECT`; `path` is how it is called.
+    pub fn of(path: &Path, file: File) -> Self {
+        let path = path.to_owned();
+        Self { path, file }
+    }
+
     /// Its size in bytes.
     pub fn size(&self) -> Result<u64> {
         (&self.file)
@@ -69,6 +75,17 @@ impl Target {
     /// into it is noticed, whatever it held.
     pub fn read(&self, buffer: &mut Buffer, offset: u64, length: usize) -> Result<(), Failure> {
         buffer.mark(length);
+        self.read_unmarked(buffer, offset, length)
+    }
+
+    /// Likewise, and leaves alone what the buffer held: the CPU has no part in it, which
+    /// would take longer than the read itself.
+    pub fn read_unmarked(
+        &self,
+        buffer: &mut Buffer,
+        offset: u64,
+        length: usize,
+    ) -> Result<(), Failure> {
         let done = buffer.read_at(&self.file, offset, length);
         self.whole("read", offset, length, done)
     }
@@ -91,13 +108,7 @@ impl Target {
             Ok(done) => Why::Short(done),
             Err(error) => Why::Errno(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
         };
-        Err(Failure {
-            action,
-            path: self.path.clone(),
-            offset,
-            length,
-            why,
-        })
+        Err(Failure::new(action, &self.path, offset, length, why))
     }
 }
 
@@ -137,6 +148,21 @@ impl fmt::Display for Failure {
                 write!(f, "{errno:?} ({}): {}", *errno as i32, errno.desc())
             }
             Why::Short(done) => write!(f, "short: {done} bytes only"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// `action` of `length` bytes at `offset` of `path` did not go through, and why.
+    pub fn new(action: &'static str, path: &Path, offset: u64, length: usize, why: Why) -> Self {
+        Self {
+            action,
+            path: path.to_owned(),
+            offset,
+            length,
+            why,
         }
     }
 }
@@ -298,30 +324,16 @@ impl Outcome {
 pub fn run(
     work: &Work,
     extent: &Extent,
-    buffers: Vec<Buffer>,
+    mut buffers: Vec<Buffer>,
     mut data: impl FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<Outcome> {
-    let depth = buffers.len();
     let mut outcome = Outcome::default();
-    thread::scope(|threads| {
-        let results: Vec<Receiver<_>> = buffers
-            .into_iter()
-            .enumerate()
-            .map(|(first, mut buffer)| {
-                let (send, receive) = sync_channel(1);
-                let blocks = extent.blocks().skip(first).step_by(depth);
-                threads.spawn(move || {
-                    for (offset, length) in blocks {
-                        if send.send(work.block(&mut buffer, offset, length)).is_err() {
-                            break;
-                        }
-                    }
-                });
-                receive
-            })
-            .collect();
-        for ((offset, length), from) in extent.blocks().zip(results.iter().cycle()) {
-            match from.recv().context("a thread has ended early")? {
+    each(
+        extent,
+        &mut buffers,
+        |buffer, offset, length| work.block(buffer, offset, length),
+        |offset, length, done| {
+            match done {
                 Ok(done) => {
                     outcome.count(length);
                     outcome.differ(None, done.mismatches);
@@ -331,8 +343,50 @@ pub fn run(
                 }
                 Err(failure) => outcome.fail(None, failure),
             }
+            Ok(())
+        },
+    )?;
+    Ok(outcome)
+}
+
+/// Calls `work` with each block of `extent`, offset and length, one thread for each of
+/// `workers`. `take` gets what came of it, in the order of the offsets; its error ends it all.
+///
+/// # Errors
+/// That of `take`, or if there are no workers, or one ends early.
+pub fn each<W: Send, T: Send>(
+    extent: &Extent,
+    workers: &mut [W],
+    work: impl Fn(&mut W, u64, usize) -> T + Sync,
+    mut take: impl FnMut(u64, usize, T) -> Result<()>,
+) -> Result<()> {
+    let depth = workers.len();
+    if depth == 0 {
+        bail!("nobody is there to move anything");
+    }
+    let work = &work;
+    thread::scope(|threads| {
+        let results: Vec<Receiver<_>> = workers
+            .iter_mut()
+            .enumerate()
+            .map(|(first, worker)| {
+                let (send, receive) = sync_channel(1);
+                let blocks = extent.blocks().skip(first).step_by(depth);
+                threads.spawn(move || {
+                    for (offset, length) in blocks {
+                        if send.send(work(worker, offset, length)).is_err() {
+                            break;
+                        }
+                    }
+                });
+                receive
+            })
+            .collect();
+        for ((offset, length), from) in extent.blocks().zip(results.iter().cycle()) {
+            let done = from.recv().context("a thread has ended early")?;
+            take(offset, length, done)?;
         }
-        Ok(outcome)
+        Ok(())
     })
 }
 
@@ -348,6 +402,31 @@ mod tests {
         };
         let blocks: Vec<_> = extent.blocks().collect();
         assert_eq!(blocks, [(512, 2048), (2560, 2048), (4608, 512)]);
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_offsets_and_an_error_ends_it() {
+        let extent = Extent {
+            range: 0..100,
+            block: 1,
+        };
+        let mut seen = Vec::new();
+        let work = |worker: &mut u64, offset, _| {
+            *worker += 1;
+            thread::sleep(std::time::Duration::from_micros(100 * (offset % 3)));
+            offset
+        };
+        let mut workers = [0; 3];
+        each(&extent, &mut workers, work, |_, _, offset| {
+            seen.push(offset);
+            Ok(())
+        })
+        .expect("all of them");
+        assert_eq!(seen, Vec::from_iter(0..100));
+        assert_eq!(workers.iter().sum::<u64>(), 100);
+        let error = each(&extent, &mut workers, work, |_, _, _| bail!("enough"));
+        assert_eq!(error.expect_err("enough").to_string(), "enough");
+        assert!(each(&extent, &mut [], work, |_, _, _| Ok(())).is_err());
     }
 
     #[test]

@@ -18,59 +18,11 @@ use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use serde::{Serialize, Serializer};
 
+use crate::bdf::Bdf;
 use crate::pattern::{MARK, marks};
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
-
-/// A PCI address: domain, bus, device and function, as `lspci -D` prints it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bdf {
-    domain: u16,
-    bus: u8,
-    device: u8,
-    function: u8,
-}
-
-impl FromStr for Bdf {
-    type Err = String;
-
-    /// The domain may be left out, as `lspci` does.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = || {
-            let (domain, rest) = match text.split_once(':')? {
-                (domain, rest) if rest.contains(':') => (domain, rest),
-                _ => ("0000", text),
-            };
-            let (bus, rest) = rest.split_once(':')?;
-            let (device, function) = rest.split_once('.')?;
-            let hex = |text: &str, digits: usize, most: u16| {
-                let all_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                let number = u16::from_str_radix(text, 16).ok()?;
-                (all_hex && text.len() == digits && number <= most).then_some(number)
-            };
-            Some(Self {
-                domain: hex(domain, 4, u16::MAX)?,
-                bus: hex(bus, 2, 0xff)?.try_into().ok()?,
-                device: hex(device, 2, 0x1f)?.try_into().ok()?,
-                function: hex(function, 1, 7)?.try_into().ok()?,
-            })
-        };
-        parsed().ok_or_else(|| "a PCI address looks like 0000:03:00.0 or 03:00.0".into())
-    }
-}
-
-impl fmt::Display for Bdf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            domain,
-            bus,
-            device,
-            function,
-        } = self;
-        write!(f, "{domain:04x}:{bus:02x}:{device:02x}.{function}")
-    }
-}
 
 /// Whose memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,35 +231,6 @@ fn none_left(errno: Errno, pool: &Path, wanted: usize, bdf: Bdf) -> anyhow::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_read_with_and_without_a_domain() {
-        for text in ["0000:03:00.0", "03:00.0"] {
-            let bdf: Bdf = text.parse().expect(text);
-            assert_eq!(bdf.to_string(), "0000:03:00.0");
-        }
-        let bdf: Bdf = "10ab:fe:1f.7".parse().expect("the greatest of each");
-        assert_eq!(bdf.to_string(), "10ab:fe:1f.7");
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused() {
-        for text in [
-            "",
-            "3:0.0",
-            "03:00",
-            "03:20.0",
-            "03:00.8",
-            "0000:03:00.0 ",
-            "g0:00.0",
-            "00000:03:00.0",
-            "+3:00.0",
-            "0000:0000:03:00.0",
-            "/dev/nvme0",
-        ] {
-            assert!(text.parse::<Bdf>().is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn a_buffer_gives_back_what_was_put() {

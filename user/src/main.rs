@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p`: see `mdp2p help`.
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use clap::Parser;
+use mdp2p::cli::{Arguments, work};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match work(arguments) {
+        Ok(status) => ExitCode::from(status),
+        // Who reads us has seen enough: `mdp2p list | head -1`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mdp2p: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The PCI devices of a machine and how they hang together, from
+//! `/sys/bus/pci/devices` (Documentation/ABI/testing/sysfs-bus-pci) and from config
+//! space (include/uapi/linux/pci_regs.h).
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path};
+
+use anyhow::{Context, Result, anyhow};
+use serde::Serialize;
+
+use crate::bdf::Bdf;
+use crate::host::{Host, garbage};
+
+/// Where sysfs has them.
+pub const DEVICES: &str = "sys/bus/pci/devices";
+
+/// What a device is, as far as it matters here. From its class code and, of bridges, the
+/// type in its PCI Express capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A port of the root complex.
+    RootPort,
+    /// The port of a switch that leads up.
+    UpstreamPort,
+    /// One of its ports that lead down.
+    DownstreamPort,
+    /// Any other bridge to PCI.
+    Bridge,
+    /// An NVMe controller.
+    Nvme,
+    /// A display controller, or an accelerator.
+    Gpu,
+    /// A network or InfiniBand controller.
+    Network,
+    /// Anything else.
+    Other,
+}
+
+/// A memory BAR that holds something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bar {
+    /// Its number: 0 to 5.
+    pub index: usize,
+    /// Physical address.
+    pub start: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether it is a prefetchable one.
+    pub prefetchable: bool,
+    /// Whether it can lie above 4 GiB.
+    pub wide: bool,
+}
+
+/// What a provider says of its memory, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct P2pmem {
+    /// All of it.
+    pub bytes: u64,
+    /// What nobody has taken.
+    pub available_bytes: u64,
+    /// Whether others may have it.
+    pub published: bool,
+}
+
+/// What the ACS capability makes of requests from one device below a port to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acs {
+    /// There is no such capability.
+    None,
+    /// It is there, and lets them pass.
+    Off,
+    /// It sends them up to the root complex: request redirect, completion redirect or
+    /// egress control.
+    Redirects,
+    /// Config space beyond 256 bytes is for root only.
+    Unknown,
+}
+
+/// A PCI device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its address.
+    pub address: Bdf,
+    /// The bridge that it is behind; none on a root bus.
+    pub parent: Option<Bdf>,
+    /// The host bridge, as sysfs names it: `pci0000:00`.
+    pub host_bridge: String,
+    /// Vendor.
+    #[serde(skip)]
+    pub vendor: u16,
+    /// Device.
+    #[serde(skip)]
+    pub device: u16,
+    /// Class code: class, subclass and interface, a byte each.
+    #[serde(skip)]
+    pub class: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// The driver that is bound.
+    pub driver: Option<String>,
+    /// Its memory BARs.
+    pub bars: Vec<Bar>,
+    /// Its memory for others.
+    pub p2pmem: Option<P2pmem>,
+    /// Whether it redirects.
+    pub acs: Acs,
+}
+
+/// All of them, by address.
+#[derive(Clone, Debug, Default)]
+pub struct Devices {
+    all: BTreeMap<Bdf, Device>,
+}
+
+impl Devices {
+    /// Those of `host`. One that goes meanwhile is left out.
+    ///
+    /// # Errors
+    /// If sysfs holds what cannot be understood; the file is named.
+    pub fn read(host: &Host) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for name in host.names(DEVICES)? {
+            let address = name
+                .parse()
+                .map_err(|why: String| garbage(&host.path(DEVICES), &name, &why))?;
+            let folder = format!("{DEVICES}/{name}");
+            match Device::read(host, address, &folder) {
+                Ok(device) => drop(all.insert(address, device)),
+                Err(_) if !host.has(&folder) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { all })
+    }
+
+    /// From devices made up.
+    pub fn of(devices: impl IntoIterator<Item = Device>) -> Self {
+        let all = devices
+            .into_iter()
+            .map(|device| (device.address, device))
+            .collect();
+        Self { all }
+    }
+
+    /// All of them, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.all.values()
+    }
+
+    /// The one at an address.
+    pub fn get(&self, address: Bdf) -> Option<&Device> {
+        self.all.get(&address)
+    }
+
+    /// The device itself, the bridge above it, the one above that, and so on.
+    pub fn upwards(&self, address: Bdf) -> impl Iterator<Item = &Device> {
+        let above = |device: &&Device| device.parent.and_then(|parent| self.get(parent));
+        // No more than a path has room for: links that lead in a ring end too.
+        std::iter::successors(self.get(address), above).take(512)
+    }
+
+    /// Those that publish their memory.
+    pub fn providers(&self) -> impl Iterator<Item = &Device> {
+        self.iter().filter(|device| {
+            device
+                .p2pmem
+                .as_ref()
+                .is_some_and(|memory| memory.published)
+        })
+    }
+}
+
+impl Device {
+    fn read(host: &Host, address: Bdf, folder: &str) -> Result<Self> {
+        let (host_bridge, parent) = match fs::read_link(host.path(folder)) {
+            Ok(path) => place(&path),
+            Err(_) => (String::new(), None),
+        };
+        let class = hex(host, &format!("{folder}/class"))?;
+        let config = File::open(host.path(format!("{folder}/config"))).ok();
+        // Each word is a trip to the device: only those that are wanted are read.
+        let word = |at: usize| {
+            let mut word = [0; 2];
+            config.as_ref()?.read_exact_at(&mut word, at as u64).ok()?;
+            Some(u16::from_le_bytes(word))
+        };
+        let port = match class >> 8 {
+            PCI_BRIDGE => port_type(word),
+            _ => None,
+        };
+        Ok(Self {
+            address,
+            parent,
+            host_bridge,
+            vendor: hex(host, &format!("{folder}/vendor"))? as u16,
+            device: hex(host, &format!("{folder}/device"))? as u16,
+            class,
+            kind: kind(class, port),
+            driver: host.link(format!("{folder}/driver")),
+            bars: bars(host, &format!("{folder}/resource"))?,
+            p2pmem: p2pmem(host, &format!("{folder}/p2pmem"))?,
+            acs: acs(word),
+        })
+    }
+
+    /// The bytes of its largest memory BAR.
+    pub fn largest_bar(&self) -> u64 {
+        self.bars.iter().map(|bar| bar.bytes).max().unwrap_or(0)
+    }
+
+    /// Whether it is a root port, or may be one: those who are not root cannot see the type.
+    pub fn is_root_port(&self) -> bool {
+        match self.kind {
+            Kind::RootPort => true,
+            Kind::Bridge => self.acs == Acs::Unknown,
+            _ => false,
+        }
+    }
+
+    /// Whether it leads to other devices.
+    pub fn is_bridge(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::RootPort | Kind::UpstreamPort | Kind::DownstreamPort | Kind::Bridge
+        )
+    }
+}
+
+/// Host bridge and parent of a device from its path in `sys/devices`: the components
+/// before the last, up to the first that is no PCI address.
+fn place(path: &Path) -> (String, Option<Bdf>) {
+    let names = path
+        .components()
+        .rev()
+        .filter_map(|component| match component {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        });
+    let mut parent = None;
+    for name in names.skip(1) {
+        match name.parse() {
+            Ok(address) => parent = parent.or(Some(address)),
+            Err(_) => return (name.to_owned(), parent),
+        }
+    }
+    (String::new(), parent)
+}
+
+fn hex(host: &Host, path: &str) -> Result<u32> {
+    let text = host.read(path)?;
+    let digits = text.strip_prefix("0x").unwrap_or(&text);
+    u32::from_str_radix(digits, 16).map_err(|error| garbage(&host.path(path), &text, &error))
+}
+
+/// IORESOURCE_MEM, IORESOURCE_PREFETCH and IORESOURCE_MEM_64 (include/linux/ioport.h).
+const MEM: u64 = 0x200;
+const PREFETCH: u64 = 0x2000;
+const MEM_64: u64 = 0x10_0000;
+
+/// The first six lines of `resource`: start, end and flags of each BAR.
+fn bars(host: &Host, path: &str) -> Result<Vec<Bar>> {
+    let text = host.read_if(path)?.unwrap_or_default();
+    let mut bars = Vec::new();
+    for (index, line) in text.lines().take(6).enumerate() {
+        let numbers = line
+            .split_whitespace()
+            .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| garbage(&host.path(path), line, &error))?;
+        let [start, end, flags] = numbers[..] else {
+            let why = "start, end and flags are wanted";
+            return Err(garbage(&host.path(path), line, &why));
+        };
+        if flags & MEM != 0 && end > start {
+            bars.push(Bar {
+                index,
+                start,
+                bytes: (end - start).saturating_add(1),
+                prefetchable: flags & PREFETCH != 0,
+                wide: flags & MEM_64 != 0,
+            });
+        }
+    }
+    Ok(bars)
+}
+
+/// The memory of each provider, by address. Far quicker than [`Devices::read`], for those
+/// who look often.
+///
+/// # Errors
+/// If sysfs holds what cannot be understood; the file is named.
+pub fn published(host: &Host) -> Result<Vec<(Bdf, P2pmem)>> {
+    let mut found = Vec::new();
+    for name in host.names(DEVICES)? {
+        let memory = p2pmem(host, &format!("{DEVICES}/{name}/p2pmem"))?;
+        if let Some(memory) = memory.filter(|memory| memory.published) {
+            let address = name
+                .parse()
+                .map_err(|why: String| garbage(&host.path(DEVICES), &name, &why))?;
+            found.push((address, memory));
+        }
+    }
+    Ok(found)
+}
+
+fn p2pmem(host: &Host, folder: &str) -> Result<Option<P2pmem>> {
+    let Some(bytes) = host.value_if(format!("{folder}/size"))? else {
+        return Ok(None);
+    };
+    Ok(Some(P2pmem {
+        bytes,
+        available_bytes: host.value_if(format!("{folder}/available"))?.unwrap_or(0),
+        published: host
+            .value_if::<u8>(format!("{folder}/published"))?
+            .is_some_and(|published| published != 0),
+    }))
+}
+
+/// Class and subclass.
+const PCI_BRIDGE: u32 = 0x0604;
+
+fn kind(class: u32, port: Option<u8>) -> Kind {
+    match (class >> 8, port) {
+        // PCI_EXP_TYPE_ROOT_PORT, _UPSTREAM, _DOWNSTREAM
+        (PCI_BRIDGE, Some(4)) => Kind::RootPort,
+        (PCI_BRIDGE, Some(5)) => Kind::UpstreamPort,
+        (PCI_BRIDGE, Some(6)) => Kind::DownstreamPort,
+        (PCI_BRIDGE | 0x0609, _) => Kind::Bridge,
+        (0x0108, _) => Kind::Nvme,
+        (0x0300..=0x03ff | 0x1200..=0x12ff, _) => Kind::Gpu,
+        (0x0200..=0x02ff | 0x0c06, _) => Kind::Network,
+        _ => Kind::Other,
+    }
+}
+
+/// The type of a PCI Express port: bits 4 to 7 of the capability's flags (PCI_EXP_FLAGS).
+/// `word` gives 16 bits of config space, none where it ends.
+fn port_type(word: impl Fn(usize) -> Option<u16>) -> Option<u8> {
+    /// PCI_STATUS and its bit for capabilities; the pointer to the first.
+    const STATUS: usize = 6;
+    const HAS_CAPABILITIES: u16 = 0x10;
+    const FIRST: usize = 0x34;
+    const PCI_EXPRESS: u16 = 0x10;
+    if word(STATUS)? & HAS_CAPABILITIES == 0 {
+        return None;
+    }
+    let mut at = usize::from(word(FIRST)? & 0xfc);
+    // As many as there is room for: a ring of them ends too.
+    for _ in 0..48 {
+        if at < 0x40 {
+            return None;
+        }
+        let head = word(at)?;
+        if head & 0xff == PCI_EXPRESS {
+            return Some((word(at + 2)? >> 4 & 0xf) as u8);
+        }
+        at = usize::from(head >> 8 & 0xfc);
+    }
+    None
+}
+
+/// What `pci_bridge_has_acs_redir()` (drivers/pci/p2pdma.c) makes of config space.
+fn acs(word: impl Fn(usize) -> Option<u16>) -> Acs {
+    const EXTENDED: usize = 0x100;
+    const ID: u16 = 0x0d;
+    /// PCI_ACS_CTRL, and its bits RR, CR and EC.
+    const CONTROL: usize = 6;
+    const REDIRECTS: u16 = 0x04 | 0x08 | 0x20;
+    if word(EXTENDED - 2).is_none() {
+        // 64 bytes: what is given to those who are not root.
+        return Acs::Unknown;
+    }
+    let mut at = EXTENDED;
+    for _ in 0..960 {
+        let (Some(id), Some(next)) = (word(at), word(at + 2)) else {
+            return Acs::None;
+        };
+        if id == ID {
+            let control = word(at + CONTROL).unwrap_or(0);
+            return if control & REDIRECTS != 0 {
+                Acs::Redirects
+            } else {
+                Acs::Off
+            };
+        }
+        at = usize::from(next >> 4) & !3;
+        if at < EXTENDED {
+            return Acs::None;
+        }
+    }
+    Acs::None
+}
+
+/// The PCI devices that a block device is reached through: one, or one for each path of
+/// NVMe multipath. None if it is no PCI device by itself, as md-p2p sees it: device mapper,
+/// loop, another array.
+///
+/// # Errors
+/// If sysfs cannot be read.
+pub fn controllers(host: &Host, disk: &str) -> Result<Vec<Bdf>> {
+    let folder = host
+        .device(format!("sys/class/block/{disk}"))
+        .ok_or_else(|| anyhow!("there is no block device {disk}"))?;
+    if let Some(address) = nearest(&folder) {
+        return Ok(vec![address]);
+    }
+    // A multipath head: its subsystem has a link to each controller.
+    let Some(subsystem) = folder
+        .ancestors()
+        .find(|folder| {
+            folder
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("nvme-subsys"))
+        })
+        .filter(|_| disk.starts_with("nvme"))
+    else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for name in host.names(subsystem)? {
+        let is_controller = name
+            .strip_prefix("nvme")
+            .is_some_and(|rest| rest.parse::<u32>().is_ok());
+        if !is_controller {
+            continue;
+        }
+        let path = host
+            .device(subsystem.join(&name))
+            .with_context(|| format!("the controller {name} of {disk} has gone"))?;
+        // A controller that is none on PCI (NVMe over fabrics) makes the whole none.
+        match nearest(&path) {
+            Some(address) => found.push(address),
+            None => return Ok(Vec::new()),
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The last PCI address in a path.
+pub fn nearest(path: &Path) -> Option<Bdf> {
+    path.components()
+        .rev()
+        .find_map(|component| component.as_os_str().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_tells_host_bridge_and_parent() {
+        let place = |path: &str| {
+            let (bridge, parent) = place(Path::new(path));
+            (bridge, parent.map(|parent| parent.to_string()))
+        };
+        let parent = Some("0000:00:01.0".to_owned());
+        assert_eq!(
+            place("../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0"),
+            ("pci0000:00".into(), parent)
+        );
+        assert_eq!(
+            place("../../../devices/pci0000:00/0000:00:1f.2"),
+            ("pci0000:00".into(), None)
+        );
+        // Below a VMD another hierarchy begins.
+        assert_eq!(
+            place("../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:01.0"),
+            ("pci10000:00".into(), None)
+        );
+    }
+
+    fn words(config: &[u8]) -> impl Fn(usize) -> Option<u16> {
+        move |at| {
+            let word = config.get(at..at + 2)?.try_into().ok()?;
+            Some(u16::from_le_bytes(word))
+        }
+    }
+
+    fn config() -> Vec<u8> {
+        let mut config = vec![0; 4096];
+        config[6] = 0x10;
+        config[0x34] = 0x48;
+        config[0x48] = 0x01;
+        config[0x49] = 0x50;
+        config[0x50] = 0x10;
+        config[0x52] = 0x62;
+        config
+    }
+
+    #[test]
+    fn the_type_of_a_port_is_in_its_capability() {
+        assert_eq!(port_type(words(&config())), Some(6));
+        assert_eq!(port_type(words(&config()[..64])), None);
+        let mut ring = config();
+        ring[0x50] = 0x02;
+        ring[0x51] = 0x48;
+        assert_eq!(port_type(words(&ring)), None);
+    }
+
+    #[test]
+    fn acs_redirects_by_any_of_three_bits() {
+        let mut config = config();
+        assert_eq!(acs(words(&config)), Acs::None);
+        config[0x100..0x104].copy_from_slice(&[0x01, 0x00, 0x01, 0x15]);
+        config[0x150..0x154].copy_from_slice(&[0x0d, 0x00, 0x01, 0x00]);
+        assert_eq!(acs(words(&config)), Acs::Off);
+        for (control, expected) in [
+            (0x01, Acs::Off),
+            (0x04, Acs::Redirects),
+            (0x08, Acs::Redirects),
+            (0x10, Acs::Off),
+            (0x20, Acs::Redirects),
+            (0x1d, Acs::Redirects),
+        ] {
+            config[0x156] = control;
+            assert_eq!(acs(words(&config)), expected, "{control:#x}");
+        }
+        assert_eq!(acs(words(&config[..64])), Acs::Unknown);
+        assert_eq!(acs(words(&config[..256])), Acs::None);
+    }
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What holds for every command of `mdp2p`, taken from their definitions: so a new one
+//! cannot be forgotten.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::{Command as Process, Output, Stdio};
+
+use clap::{Command, CommandFactory};
+use mdp2p::cli::Arguments;
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65534;
+
+fn mdp2p() -> Process {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_mdp2p"));
+    process.stdin(Stdio::null());
+    process
+}
+
+fn said(arguments: &[String]) -> (i32, String, String) {
+    outcome(mdp2p().args(arguments).output())
+}
+
+fn outcome(output: std::io::Result<Output>) -> (i32, String, String) {
+    let output = output.expect("mdp2p starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let status = output.status.code().expect("mdp2p ends by itself");
+    (status, text(&output.stdout), text(&output.stderr))
+}
+
+/// The words that lead to each command, and its definition: `["module", "build"]`.
+fn commands() -> Vec<(Vec<String>, Command)> {
+    fn below(path: &[String], command: &Command, found: &mut Vec<(Vec<String>, Command)>) {
+        for verb in command.get_subcommands() {
+            let mut path = path.to_vec();
+            path.push(verb.get_name().to_owned());
+            found.push((path.clone(), verb.clone()));
+            below(&path, verb, found);
+        }
+    }
+    let mut found = Vec::new();
+    below(&[], &Arguments::command(), &mut found);
+    found
+}
+
+fn with(path: &[String], more: &[&str]) -> Vec<String> {
+    let more = more.iter().map(|word| (*word).to_owned());
+    path.iter().cloned().chain(more).collect()
+}
+
+#[test]
+fn every_command_tells_how_it_is_used() {
+    for (path, _) in commands() {
+        let (status, out, err) = said(&with(&path, &["--help"]));
+        assert_eq!((status, err.as_str()), (0, ""), "{path:?}");
+        let usage = format!("Usage: mdp2p {}", path.join(" "));
+        assert!(out.contains(&usage), "{path:?}: {out}");
+    }
+    let (status, out, _) = said(&with(&[], &["--version"]));
+    assert_eq!(status, 0);
+    assert_eq!(out, format!("mdp2p {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_command_but_those_of_one_word_shows_an_example() {
+    for (path, command) in commands() {
+        if path.len() > 1 {
+            continue;
+        }
+        let help = command.clone().render_long_help().to_string();
+        assert!(
+            help.contains("Example") || path[0] == "top" || path[0] == "help",
+            "{path:?}: {help}"
+        );
+    }
+}
+
+#[test]
+fn help_fits_80_columns() {
+    for (path, _) in commands() {
+        let output = mdp2p()
+            .args(with(&path, &["--help"]))
+            .env("COLUMNS", "80")
+            .output();
+        let (_, out, _) = outcome(output);
+        for line in out.lines() {
+            // What can be copied into a shell is not broken.
+            let is_example = line.starts_with("  mdp2p") || line.starts_with("    mv ");
+            assert!(
+                line.chars().count() <= 100 || is_example,
+                "{path:?}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_option_that_is_not_there_is_refused() {
+    for (path, _) in commands() {
+        let (status, out, err) = said(&with(&path, &["--no-such-option"]));
+        assert_eq!((status, out.as_str()), (2, ""), "{path:?}");
+        assert!(err.contains("--no-such-option"), "{path:?}: {err}");
+    }
+    let (status, _, err) = said(&with(&[], &["no-such-command"]));
+    assert_eq!(status, 2);
+    assert!(err.contains("no-such-command"), "{err}");
+}
+
+#[test]
+fn what_must_be_named_is_asked_for() {
+    for (path, command) in commands() {
+        let required: Vec<String> = command
+            .get_arguments()
+            .filter(|argument| argument.is_required_set())
+            .map(|argument| argument.get_id().to_string())
+            .collect();
+        if required.is_empty() {
+            continue;
+        }
+        let (status, _, err) = said(&path);
+        assert_eq!(status, 2, "{path:?} without {required:?}");
+        assert!(err.contains("required"), "{path:?}: {err}");
+    }
+}
+
+#[test]
+fn whatever_changes_something_can_be_tried_without() {
+    let looks: BTreeSet<&str> = [
+        "topology",
+        "doctor",
+        "list",
+        "detail",
+        "stats",
+        "top",
+        "status",
+        "completions",
+        "manual",
+        // Whatever mdadm can do without is mdadm's.
+        "mdadm",
+    ]
+    .into();
+    for (path, command) in commands() {
+        let name = command.get_name();
+        if command.has_subcommands() || looks.contains(name) {
+            continue;
+        }
+        let dry_run = command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("dry-run"));
+        assert!(dry_run, "{path:?} has no --dry-run");
+    }
+}
+
+#[test]
+fn json_is_there_wherever_something_is_told() {
+    for name in [
+        "topology", "doctor", "list", "detail", "stats", "verify", "bench",
+    ] {
+        let (_, command) = commands()
+            .into_iter()
+            .find(|(path, _)| path[0] == name)
+            .expect(name);
+        let json = command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("json"));
+        assert!(json, "{name} has no --json");
+    }
+}
+
+/// Arguments that get past the parser, for the commands that change something.
+const CHANGES: &[&[&str]] = &[
+    &[
+        "create",
+        "md77",
+        "--level",
+        "1",
+        "--yes",
+        "/dev/null",
+        "/dev/zero",
+    ],
+    &["assemble", "md77", "/dev/null"],
+    &["stop", "md77"],
+    &["mdadm", "--", "--detail", "/dev/md77"],
+    &["policy", "md77", "off"],
+    &["provider", "md77", "none"],
+    &["verify", "md77"],
+    &["bench", "md77"],
+    &["module", "load"],
+    &["module", "unload"],
+    &["module", "sign"],
+    &["module", "install"],
+];
+
+#[test]
+fn who_may_not_is_told_so_and_nothing_is_done() {
+    for arguments in CHANGES {
+        let output = mdp2p().args(*arguments).uid(NOBODY).gid(NOBODY).output();
+        if !nix::unistd::Uid::effective().is_root() {
+            // Only root can become nobody; then we are nobody of importance already.
+            let (status, _, err) = said(&with(&[], arguments));
+            assert_eq!(status, 1, "{arguments:?}: {err}");
+            continue;
+        }
+        let (status, _, err) = outcome(output);
+        assert_eq!(status, 1, "{arguments:?}: {err}");
+        assert!(err.starts_with("mdp2p: "), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn the_files_of_another_machine_are_only_looked_at() {
+    let tree = common::plant("split");
+    let root = tree.path().to_str().expect("a path");
+    for arguments in CHANGES {
+        let (status, _, err) = said(&with(&with(&[], &["--sysroot", root]), arguments));
+        assert_eq!(status, 1, "{arguments:?}");
+        assert!(err.contains("--sysroot"), "{arguments:?}: {err}");
+    }
+    let (status, _, err) = said(&with(&[], &["--sysroot", "/dev/null", "list"]));
+    assert_eq!(status, 1);
+    assert!(err.contains("/dev/null: no folder `sys`"), "{err}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let tree = common::plant("split");
+    let root = tree.path().to_str().expect("a path");
+    for arguments in [
+        &["topology"][..],
+        &["topology", "--json"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["list"],
+        &["list", "--json"],
+        &["detail", "md0"],
+        &["detail", "md0", "--json"],
+        &["stats"],
+        &["stats", "--json"],
+        &["stats", "--prometheus"],
+        &["module", "status"],
+        &["completions", "bash"],
+    ] {
+        let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+        drop(reader);
+        let output = mdp2p()
+            .args(["--sysroot", root])
+            .args(arguments)
+            .stdout(writer)
+            .output();
+        let (status, _, err) = outcome(output);
+        assert_eq!((status, err.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn without_colour_there_is_none() {
+    let tree = common::plant("split");
+    let root = tree.path().to_str().expect("a path");
+    for arguments in [
+        &["topology"][..],
+        &["doctor"],
+        &["list"],
+        &["detail", "md0"],
+        &["stats"],
+    ] {
+        let (_, out, _) = said(&with(&with(&[], &["--sysroot", root]), arguments));
+        assert!(!out.is_empty() && !out.contains('\u{1b}'), "{arguments:?}");
+        let color = ["--color", "always", "--sysroot", root];
+        let (_, out, _) = said(&with(&with(&[], &color), arguments));
+        assert!(out.contains('\u{1b}'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a path");
+    let (status, _, err) = said(&with(&[], &["manual", path]));
+    assert_eq!((status, err.as_str()), (0, ""));
+    for (path, command) in commands() {
+        if command.get_name() == "help" {
+            continue;
+        }
+        let page = folder.path().join(format!("mdp2p-{}.1", path.join("-")));
+        let text = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert!(text.contains(".SH SYNOPSIS"), "{path:?}");
+    }
+    let (status, _, err) = said(&with(&[], &["manual", "/no/such/folder"]));
+    assert_eq!(status, 1);
+    assert!(err.contains("/no/such/folder"), "{err}");
+}
+
+#[test]
+fn completions_are_made_for_the_shells_people_use() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (status, out, err) = said(&with(&[], &["completions", shell]));
+        assert_eq!((status, err.as_str()), (0, ""), "{shell}");
+        assert!(out.contains("require-direct"), "{shell}");
+    }
+}
