@@ -7,13 +7,7 @@
 . ./lib.bash
 
 # mdadm as it is, with md-p2p's files where it looks for md's.
-mdadm_p2p() {
-	# shellcheck disable=SC2016 # for the inner shell
-	unshare --mount bash -c '
-		mount --bind /proc/mdstat-p2p /proc/mdstat
-		mount --bind /sys/module/md_p2p /sys/module/md_mod
-		exec mdadm "$@"' mdadm "$@"
-}
+mdadm_p2p() { mdp2p mdadm -- "$@"; }
 
 without_udev
 modprobe -a md-mod raid1 raid456
@@ -22,6 +16,7 @@ dmesg | grep "md-p2p: beside the kernel's md" >/dev/null || fail 'md-p2p has not
 [[ -d /proc/sys/dev/raid && -d /proc/sys/dev/raid-p2p ]] || fail 'two folders of settings were expected'
 
 quietly mdadm --create /dev/md0 --run --level=5 --raid-devices=2 --size=8M "$(disk near0)" "$(disk near1)"
+mounts=$(</proc/self/mounts)
 quietly mdadm_p2p --create /dev/md127 --run --level=5 --raid-devices=2 --size=8M "$(disk near2)" "$(disk near3)"
 until_true is_whole md0
 until_true is_whole md127
@@ -38,7 +33,10 @@ members_hold md127 2 0 $M
 refused 3 'EREMOTEIO (121)' p2pio write --memory "$(bdf near0)" --length 1M /dev/md0
 
 quietly mdadm_p2p --detail /dev/md127
-quietly mdadm_p2p --stop /dev/md127
+mdp2p list | grep '^md0 .* md$' >/dev/null || fail "$(mdp2p list)"
+refused 1 'the kernel' mdp2p stop md0
+quietly mdp2p stop md127
+is 'mounts' "$(</proc/self/mounts)" "$mounts"
 quietly modprobe -r raid456-p2p raid1-p2p md-p2p
 quietly p2pio check --memory host --seed 1 --length 1M /dev/md0
 parity_is_right md0
