@@ -191,8 +191,11 @@ fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
         binds: vec![(root.path().join("sys"), "/sys".into())],
         alias: None,
     };
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mdp2p"));
+    // Whoever runs the tests in the background has it ignore interrupts.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=INT")
+        .arg(assert_cmd::cargo::cargo_bin!("mdp2p"))
         .args(words)
         .env("PATH", format!("{}:/usr/bin:/bin", root.path().display()))
         .env("ROOT", root.path());
