@@ -196,8 +196,8 @@ fn a_module_that_cannot_be_built_is_told_with_the_compilers_words() {
     );
 }
 
-/// Mistakes, one after the other, with locks first: what is wrong with memory ends the
-/// kernel's trust in its view of locks.
+/// Mistakes, one after the other, with the order of locks first: any other one, sleep with a
+/// spinlock held too, ends the kernel's trust in its view of locks.
 const WRONG: &str = r#"
 #include <linux/list.h>
 #include <linux/module.h>
@@ -213,18 +213,18 @@ static int __init wrong(void)
 {
 	int *memory = kmalloc(sizeof(*memory), GFP_KERNEL);
 
+	mutex_lock(&a);
+	mutex_lock(&b);
+	mutex_unlock(&b);
+	mutex_unlock(&a);
+	mutex_lock(&b);
+	mutex_lock(&a);
+	mutex_unlock(&a);
+	mutex_unlock(&b);
 	spin_lock(&spin);
 	mutex_lock(&a);
 	mutex_unlock(&a);
 	spin_unlock(&spin);
-	mutex_lock(&a);
-	mutex_lock(&b);
-	mutex_unlock(&b);
-	mutex_unlock(&a);
-	mutex_lock(&b);
-	mutex_lock(&a);
-	mutex_unlock(&a);
-	mutex_unlock(&b);
 	list_add(&one, &head);
 	head.next = NULL;
 	list_del(&one);
