@@ -2,7 +2,6 @@
 //! `mdp2p create`: shows the plan, looks at what it would destroy, asks, and has mdadm make it.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::array::{self, Array, Driver};
 use crate::bdf::Bdf;
 use crate::cli::Create;
+use crate::command;
 use crate::device::{self, Contents, Device, Findings};
 use crate::host::Host;
 use crate::mdadm;
@@ -31,7 +31,7 @@ pub fn run(host: &Host, options: &Create) -> Result<u8> {
         mdadm::need_root("make arrays")?;
     }
     let plan = Plan::of(host, options)?;
-    let blkid = device::program("blkid");
+    let blkid = command::program("blkid");
     let findings = look(host, &plan, blkid.as_deref())?;
     let overwrite = overwritten(host, &plan, &options.overwrite)?;
     show_plan(&plan, &findings, host.is_here()).map_err(|error| match options.dry_run {
@@ -161,7 +161,7 @@ fn refusals(
         if overwrite.contains(&device.number) {
             continue;
         }
-        let node = mdadm::typed([&device.node]);
+        let node = command::typed([&device.node]);
         match &found.contents {
             Contents::Something(what) => reasons.push(format!(
                 "{} holds {what}: `--overwrite {node}` takes it all the same, and what is on it \
@@ -512,23 +512,9 @@ fn unknown(findings: &[Findings], is_here: bool) -> Vec<String> {
 
 /// `text` in lines that fit, all but the first further in, and a newline at the end.
 fn wrapped(text: &str, indent: &str) -> String {
-    let width = show::width();
-    let mut lines = String::new();
-    let mut line = indent.to_owned();
-    let mut is_empty = true;
-    for word in text.split_whitespace() {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
-            let _ = writeln!(lines, "{line}");
-            line = format!("{indent}  ");
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line += word;
-        is_empty = false;
-    }
-    lines + &line + "\n"
+    let further = format!("{indent}  ");
+    let lines = show::wrapped(text, show::width().saturating_sub(further.len()));
+    format!("{indent}{}\n", lines.join(&format!("\n{further}")))
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A block device that is to become a member: what it is, who uses it, what it holds.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +15,7 @@ use crate::array::{self, Array};
 use crate::bdf::Bdf;
 use crate::host::Host;
 use crate::pci;
+use crate::uses::{self, Use};
 
 /// A block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,58 +145,28 @@ pub fn users(host: &Host, device: &Device) -> Result<Vec<String>> {
     let arrays = array::all(host)?;
     let mut users = Vec::new();
     for name in device.family() {
-        let places = mounted(host, name)?;
-        users.extend(
-            places
-                .iter()
-                .map(|place| format!("{name} is mounted on {place}")),
-        );
-        if is_swap(host, name)? {
-            users.push(format!("{name} is swap: `swapoff /dev/{name}`"));
-        }
-        let of_arrays: Vec<&Array> = arrays
-            .iter()
-            .filter(|array| array.members.iter().any(|member| member.name == name))
-            .collect();
+        let members = |array: &&Array| array.members.iter().any(|member| member.name == name);
+        let of_arrays: Vec<&Array> = arrays.iter().filter(members).collect();
         users.extend(
             of_arrays
                 .iter()
                 .map(|array| format!("{name} is a member of the array {}", array.name)),
         );
-        for holder in host.names(format!("sys/class/block/{name}/holders"))? {
-            if !of_arrays.iter().any(|array| array.name == holder) {
-                let alias = host.read_if(format!("sys/class/block/{holder}/dm/name"))?;
-                let alias = alias.map_or(String::new(), |alias| format!(" ({alias})"));
-                users.push(format!("{name} is held by {holder}{alias}"));
+        for used in uses::of(host, name)? {
+            match used {
+                Use::Swap => users.push(format!("{name} is swap: `swapoff /dev/{name}`")),
+                Use::Holder(holder) => {
+                    if !of_arrays.iter().any(|array| array.name == holder) {
+                        let alias = host.read_if(format!("sys/class/block/{holder}/dm/name"))?;
+                        let alias = alias.map_or(String::new(), |alias| format!(" ({alias})"));
+                        users.push(format!("{name} is held by {holder}{alias}"));
+                    }
+                }
+                Use::Mounted(_) => users.push(format!("{name} is {used}")),
             }
         }
     }
     Ok(users)
-}
-
-/// Where a device is mounted: by its number, and by its node for filesystems that have a
-/// number of their own (btrfs).
-fn mounted(host: &Host, name: &str) -> Result<BTreeSet<String>> {
-    let number = host.read_if(format!("sys/class/block/{name}/dev"))?;
-    let table = host.read_if("proc/self/mountinfo")?.unwrap_or_default();
-    let node = format!("/dev/{name}");
-    let place = |line: &str| {
-        // 36 35 98:0 /root /where options… - type source options
-        let (before, after) = line.split_once(" - ")?;
-        let mut before = before.split(' ').skip(2);
-        let is_it =
-            before.next() == number.as_deref() || after.split(' ').nth(1) == Some(node.as_str());
-        is_it.then(|| before.nth(1).unwrap_or_default().replace("\\040", " "))
-    };
-    Ok(table.lines().filter_map(place).collect())
-}
-
-fn is_swap(host: &Host, name: &str) -> Result<bool> {
-    let table = host.read_if("proc/swaps")?.unwrap_or_default();
-    let node = format!("/dev/{name}");
-    Ok(table
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(node.as_str())))
 }
 
 /// What an attempt to have a device for oneself said.
@@ -338,22 +308,6 @@ pub fn look(host: &Host, device: &Device, blkid: Option<&Path>) -> Result<Findin
         }
     };
     Ok(Findings { users, contents })
-}
-
-/// The program of that name: in `PATH`, or where root's programs are, which are not in
-/// everybody's.
-pub fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .filter(|folder| folder.is_absolute())
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .map(|folder| folder.join(name))
-        .find(|file| is_program(file).unwrap_or(false))
-}
-
-fn is_program(file: &Path) -> io::Result<bool> {
-    let status = fs::metadata(file)?;
-    Ok(status.is_file() && status.mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -526,7 +480,7 @@ mod tests {
 
     #[test]
     fn blkid_itself_finds_what_is_there() {
-        let Some(blkid) = program("blkid") else {
+        let Some(blkid) = crate::command::program("blkid") else {
             eprintln!("skipped: no blkid");
             return;
         };

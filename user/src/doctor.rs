@@ -1038,7 +1038,7 @@ impl Check {
         let (word, style) = self.verdict.shown();
         let mut text = String::new();
         let left = VERDICT + NAME;
-        for (number, line) in wrapped(&self.found, width.saturating_sub(left))
+        for (number, line) in show::wrapped(&self.found, width.saturating_sub(left))
             .iter()
             .enumerate()
         {
@@ -1053,7 +1053,7 @@ impl Check {
             text += &format!("{before}{line}\n");
         }
         let remedy = self.remedy.as_deref().unwrap_or_default();
-        for (number, line) in wrapped(remedy, width.saturating_sub(VERDICT + 2))
+        for (number, line) in show::wrapped(remedy, width.saturating_sub(VERDICT + 2))
             .iter()
             .enumerate()
         {
@@ -1064,31 +1064,9 @@ impl Check {
     }
 }
 
-/// The lines of a text; a word that is longer than `width` has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_word_keeps_whole() {
-        assert_eq!(wrapped("a bb ccc", 4), ["a bb", "ccc"]);
-        assert_eq!(wrapped("a pci=disable b", 4), ["a", "pci=disable", "b"]);
-        assert!(wrapped("", 4).is_empty());
-    }
 
     #[test]
     fn a_check_is_wrapped_with_its_remedy_below() {

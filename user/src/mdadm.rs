@@ -7,7 +7,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{io, thread};
@@ -20,7 +19,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use crate::cli::Mdadm;
-use crate::device::program;
+use crate::command::{number, program, typed};
 use crate::host::Host;
 use crate::show;
 
@@ -113,16 +112,6 @@ pub fn execute(host: &Host, mdadm: &Path, arguments: &[OsString]) -> Result<u8> 
     command.args(arguments);
     let status = View::of(host).run(command)?;
     Ok(number(status))
-}
-
-/// As shells say it.
-fn number(status: ExitStatus) -> u8 {
-    let number = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    number
-        .and_then(|number| number.try_into().ok())
-        .unwrap_or(u8::MAX)
 }
 
 /// What a program is shown in place of what is there.
@@ -296,24 +285,6 @@ fn block(signals: &SigSet) -> Result<SigSet> {
         .context("holding signals back")
 }
 
-/// A command as it is typed into a shell.
-pub fn typed<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> String {
-    let words: Vec<String> = words
-        .into_iter()
-        .map(|word| quoted(&word.as_ref().to_string_lossy()))
-        .collect();
-    words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    match word {
-        "" => "''".into(),
-        word if word.chars().all(is_plain) => word.into(),
-        word => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
 /// The arguments of mdadm, shown in place of being run: `--dry-run`.
 ///
 /// # Errors
@@ -379,29 +350,6 @@ mod tests {
         assert!(is_loaded(&host, "raid1-p2p"));
         assert!(!is_loaded(&host, "raid10-p2p"));
         assert!(load_module(&host, "raid1-p2p").is_ok());
-    }
-
-    #[test]
-    fn a_command_can_be_pasted_into_a_shell() {
-        let words = [
-            "mdadm",
-            "--create",
-            "/dev/md/my data",
-            "--name=it's",
-            "",
-            "a*",
-        ];
-        assert_eq!(
-            typed(words),
-            r"mdadm --create '/dev/md/my data' '--name=it'\''s' '' 'a*'"
-        );
-    }
-
-    #[test]
-    fn a_signal_is_128_and_its_number() {
-        for (raw, expected) in [(0, 0), (3 << 8, 3), (2, 130), (9, 137), (255 << 8, 255)] {
-            assert_eq!(number(ExitStatus::from_raw(raw)), expected, "{raw:#x}");
-        }
     }
 
     #[test]

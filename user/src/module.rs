@@ -4,16 +4,16 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{ErrorKind, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{self, ExitStatus};
+use std::process;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::array::{self, Driver};
 use crate::cli::{Build, Module, ModuleVerb};
+use crate::command;
 use crate::host::{Host, natural};
 use crate::kernel::{self, Installed, MAIN, MODULES, Mode, Options, shown};
 use crate::show;
@@ -518,7 +518,7 @@ fn sign(
          mokutil --import {}\n\
          It asks for a password; reboot, and give it to the blue screen that comes up.",
         todo.len(),
-        quoted(&certificate.to_string_lossy())
+        command::typed([&certificate])
     )?;
     Ok(0)
 }
@@ -552,58 +552,39 @@ fn no_key(file: &Path) -> String {
 struct Step {
     program: OsString,
     arguments: Vec<OsString>,
-    /// The Debian package that has it; empty if the program is a path.
+    /// The Debian package that has it; empty if the program is an absolute path.
     package: &'static str,
 }
 
 impl fmt::Display for Step {
     /// As one types it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", quoted(&self.program.to_string_lossy()))?;
-        for argument in &self.arguments {
-            write!(f, " {}", quoted(&argument.to_string_lossy()))?;
-        }
-        Ok(())
-    }
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        let words = std::iter::once(&self.program).chain(&self.arguments);
+        f.write_str(&command::typed(words))
     }
 }
 
 impl Step {
     /// Runs it; its exit status.
     fn run(&self) -> Result<u8> {
-        let mut path = env::var_os("PATH").unwrap_or_default();
         // Where modprobe is, and su without a dash does not look.
-        path.push(":/usr/sbin:/sbin");
-        let status = process::Command::new(&self.program)
-            .args(&self.arguments)
-            .env("PATH", path)
-            .status();
+        let program = match Path::new(&self.program).is_absolute() {
+            true => Some(PathBuf::from(&self.program)),
+            false => command::program(&self.program.to_string_lossy()),
+        };
         let name = self.program.to_string_lossy();
-        match status {
-            Ok(status) => Ok(number(status)),
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.package.is_empty() => {
-                bail!(
-                    "{name}: not found; install it: apt install {}",
-                    self.package
-                )
-            }
-            Err(error) => Err(error).with_context(|| name.into_owned()),
-        }
+        let Some(program) = program else {
+            bail!(
+                "{name}: not found; install it: apt install {}",
+                self.package
+            );
+        };
+        let status = process::Command::new(program)
+            .args(&self.arguments)
+            .status()
+            .with_context(|| name.into_owned())?;
+        Ok(command::number(status))
     }
-}
-
-/// As shells have it: 128 and the signal if there was one.
-fn number(status: ExitStatus) -> u8 {
-    let signal = || status.signal().map_or(1, |signal| 128 + signal);
-    u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(1)
 }
 
 /// Prints each and, if it is no dry run, runs it; the status of the first that fails.
@@ -666,12 +647,5 @@ mod tests {
             step.to_string(),
             r"make -C '/a b/it'\''s' KVER=7.3.4+deb13-amd64 ''"
         );
-    }
-
-    #[test]
-    fn the_status_of_a_command_is_kept() {
-        assert_eq!(number(ExitStatus::from_raw(0)), 0);
-        assert_eq!(number(ExitStatus::from_raw(2 << 8)), 2);
-        assert_eq!(number(ExitStatus::from_raw(9)), 137);
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use crate::array::{self, Array};
 use crate::bdf::Bdf;
 use crate::cli::{Create, PolicyValue, ProviderValue};
+use crate::command;
 use crate::device::Device;
 use crate::host::Host;
 use crate::mdadm;
@@ -411,7 +412,7 @@ impl Plan {
             commands.push(format!("modprobe {all}{}", self.modules.join(" ")));
         }
         let words = std::iter::once(OsString::from("mdadm")).chain(self.arguments.iter().cloned());
-        commands.push(mdadm::typed(words));
+        commands.push(command::typed(words));
         commands.extend(
             self.settings
                 .iter()

@@ -113,6 +113,21 @@ pub fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String 
     items.join(", ")
 }
 
+/// The lines of a text; a word that is longer than `width` has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Columns of the terminal, 80 where there is none.
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(40))
@@ -166,6 +181,13 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text, "{number}");
         }
+    }
+
+    #[test]
+    fn a_long_word_keeps_whole() {
+        assert_eq!(wrapped("a bb ccc", 4), ["a bb", "ccc"]);
+        assert_eq!(wrapped("a pci=disable b", 4), ["a", "pci=disable", "b"]);
+        assert!(wrapped("", 4).is_empty());
     }
 
     #[test]

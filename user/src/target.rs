@@ -7,7 +7,6 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -18,10 +17,13 @@ use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
 use crate::array::{Array, Driver};
-use crate::host::{Host, garbage};
+use crate::command;
+use crate::device::{self, Contents};
+use crate::host::Host;
 use crate::memory::PAGE;
 use crate::show;
 use crate::transfer::Target;
+use crate::uses;
 
 /// What is done to an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -139,7 +141,15 @@ impl Site {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         site.guard = Some(open(host, array, options.custom_flags(O_EXCL))?);
-        site.holds = signature(&site.path)?;
+        site.holds = match device::contents(command::program("blkid").as_deref(), &site.path) {
+            Contents::Nothing => None,
+            Contents::Something(what) => Some(what),
+            Contents::Unknown(why) => {
+                bail!(
+                    "nobody can tell whether {name} holds something: {why}; it is not overwritten"
+                )
+            }
+        };
         Ok(site)
     }
 
@@ -234,7 +244,8 @@ fn open(host: &Host, array: &Array, options: &mut OpenOptions) -> Result<File> {
     let file = opened?;
     let metadata = file.metadata()?;
     let device = (major(metadata.rdev()), minor(metadata.rdev()));
-    let is_array = metadata.file_type().is_block_device() && device == number(host, &array.name)?;
+    let is_array =
+        metadata.file_type().is_block_device() && device == uses::number(host, &array.name)?;
     if host.is_here() && !is_array {
         bail!(
             "{} is not {}, or not any more; is udev at work?",
@@ -297,119 +308,28 @@ fn names(host: &Host, array: &Array) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Major and minor of a block device.
-fn number(host: &Host, name: &str) -> Result<(u64, u64)> {
-    let path = format!("sys/class/block/{name}/dev");
-    let text = host.read(&path)?;
-    device_number(&text).ok_or_else(|| garbage(&host.path(&path), &text, &"MAJOR:MINOR is wanted"))
-}
-
-fn device_number(text: &str) -> Option<(u64, u64)> {
-    let (major, minor) = text.split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-/// A filesystem that is mounted.
-struct Mount {
-    device: (u64, u64),
-    at: String,
-    source: String,
-}
-
-fn mounts(host: &Host) -> Result<Vec<Mount>> {
-    let text = host.read_if("proc/self/mountinfo")?.unwrap_or_default();
-    Ok(text.lines().filter_map(Mount::parse).collect())
-}
-
-impl Mount {
-    /// A line of mountinfo (proc_pid_mountinfo(5)).
-    fn parse(line: &str) -> Option<Self> {
-        let (place, filesystem) = line.split_once(" - ")?;
-        let mut place = place.split(' ').skip(2);
-        let device = device_number(place.next()?)?;
-        let at = unescape(place.nth(1)?);
-        let source = unescape(filesystem.split(' ').nth(1)?);
-        Some(Self { device, at, source })
-    }
-
-    /// Whether it lies on the block device. Some, as btrfs, have a number of their own, and
-    /// name the device.
-    fn is_on(&self, host: &Host, name: &str, device: (u64, u64)) -> bool {
-        self.device == device || node_name(host, &self.source) == name
-    }
-}
-
-/// The name that the kernel gives the device at a path in `/dev`.
-fn node_name(host: &Host, path: &str) -> String {
-    let inside = path.trim_start_matches('/');
-    let real = fs::canonicalize(host.path(inside)).unwrap_or_else(|_| path.into());
-    let name = real.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
-}
-
-/// Spaces and the like are `\040` in mountinfo and swaps.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after
-            .get(..3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match escaped.filter(|_| byte == b'\\') {
-            Some(escaped) => {
-                bytes.push(escaped);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// What an array and its partitions are used for, as far as can be seen: `mounted on /data`.
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
 pub fn uses(host: &Host, array: &Array) -> Result<Vec<String>> {
-    let mut uses = Vec::new();
-    let mounts = mounts(host)?;
-    let swaps = host.read_if("proc/swaps")?.unwrap_or_default();
+    let mut sentences = Vec::new();
     for name in names(host, array)? {
-        let what = |verb: &str| match name == array.name {
-            true => verb.to_owned(),
-            false => format!("{name} is {verb}"),
+        let said = |used: uses::Use| match name == array.name {
+            true => used.to_string(),
+            false => format!("{name} is {used}"),
         };
-        let device = number(host, &name)?;
-        for mount in mounts.iter().filter(|m| m.is_on(host, &name, device)) {
-            uses.push(what(&format!("mounted on {}", mount.at)));
-        }
-        let paths = swaps
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_whitespace().next());
-        if paths
-            .map(unescape)
-            .any(|path| node_name(host, &path) == name)
-        {
-            uses.push(what("swap"));
-        }
-        for holder in host.names(format!("sys/class/block/{name}/holders"))? {
-            uses.push(what(&format!("held by {holder}")));
-        }
+        sentences.extend(uses::of(host, &name)?.into_iter().map(said));
     }
-    Ok(uses)
+    Ok(sentences)
 }
 
 /// An error unless a filesystem with this device number lies on the array.
 fn lies_on(host: &Host, array: &Array, device: (u64, u64)) -> Result<()> {
-    let mounts = mounts(host)?;
+    let mounts = uses::mounts(host)?;
     let mut on_array = Vec::new();
     for name in names(host, array)? {
-        let number = number(host, &name)?;
+        let number = uses::number(host, &name)?;
         if number == device {
             return Ok(());
         }
@@ -433,56 +353,6 @@ fn lies_on(host: &Host, array: &Array, device: (u64, u64)) -> Result<()> {
             mount.at
         ),
         None => bail!("it lies on {there}, not on {name}, which is not mounted"),
-    }
-}
-
-/// What a block device holds, as blkid finds it; none if it finds nothing.
-fn signature(path: &Path) -> Result<Option<String>> {
-    let output = blkid(path)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    // blkid(8): 2 if nothing was found, 8 if several things were.
-    match output.status.code() {
-        Some(0) => Ok(Some(held(&text))),
-        Some(2) if text.trim().is_empty() => Ok(None),
-        Some(8) => Ok(Some("several signatures".to_owned())),
-        _ => bail!(
-            "blkid cannot tell what {} holds ({}): {}",
-            path.display(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        ),
-    }
-}
-
-fn blkid(path: &Path) -> Result<Output> {
-    // Not everybody has sbin in the path.
-    for program in ["blkid", "/usr/sbin/blkid", "/sbin/blkid"] {
-        let mut command = Command::new(program);
-        command.args(["--probe", "--output", "export"]).arg(path);
-        match command.output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            output => return output.with_context(|| program.to_owned()),
-        }
-    }
-    bail!(
-        "blkid is not there, so nobody can tell whether {} holds something; it is in the package \
-         util-linux",
-        path.display()
-    )
-}
-
-/// What blkid's KEY=VALUE lines tell: `ext4 "data"`, `a gpt partition table`.
-fn held(export: &str) -> String {
-    let value = |key: &str| {
-        let pairs = export.lines().filter_map(|line| line.split_once('='));
-        let mut values = pairs.filter(|pair| pair.0 == key).map(|pair| pair.1);
-        values.next().map(|value| value.escape_debug().to_string())
-    };
-    let label = value("LABEL").map_or_else(String::new, |label| format!(" \"{label}\""));
-    match (value("TYPE"), value("PTTYPE")) {
-        (Some(kind), _) => kind + &label,
-        (None, Some(table)) => format!("a {table} partition table"),
-        (None, None) => "something that blkid knows".to_owned(),
     }
 }
 
@@ -628,16 +498,13 @@ mod tests {
         label[510..512].copy_from_slice(&[0x55, 0xaa]);
         fs::write(host.path("dev/md0"), label).expect("a disk label");
         let site = Site::survey(&host, &array, None, true).expect("nobody uses it");
-        assert_eq!(site.holds.as_deref(), Some("a dos partition table"));
+        assert_eq!(site.holds.as_deref(), Some("dos partition table"));
         let note = site.note(&array).expect("it holds something");
-        assert!(
-            note.starts_with("md0 holds a dos partition table"),
-            "{note}"
-        );
+        assert!(note.starts_with("md0 holds dos partition table"), "{note}");
         let question = site.question(&array, "all of it is overwritten");
         assert_eq!(
             question,
-            "md0 (1 MiB) holds a dos partition table, which will be lost; all of it is overwritten"
+            "md0 (1 MiB) holds dos partition table, which will be lost; all of it is overwritten"
         );
     }
 
@@ -746,16 +613,6 @@ mod tests {
         );
         let other = remedy(anyhow!("something else"));
         assert_eq!(other.to_string(), "something else");
-    }
-
-    #[test]
-    fn blkids_words_are_made_readable() {
-        assert_eq!(
-            held("DEVNAME=/dev/md0\nLABEL=my data\nTYPE=ext4\n"),
-            "ext4 \"my data\""
-        );
-        assert_eq!(held("PTUUID=1\nPTTYPE=gpt\n"), "a gpt partition table");
-        assert_eq!(held("USAGE=raid\n"), "something that blkid knows");
     }
 
     #[test]

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Other programs: where they are, how they are typed, and how they end.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::{fs, io};
+
+/// The program of that name: in `PATH`, or where root's programs are, which are not in
+/// everybody's.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .filter(|folder| folder.is_absolute())
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|folder| folder.join(name))
+        .find(|file| is_program(file).unwrap_or(false))
+}
+
+fn is_program(file: &Path) -> io::Result<bool> {
+    let status = fs::metadata(file)?;
+    Ok(status.is_file() && status.mode() & 0o111 != 0)
+}
+
+/// The exit status as shells say it: 128 and the number of the signal that ended it.
+pub fn number(status: ExitStatus) -> u8 {
+    let number = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    number
+        .and_then(|number| number.try_into().ok())
+        .unwrap_or(u8::MAX)
+}
+
+/// A command as it is typed into a shell.
+pub fn typed<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> String {
+    let words: Vec<String> = words
+        .into_iter()
+        .map(|word| quoted(&word.as_ref().to_string_lossy()))
+        .collect();
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    match word {
+        "" => "''".into(),
+        word if word.chars().all(is_plain) => word.into(),
+        word => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_into_a_shell() {
+        let words = [
+            "mdadm",
+            "--create",
+            "/dev/md/my data",
+            "--name=it's",
+            "",
+            "a*",
+        ];
+        assert_eq!(
+            typed(words),
+            r"mdadm --create '/dev/md/my data' '--name=it'\''s' '' 'a*'"
+        );
+    }
+
+    #[test]
+    fn a_signal_is_128_and_its_number() {
+        for (raw, expected) in [(0, 0), (3 << 8, 3), (2, 130), (9, 137), (255 << 8, 255)] {
+            assert_eq!(number(ExitStatus::from_raw(raw)), expected, "{raw:#x}");
+        }
+    }
+}
