@@ -25,7 +25,8 @@ const PACKAGES: &str = "\
     make gcc-14 rustc rust-src bindgen coccinelle libpython3-dev pahole bc flex bison libelf-dev libssl-dev \
     perl python3 shellcheck xz-utils zstd cpio busybox-static \
     qemu-system-x86 qemu-utils \
-    kmod udev systemd mdadm nvme-cli fio e2fsprogs xfsprogs iproute2 procps strace pciutils lsof util-linux";
+    kmod udev systemd systemd-sysv dbus mdadm nvme-cli fio e2fsprogs xfsprogs iproute2 procps strace pciutils lsof \
+    util-linux dkms patch file openssl mokutil initramfs-tools dracut-core";
 
 const BASE: &str = include_str!("../environment/base.sh");
 const TOOLS: &str = include_str!("../environment/packages.sh");
