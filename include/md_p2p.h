@@ -15,6 +15,8 @@
 #include <linux/blkdev.h>
 #include <linux/major.h>
 #include <linux/memremap.h>
+#include <linux/proc_fs.h>
+#include <linux/sysctl.h>
 
 #include "md.h"
 
@@ -41,13 +43,15 @@ ssize_t md_p2p_show_distance(struct md_rdev *rdev, char *page);
 ssize_t md_p2p_show_read_bytes(struct md_rdev *rdev, char *page);
 ssize_t md_p2p_show_write_bytes(struct md_rdev *rdev, char *page);
 
-/* Names that the kernel's own md may hold already: see "sole" and "beside". */
+/*
+ * The driver itself, with names that the kernel's own md may hold: see
+ * shim_names.c. md_p2p_unregister_blkdev() takes mdstat and settings away too.
+ */
 extern int md_p2p_major;
 int md_p2p_register_blkdev(void (*probe)(dev_t devt));
 void md_p2p_unregister_blkdev(void);
-const char *md_p2p_mdp_name(void);
-const char *md_p2p_mdstat_name(void);
-const char *md_p2p_sysctl_path(void);
+void md_p2p_mdstat(const struct proc_ops *ops);
+void md_p2p_settings(const struct ctl_table *table, size_t size);
 
 /* The way of a peer bio; the inline functions below stand before each. */
 bool __md_p2p_takes(struct mddev *mddev, struct bio *bio);

@@ -140,6 +140,9 @@ u64 shim_milliseconds(void);
 
 /* The module parameter p2pdma_rebuild_share: 0 to 100. */
 unsigned int shim_rebuild_share(void);
+int shim_names_take(void (*probe)(dev_t devt));
+void shim_names_leave(void);
+
 int shim_rebuild_init(void);
 void shim_rebuild_exit(void);
 

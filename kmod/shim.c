@@ -902,30 +902,7 @@ int shim_default_policy(void)
 	return md_p2p_glue_parse_policy(default_policy, strlen(default_policy));
 }
 
-/* Names that the kernel's own md may hold */
-
-int md_p2p_major = MD_MAJOR;
-static bool beside;
-
-static const char *major_name(void)
-{
-	return beside ? "md-p2p" : "md";
-}
-
-const char *md_p2p_mdp_name(void)
-{
-	return beside ? "mdp-p2p" : "mdp";
-}
-
-const char *md_p2p_mdstat_name(void)
-{
-	return beside ? "mdstat-p2p" : "mdstat";
-}
-
-const char *md_p2p_sysctl_path(void)
-{
-	return beside ? "dev/raid-p2p" : "dev/raid";
-}
+/* Coming and going of the driver */
 
 int md_p2p_register_blkdev(void (*probe)(dev_t devt))
 {
@@ -933,21 +910,14 @@ int md_p2p_register_blkdev(void (*probe)(dev_t devt))
 
 	if (ret)
 		return ret;
-	ret = __register_blkdev(MD_MAJOR, major_name(), probe);
-	if (ret == -EBUSY) {
-		beside = true;
-		ret = __register_blkdev(0, major_name(), probe);
-		md_p2p_major = ret;
-	}
-	if (ret < 0) {
+	ret = shim_names_take(probe);
+	if (ret) {
 		shim_rebuild_exit();
 		return ret;
 	}
 
 	bus_register_notifier(&pci_bus_type, &pci_notifier);
 	md_p2p_glue_providers_changed();
-	pr_info("md-p2p: %s the kernel's md, block major %d\n",
-		beside ? "beside" : "without", md_p2p_major);
 	return 0;
 }
 
@@ -956,6 +926,6 @@ void md_p2p_unregister_blkdev(void)
 	bus_unregister_notifier(&pci_bus_type, &pci_notifier);
 	cancel_delayed_work_sync(&providers_work);
 	md_p2p_glue_exit();
-	unregister_blkdev(md_p2p_major, major_name());
+	shim_names_leave();
 	shim_rebuild_exit();
 }

@@ -19,7 +19,7 @@ static int __init md_init(void)
 	if (ret < 0)
 		goto err_md;
 
-	ret = __register_blkdev(0, md_p2p_mdp_name(), md_probe);
+	ret = __register_blkdev(0, "mdp-p2p", md_probe);
 	if (ret < 0)
 		goto err_mdp;
 	mdp_major = ret;
@@ -35,5 +35,5 @@ err_md:
 static __exit void md_exit(void)
 {
 	md_p2p_unregister_blkdev();
-	unregister_blkdev(mdp_major, md_p2p_mdp_name());
+	unregister_blkdev(mdp_major, "mdp-p2p");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: block major 9 becomes a variable, and the two registrations of a major become calls
-// Why: if the kernel's md holds major 9, ours takes a dynamic one: decided when the module is loaded
+// What: block major 9 becomes a variable, and its registration becomes a call; mdp gets another name
+// Why: major 9 is the kernel's md's: ours takes a dynamic one, found when the module is loaded
 // Since: 7.2
 // Matches: md.c 12
 // Fixture: 7
@@ -24,7 +24,7 @@ position p;
 @@
  f(...,
 -"mdp"@p
-+md_p2p_mdp_name()
++"mdp-p2p"
  , ...)
 
 @major@

@@ -5,5 +5,6 @@ static void md_geninit(void)
 
 static __exit void md_exit(void)
 {
+	md_p2p_unregister_blkdev();
 	remove_proc_entry("mdstat", NULL);
 }

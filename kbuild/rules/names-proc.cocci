@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: /proc/mdstat becomes a name that is decided when the module is loaded
-// Why: there is one /proc/mdstat: where the kernel's md is at work too, it is that one's
+// What: the making of /proc/mdstat becomes a call, and its removal a part of the first call in md_exit()
+// Why: there is one /proc/mdstat: when the kernel's md comes, ours gets another name, and back when it goes
 // Since: 7.2
 // Matches: md.c 2
 // Fixture: 2
 
-@stat@
-identifier f = {proc_create, remove_proc_entry};
+@make@
+expression mode, ops;
 position p;
 @@
- f(
--"mdstat"@p
-+md_p2p_mdstat_name()
- , ...)
+-proc_create@p("mdstat", mode, NULL, &ops);
++md_p2p_mdstat(&ops);
+
+@remove@
+position p;
+@@
+-remove_proc_entry@p("mdstat", NULL);

@@ -1,5 +1,12 @@
+static int start_readonly;
+
 static int __init md_init(void)
 {
-	raid_table_header = register_sysctl(md_p2p_sysctl_path(), raid_table);
+	md_p2p_settings(raid_table, ARRAY_SIZE(raid_table));
 	return 0;
+}
+
+static __exit void md_exit(void)
+{
+	md_p2p_unregister_blkdev();
 }

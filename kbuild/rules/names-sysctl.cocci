@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the sysctl folder dev/raid becomes a name that is decided when the module is loaded
-// Why: a second table with the same names is refused with an error: where the kernel's md is at work too, it is that one's
+// What: the making of the sysctl folder dev/raid becomes a call, and its removal a part of the first call in md_exit()
+// Why: there is one dev/raid: when the kernel's md comes, ours gets another name, and back when it goes
 // Since: 7.2
-// Matches: md.c 1
-// Fixture: 1
+// Matches: md.c 3
+// Fixture: 3
 
-@table@
+@variable@
+identifier kept;
 position p;
 @@
- register_sysctl(
--"dev/raid"@p
-+md_p2p_sysctl_path()
- , ...)
+-static struct ctl_table_header *kept@p;
+
+@make@
+identifier variable.kept;
+identifier table;
+position p;
+@@
+-kept@p = register_sysctl("dev/raid", table);
++md_p2p_settings(table, ARRAY_SIZE(table));
+
+@remove@
+identifier variable.kept;
+position p;
+@@
+-unregister_sysctl_table@p(kept);

@@ -87,9 +87,6 @@ dma() {
 use_p2p() {
 	modprobe md-p2p
 	without_udev
-	# mdadm tries to load the kernel's md all the same, in vain, and that takes time.
-	mkdir -p /etc/modprobe.d
-	echo 'install md_mod /bin/true' >/etc/modprobe.d/quick.conf
 }
 
 # udev reads every disk that was written to: DMA that nobody asked for, and time. mdadm

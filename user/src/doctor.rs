@@ -347,16 +347,12 @@ fn modules_loaded(facts: &Facts) -> Result<Check> {
     let Some(mode) = kernel::mode(facts.host) else {
         return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
     };
-    let owner = match facts.host.has("sys/module/md_mod") {
-        true => "the kernel's md",
-        false => "another driver",
-    };
     Ok(match mode {
         Mode::Sole => ok("md-p2p is the only md: plain mdadm works with it"),
-        Mode::Beside => ok(format!(
-            "md-p2p is loaded beside {owner}, which holds block major 9: plain mdadm does not \
-             see its arrays, mdp2p and `mdp2p mdadm --` do"
-        )),
+        Mode::Beside => ok(
+            "md-p2p is loaded beside the kernel's md: plain mdadm does not see its arrays, \
+             mdp2p and `mdp2p mdadm --` do",
+        ),
     })
 }
 

@@ -268,9 +268,9 @@ pub fn loaded(host: &Host) -> Result<Vec<Loaded>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// It holds block major 9 and `/proc/mdstat`.
+    /// It has the names of the kernel's md, such as `/proc/mdstat`.
     Sole,
-    /// The kernel's md holds them, and it has others.
+    /// The kernel's md has them, and it has others.
     Beside,
 }
 

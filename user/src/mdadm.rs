@@ -3,17 +3,13 @@
 //! rest of the machine, in a mount namespace of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::{io, thread};
+use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -21,6 +17,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use crate::cli::Mdadm;
 use crate::command::{number, program, typed};
 use crate::host::Host;
+use crate::kernel::{self, Mode};
 use crate::show;
 
 /// Runs mdadm with the arguments given; its exit status.
@@ -119,46 +116,25 @@ pub fn execute(host: &Host, mdadm: &Path, arguments: &[OsString]) -> Result<u8> 
 pub struct View {
     /// Files and folders, and over what they are put.
     pub binds: Vec<(PathBuf, PathBuf)>,
-    /// A folder that holds one name more.
-    pub alias: Option<Alias>,
-}
-
-/// A folder of the kernel's that holds one name more, which is another one of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alias {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The name.
-    pub name: String,
-    /// What it is another name of.
-    pub of: String,
 }
 
 impl View {
     /// What mdadm has to see on `host`, so that md-p2p is its md: `/proc/mdstat` for what
     /// runs, and `/sys/module/md_mod/parameters/new_array` for arrays to be made by name.
     ///
-    /// If md-p2p is the only md, `/proc/mdstat` is its own already, and there is no md_mod.
+    /// If md-p2p is the only md, it has these names already.
     pub fn of(host: &Host) -> Self {
-        let mut view = Self::default();
-        if host.has("proc/mdstat-p2p") {
-            let bind = (host.path("proc/mdstat-p2p"), host.path("proc/mdstat"));
-            view.binds.push(bind);
-        }
-        if host.has("sys/module/md_mod") {
-            let bind = (
-                host.path("sys/module/md_p2p"),
-                host.path("sys/module/md_mod"),
-            );
-            view.binds.push(bind);
-        } else {
-            view.alias = Some(Alias {
-                folder: host.path("sys/module"),
-                name: "md_mod".into(),
-                of: "md_p2p".into(),
-            });
-        }
-        view
+        let binds = match kernel::mode(host) {
+            Some(Mode::Beside) => vec![
+                (host.path("proc/mdstat-p2p"), host.path("proc/mdstat")),
+                (
+                    host.path("sys/module/md_p2p"),
+                    host.path("sys/module/md_mod"),
+                ),
+            ],
+            _ => Vec::new(),
+        };
+        Self { binds }
     }
 
     /// Runs a program that sees it, and waits for its end.
@@ -194,7 +170,9 @@ impl View {
     }
 
     fn start(&self, mut command: Command) -> Result<Child> {
-        self.enter()?;
+        if !self.binds.is_empty() {
+            self.enter()?;
+        }
         command
             .spawn()
             .with_context(|| command.get_program().to_string_lossy().into_owned())
@@ -214,56 +192,8 @@ impl View {
         for (from, to) in &self.binds {
             bind(from, to)?;
         }
-        match &self.alias {
-            Some(alias) => alias.make(),
-            None => Ok(()),
-        }
+        Ok(())
     }
-}
-
-impl Alias {
-    /// Nobody can make a name in a folder of sysfs. So the folder is covered with one of our
-    /// own, in which the old one lies below a hidden name, and links lead to all that it has.
-    fn make(&self) -> Result<()> {
-        const HIDDEN: &str = ".here";
-        let context = || format!("adding {} to {}", self.name, self.folder.display());
-        let names = fs::read_dir(&self.folder)
-            .and_then(|entries| {
-                let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name());
-                entries.map(name).collect::<io::Result<Vec<_>>>()
-            })
-            .with_context(context)?;
-        // Opened in this namespace: a mount of another one cannot be bound here.
-        let old = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(&self.folder)
-            .with_context(context)?;
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(
-            Some("mdp2p"),
-            &self.folder,
-            Some("tmpfs"),
-            flags,
-            Some("mode=755"),
-        )
-        .with_context(context)?;
-        let hidden = self.folder.join(HIDDEN);
-        fs::create_dir(&hidden).with_context(context)?;
-        bind(&through(&old), &hidden)?;
-        let link = |name: &OsStr, of: &OsStr| {
-            symlink(Path::new(HIDDEN).join(of), self.folder.join(name)).with_context(context)
-        };
-        for name in names {
-            link(&name, &name)?;
-        }
-        link(self.name.as_ref(), self.of.as_ref())
-    }
-}
-
-/// The path that leads to what is open, whatever covers its own.
-fn through(file: &File) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 fn bind(from: &Path, to: &Path) -> Result<()> {
@@ -297,6 +227,8 @@ pub fn show_instead(arguments: &[OsString]) -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn host(files: &[&str]) -> (tempfile::TempDir, Host) {
@@ -328,20 +260,12 @@ mod tests {
                 ),
             ]
         );
-        assert_eq!(view.alias, None);
     }
 
     #[test]
-    fn where_md_p2p_is_alone_it_gets_the_name_of_the_kernels_md() {
-        let (_root, host) = host(&["sys/module/md_p2p/version"]);
-        let view = View::of(&host);
-        assert_eq!(view.binds, []);
-        let alias = view.alias.expect("an alias");
-        assert_eq!(alias.folder, host.path("sys/module"));
-        assert_eq!(
-            (alias.name.as_str(), alias.of.as_str()),
-            ("md_mod", "md_p2p")
-        );
+    fn where_md_p2p_is_alone_nothing_is() {
+        let (_root, host) = host(&["sys/module/md_mod/parameters", "sys/module/md_p2p/version"]);
+        assert_eq!(View::of(&host).binds, []);
     }
 
     #[test]

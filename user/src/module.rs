@@ -218,7 +218,7 @@ impl Status {
 fn told(mode: Option<Mode>) -> &'static str {
     match mode {
         None => "not loaded",
-        Some(Mode::Sole) => "sole: /proc/mdstat and block major 9 are md-p2p's",
+        Some(Mode::Sole) => "sole: /proc/mdstat is md-p2p's, and plain mdadm works with it",
         Some(Mode::Beside) => "beside the kernel's md: /proc/mdstat-p2p is md-p2p's",
     }
 }

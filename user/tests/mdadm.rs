@@ -48,11 +48,12 @@ fn may_mount() -> bool {
 fn machine(beside: bool) -> (TempDir, Host) {
     let root = tempfile::tempdir().expect("a folder");
     put(root.path(), "proc/mdstat", "the kernel's\n");
-    put(root.path(), "sys/module/nvme/version", "1.0\n");
     put(root.path(), "sys/module/md_p2p/parameters/new_array", "");
+    put(root.path(), "sys/module/md_mod/parameters/new_array", "");
     if beside {
         put(root.path(), "proc/mdstat-p2p", "md-p2p's\n");
-        put(root.path(), "sys/module/md_mod/parameters/new_array", "");
+    } else {
+        put(root.path(), "proc/mdstat", "md-p2p's\n");
     }
     let host = Host::at(root.path()).expect("a host");
     (root, host)
@@ -117,7 +118,6 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
             cd \"$1\" || exit 1
             cat proc/mdstat >seen
             echo md7 >sys/module/md_mod/parameters/new_array
-            cat sys/module/nvme/version >>seen
             cat /proc/self/mountinfo >mounts
             echo started >started
             until [ -e go ]; do sleep 0.05; done
@@ -125,10 +125,8 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
         let mut command = Command::new("sh");
         command.args(["-c", script, "mdadm"]).arg(root.path());
         let view = View::of(&host);
-        let look = || {
-            let alias = root.path().join("sys/module/md_mod");
-            (mounts(&root), text(&root, "proc/mdstat"), alias.exists())
-        };
+        let before = text(&root, "proc/mdstat");
+        let look = || (mounts(&root), text(&root, "proc/mdstat"));
         let (meanwhile, status) = with_shared(&root, || {
             thread::scope(|scope| {
                 let within = scope.spawn(|| view.run(command));
@@ -139,22 +137,17 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
                 (meanwhile, status.expect("its end"))
             })
         });
-        assert_eq!(meanwhile, (vec![], "the kernel's\n".to_owned(), beside));
+        assert_eq!(meanwhile, (vec![], before));
         assert_eq!(status.code(), Some(7));
 
-        let of = if beside { "md-p2p's" } else { "the kernel's" };
-        assert_eq!(text(&root, "seen"), format!("{of}\n1.0\n"));
-        assert_eq!(
-            text(&root, "sys/module/md_p2p/parameters/new_array"),
-            "md7\n"
-        );
-        let folder = root.path().display();
-        let over = if beside { "proc/mdstat" } else { "sys/module" };
-        assert!(text(&root, "mounts").contains(&format!(" {folder}/{over} ")));
+        assert_eq!(text(&root, "seen"), "md-p2p's\n");
+        let written =
+            |module: &str| text(&root, &format!("sys/module/{module}/parameters/new_array"));
+        let of = if beside { ["md7\n", ""] } else { ["", "md7\n"] };
+        assert_eq!([written("md_p2p"), written("md_mod")], of);
+        let over = format!(" {}/proc/mdstat ", root.path().display());
+        assert_eq!(text(&root, "mounts").contains(&over), beside);
         assert_eq!(mounts(&root), [""; 0]);
-        if beside {
-            assert_eq!(text(&root, "sys/module/md_mod/parameters/new_array"), "");
-        }
     }
 }
 
@@ -189,7 +182,6 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
 fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
     let view = View {
         binds: vec![(root.path().join("sys"), "/sys".into())],
-        alias: None,
     };
     // Whoever runs the tests in the background has it ignore interrupts.
     let mut command = Command::new("env");
@@ -210,7 +202,7 @@ fn commands_reach_mdadm_and_settings_reach_sysfs() {
     let root = plant("iommu");
     let script = "
         printf '<%s>' \"$@\" >\"$ROOT/arguments\"
-        [ -e /sys/module/md_mod/parameters ] && [ -e /sys/module/md_p2p/parameters ]
+        [ -e /sys/module/md_p2p/parameters ]
         exit $((4 + $?))";
     program(root.path(), "mdadm", script);
     for (words, arguments) in [

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Names of which there is one: block major 9, /proc/mdstat, the sysctl folder
+ * dev/raid, and md_mod in /sys/module, where mdadm asks for new arrays.
+ *
+ * They are the kernel's md's where that is ("beside"), else ours ("sole"), so
+ * that plain mdadm works with what is there. If the kernel's md comes, we make
+ * way, and if it goes, we take them again: arrays go on meanwhile, since they
+ * have a major of their own from the start.
+ */
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+#include <linux/major.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/proc_fs.h>
+#include <linux/sysctl.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "md.h"
+#include "md_p2p.h"
+#include "shim.h"
+
+#define THEIRS	"md_mod"
+#define RETRY	msecs_to_jiffies(100)
+
+int md_p2p_major;
+
+/* Guards what follows, of which @beside may be read without. */
+static DEFINE_MUTEX(names_lock);
+static bool beside = true;
+/* The kernel's md, as a module, is on its way, or there. */
+static bool theirs;
+static struct kobject *folder;
+static const struct proc_ops *mdstat;
+static const struct ctl_table *settings;
+static size_t settings_size;
+static struct ctl_table_header *settings_header;
+
+static const char *mdstat_name(void)
+{
+	return beside ? "mdstat-p2p" : "mdstat";
+}
+
+static void show_mdstat(void)
+{
+	if (mdstat && !proc_create(mdstat_name(), 0444, NULL, mdstat))
+		pr_warn("md-p2p: /proc/%s cannot be made\n", mdstat_name());
+}
+
+static void show_settings(void)
+{
+	if (settings)
+		settings_header =
+			register_sysctl_sz(beside ? "dev/raid-p2p" : "dev/raid",
+					   settings, settings_size);
+}
+
+static void hide(void)
+{
+	if (mdstat)
+		remove_proc_entry(mdstat_name(), NULL);
+	/* Takes NULL as well. */
+	unregister_sysctl_table(settings_header);
+	settings_header = NULL;
+}
+
+static void change(bool to)
+{
+	hide();
+	WRITE_ONCE(beside, to);
+	show_mdstat();
+	show_settings();
+}
+
+static void tell(void)
+{
+	pr_info("md-p2p: %s the kernel's md, block major %d\n",
+		beside ? "beside" : "without", md_p2p_major);
+}
+
+/* The folder that all modules have theirs in. */
+static struct kobject *modules(void)
+{
+	return THIS_MODULE->mkobj.kobj.parent;
+}
+
+/*
+ * A folder md_mod with our parameters. It has no "initstate", by which modprobe
+ * would take the kernel's md for loaded.
+ */
+static int make_folder(void)
+{
+	struct kobject *ours = &THIS_MODULE->mkobj.kobj;
+	int ret;
+
+	/* Whether it is there already: a kobject would say so with a splat. */
+	ret = sysfs_create_link_nowarn(modules(), ours, THEIRS);
+	if (ret)
+		return ret;
+	sysfs_remove_link(modules(), THEIRS);
+	folder = kobject_create_and_add(THEIRS, modules());
+	if (!folder)
+		return -ENOMEM;
+	ret = compat_only_sysfs_link_entry_to_kobj(folder, ours, "parameters",
+						   NULL);
+	if (ret) {
+		kobject_put(folder);
+		folder = NULL;
+	}
+	return ret;
+}
+
+/* To be called while we are beside; we stay so if a name is in use. */
+static int take(void)
+{
+	int ret = register_blkdev(MD_MAJOR, "md");
+
+	if (ret)
+		return ret;
+	ret = make_folder();
+	if (ret)
+		unregister_blkdev(MD_MAJOR, "md");
+	else
+		change(false);
+	return ret;
+}
+
+static void make_way(void)
+{
+	if (beside)
+		return;
+	kobject_put(folder);
+	folder = NULL;
+	unregister_blkdev(MD_MAJOR, "md");
+	change(true);
+}
+
+static void take_again(struct work_struct *work)
+{
+	mutex_lock(&names_lock);
+	if (beside && !theirs) {
+		int ret = take();
+
+		if (!ret)
+			tell();
+		else if (ret == -EEXIST)
+			schedule_delayed_work(to_delayed_work(work), RETRY);
+	}
+	mutex_unlock(&names_lock);
+}
+
+static DECLARE_DELAYED_WORK(take_again_work, take_again);
+
+/*
+ * The kernel's md is told of before it has its folder, and runs. If it goes, or
+ * could not start, its folder is still there when we are told.
+ */
+static int module_event(struct notifier_block *nb, unsigned long event,
+			void *data)
+{
+	const struct module *module = data;
+
+	if (strcmp(module->name, THEIRS))
+		return NOTIFY_DONE;
+	mutex_lock(&names_lock);
+	if (event == MODULE_STATE_COMING) {
+		theirs = true;
+		if (!beside) {
+			make_way();
+			tell();
+		}
+	} else if (event == MODULE_STATE_GOING) {
+		theirs = false;
+		schedule_delayed_work(&take_again_work, RETRY);
+	}
+	mutex_unlock(&names_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_notifier = {
+	.notifier_call = module_event,
+};
+
+int shim_names_take(void (*probe)(dev_t devt))
+{
+	int ret = __register_blkdev(0, "md-p2p", probe);
+
+	if (ret < 0)
+		return ret;
+	md_p2p_major = ret;
+	ret = register_module_notifier(&module_notifier);
+	if (ret) {
+		unregister_blkdev(md_p2p_major, "md-p2p");
+		return ret;
+	}
+	/* Who was told of before has a folder in a moment, and then major 9. */
+	fsleep(10 * USEC_PER_MSEC);
+	mutex_lock(&names_lock);
+	if (!theirs)
+		take();
+	tell();
+	mutex_unlock(&names_lock);
+	return 0;
+}
+
+void shim_names_leave(void)
+{
+	unregister_module_notifier(&module_notifier);
+	cancel_delayed_work_sync(&take_again_work);
+	mutex_lock(&names_lock);
+	make_way();
+	hide();
+	mdstat = NULL;
+	settings = NULL;
+	mutex_unlock(&names_lock);
+	unregister_blkdev(md_p2p_major, "md-p2p");
+}
+
+void md_p2p_mdstat(const struct proc_ops *ops)
+{
+	mutex_lock(&names_lock);
+	mdstat = ops;
+	show_mdstat();
+	mutex_unlock(&names_lock);
+}
+
+void md_p2p_settings(const struct ctl_table *table, size_t size)
+{
+	mutex_lock(&names_lock);
+	settings = table;
+	settings_size = size;
+	show_settings();
+	mutex_unlock(&names_lock);
+}
+
+static int get_mode(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", READ_ONCE(beside) ? "beside" : "sole");
+}
+
+static const struct kernel_param_ops mode_ops = {
+	.get = get_mode,
+};
+
+module_param_cb(mode, &mode_ops, NULL, 0444);
+MODULE_PARM_DESC(mode, "sole: /proc/mdstat and dev/raid are ours; beside: they are the kernel's md's");
