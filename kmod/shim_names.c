@@ -138,21 +138,26 @@ static void make_way(void)
 	change(true);
 }
 
+static void take_again(struct work_struct *work);
+static DECLARE_DELAYED_WORK(take_again_work, take_again);
+
+static void try_to_take(void)
+{
+	/* A folder comes before the rest, and goes after it: in a moment it is clear. */
+	if (take() == -EEXIST)
+		schedule_delayed_work(&take_again_work, RETRY);
+}
+
 static void take_again(struct work_struct *work)
 {
 	mutex_lock(&names_lock);
 	if (beside && !theirs) {
-		int ret = take();
-
-		if (!ret)
+		try_to_take();
+		if (!beside)
 			tell();
-		else if (ret == -EEXIST)
-			schedule_delayed_work(to_delayed_work(work), RETRY);
 	}
 	mutex_unlock(&names_lock);
 }
-
-static DECLARE_DELAYED_WORK(take_again_work, take_again);
 
 /*
  * The kernel's md is told of before it has its folder, and runs. If it goes, or
@@ -200,7 +205,7 @@ int shim_names_take(void (*probe)(dev_t devt))
 	fsleep(10 * USEC_PER_MSEC);
 	mutex_lock(&names_lock);
 	if (!theirs)
-		take();
+		try_to_take();
 	tell();
 	mutex_unlock(&names_lock);
 	return 0;
