@@ -35,10 +35,23 @@ pub enum Verb {
     Heal(String),
     /// End the VM at once, then boot again with these arguments for the script.
     Kill(Vec<String>),
-    /// Boot again once the guest has shut down.
-    Reboot(Option<Modules>, Vec<String>),
+    /// Boot again, with this change, once the guest has shut down.
+    Reboot(Change, Vec<String>),
     /// What the drives' DMA has touched.
     Dma,
+}
+
+/// What is to be different from the next boot on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Whose modules there are.
+    pub modules: Option<Modules>,
+    /// The release of the kernel.
+    pub kernel: Option<String>,
+    /// The initramfs: a file that the guest has put into its folder `out`.
+    pub initrd: Option<String>,
+    /// More words for the kernel's command line.
+    pub append: Option<String>,
 }
 
 /// What a drive is asked to do.
@@ -86,13 +99,32 @@ impl Verb {
             ("fail", [drive, "write"]) => Self::Fail((*drive).to_owned(), Direction::Write),
             ("heal", [drive]) => Self::Heal((*drive).to_owned()),
             ("kill", _) => Self::Kill(arguments),
-            ("reboot", ["--modules", modules, ..]) => {
-                Self::Reboot(Some(modules.parse()?), arguments[2..].to_vec())
+            ("reboot", words) => {
+                let (change, used) = Change::parse(words)?;
+                Self::Reboot(change, arguments[used..].to_vec())
             }
-            ("reboot", _) => Self::Reboot(None, arguments),
             ("dma", []) => Self::Dma,
             _ => bail!("{verb} does not take these arguments: {words:?}; see vmctl help"),
         })
+    }
+}
+
+impl Change {
+    /// Reads the options that `words` begin with, and says how many words they are.
+    fn parse(words: &[&str]) -> Result<(Self, usize)> {
+        let mut change = Self::default();
+        let mut used = 0;
+        while let [option, value, ..] = words[used..] {
+            match option {
+                "--modules" => change.modules = Some(value.parse()?),
+                "--kernel" => change.kernel = Some(value.to_owned()),
+                "--initrd" => change.initrd = Some(value.to_owned()),
+                "--append" => change.append = Some(value.to_owned()),
+                _ => break,
+            }
+            used += 2;
+        }
+        Ok((change, used))
     }
 }
 
@@ -147,13 +179,35 @@ mod tests {
     }
 
     #[test]
-    fn a_reboot_may_change_the_modules() {
-        let verb = Verb::Reboot(Some(Modules::Stock), vec!["two".into()]);
-        assert_eq!(parse("reboot", &["--modules", "stock", "two"]), Ok(verb));
+    fn a_reboot_may_change_what_is_booted() {
+        let mut change = Change {
+            modules: Some(Modules::Stock),
+            ..Change::default()
+        };
+        let two = || vec!["two".to_owned()];
+        assert_eq!(
+            parse("reboot", &["--modules", "stock", "two"]),
+            Ok(Verb::Reboot(change.clone(), two()))
+        );
         assert_eq!(
             parse("reboot", &["two"]),
-            Ok(Verb::Reboot(None, vec!["two".into()]))
+            Ok(Verb::Reboot(Change::default(), two()))
         );
+        change.kernel = Some("7.2".into());
+        change.initrd = Some("a".into());
+        change.append = Some("b c".into());
+        let words = [
+            "--kernel",
+            "7.2",
+            "--initrd",
+            "a",
+            "--append",
+            "b c",
+            "--modules",
+            "stock",
+            "two",
+        ];
+        assert_eq!(parse("reboot", &words), Ok(Verb::Reboot(change, two())));
         assert!(parse("reboot", &["--modules", "none"]).is_err());
     }
 

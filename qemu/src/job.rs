@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What one boot puts above the guest's root: its init and `vmctl`, the modules, our
-//! programs, and the script with its files. See `guest/init` for the guest's side.
+//! programs, and the script with its files. See `guest/init`, `guest/system` and `guest/run` for the guest's side.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -46,6 +46,19 @@ impl FromStr for Modules {
     }
 }
 
+/// Makers of units that have nothing to make, and take their time for it.
+const NO_GENERATORS: &[&str] = &[
+    "getty",
+    "gpt-auto",
+    "hibernate-resume",
+    "rc-local",
+    "run",
+    "ssh",
+    "system-update",
+    "sysv",
+    "tpm2",
+];
+
 /// Runs in the environment.
 const MODULE: &str = include_str!("../environment/module.sh");
 
@@ -56,21 +69,31 @@ pub struct Job {
 }
 
 impl Job {
-    /// An empty one in `folder`, instead of what is there.
-    pub fn new(folder: &Path) -> Result<Self> {
+    /// An empty one in `folder`, instead of what is there, for a guest with our init or, as a
+    /// `system`, with systemd.
+    pub fn new(folder: &Path, system: bool) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         let job = Self {
             root: folder.to_owned(),
         };
-        job.write("vm/init", include_str!("../guest/init"), true)?;
+        job.write("vm/run", include_str!("../guest/run"), true)?;
         job.write("usr/local/bin/vmctl", include_str!("../guest/vmctl"), true)?;
-        job.write(
-            "etc/mdadm/mdadm.conf",
-            include_str!("../guest/mdadm.conf"),
-            false,
-        )?;
+        if system {
+            job.write("vm/init", include_str!("../guest/system"), true)?;
+            let unit = "etc/systemd/system/vm.service";
+            job.write(unit, include_str!("../guest/vm.service"), false)?;
+            for generator in NO_GENERATORS {
+                // An empty one stands for none.
+                let file = format!("etc/systemd/system-generators/systemd-{generator}-generator");
+                job.write(&file, "", false)?;
+            }
+        } else {
+            job.write("vm/init", include_str!("../guest/init"), true)?;
+            let file = "etc/mdadm/mdadm.conf";
+            job.write(file, include_str!("../guest/mdadm.conf"), false)?;
+        }
         job.write(
             "etc/udev/rules.d/90-vm.rules",
             include_str!("../guest/vm.rules"),
@@ -80,7 +103,7 @@ impl Job {
         Ok(job)
     }
 
-    /// What `guest/init` reads, as lines `name=value` of shell.
+    /// What the guest's programs read, as lines `name=value` of shell.
     pub fn settings(&self, settings: &[(&str, &str)]) -> Result<()> {
         let text: String = settings
             .iter()
@@ -356,7 +379,7 @@ mod tests {
 
     fn job() -> (tempfile::TempDir, Job) {
         let folder = tempfile::tempdir().expect("a folder");
-        let job = Job::new(&folder.path().join("job")).expect("a job");
+        let job = Job::new(&folder.path().join("job"), false).expect("a job");
         (folder, job)
     }
 
@@ -388,7 +411,7 @@ mod tests {
     fn an_old_job_leaves_nothing_behind() {
         let (folder, job) = job();
         job.settings(&[("shell", "")]).expect("settings");
-        Job::new(&folder.path().join("job")).expect("a job");
+        Job::new(&folder.path().join("job"), true).expect("a job");
         assert!(!folder.path().join("job/vm/settings").exists());
     }
 }

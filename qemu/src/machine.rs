@@ -16,11 +16,66 @@ pub const JOB: &str = "/run/job";
 /// Where it sees the guest's root.
 pub const ENVIRONMENT: &str = "/run/environment";
 
+/// The folder of a run that the guest can write to.
+pub const OUT: &str = "out";
+
+/// The disk on which a system guest keeps what it changes of its root.
+pub const SYSTEM: &str = "system";
+
+/// What a system guest's boot is for, and that it is quick and quiet. The BPF module of
+/// security that systemd sets up takes a good part of a boot that is emulated.
+const SYSTEM_BOOT: &[&str] = &[
+    "systemd.wants=vm.service",
+    "systemd.show_status=no",
+    "systemd.log_level=notice",
+    "systemd.getty_auto=no",
+    "systemd.gpt_auto=no",
+    "systemd.condition_needs_update=no",
+    "lsm=lockdown",
+    "modprobe.blacklist=kvm_amd,kvm_intel",
+];
+
+/// What systemd is not to start: it has nothing to do with drives, arrays and modules, and
+/// emulated time is dear.
+const NOT_STARTED: &[&str] = &[
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "dracut-shutdown.service",
+    "e2scrub_reap.service",
+    "getty.target",
+    "kmod-static-nodes.service",
+    "nvmefc-boot-connections.service",
+    "nvmf-autoconnect.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "remote-fs.target",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "system-xfs_scrub.slice",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-hostnamed.socket",
+    "systemd-journal-flush.service",
+    "systemd-logind.service",
+    "systemd-network-generator.service",
+    "systemd-pstore.service",
+    "systemd-random-seed.service",
+    "systemd-remount-fs.service",
+    "systemd-sysext.socket",
+    "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-tmpfiles-setup-dev.service",
+    "systemd-udev-load-credentials.service",
+    "systemd-update-utmp.service",
+    "systemd-user-sessions.service",
+    "timers.target",
+    "uuidd.socket",
+];
+
 /// QEMU's command line, made bit by bit.
 #[derive(Debug)]
 pub struct Machine {
     arguments: Vec<String>,
     kernel_arguments: Vec<String>,
+    initrd: String,
 }
 
 /// What connects a guest to its runner: a descriptor for each of QEMU's sockets.
@@ -43,8 +98,8 @@ impl Machine {
         let mut machine = Self {
             arguments: Vec::new(),
             kernel_arguments: Vec::new(),
+            initrd: format!("/usr/lib/modules/{release}/initrd"),
         };
-        let modules = format!("/usr/lib/modules/{release}");
         machine.option("-nodefaults", &[]);
         machine.option("-no-user-config", &[]);
         machine.option("-no-reboot", &[]);
@@ -53,8 +108,7 @@ impl Machine {
         machine.accelerate(accel, reach_all);
         machine.option("-smp", &["2"]);
         machine.option("-m", &["2G"]);
-        machine.option("-kernel", &[&format!("{modules}/vmlinuz")]);
-        machine.option("-initrd", &[&format!("{modules}/initrd")]);
+        machine.option("-kernel", &[&format!("/usr/lib/modules/{release}/vmlinuz")]);
         for name in ["dmesg", "console"] {
             machine.option(
                 "-chardev",
@@ -96,7 +150,7 @@ impl Machine {
             self.device(&bridge);
         }
         for (number, drive) in topology.drives.iter().enumerate() {
-            self.option("-blockdev", &[&medium(drive).to_string()]);
+            self.option("-blockdev", &[&medium(&drive.name).to_string()]);
             if let Some(subsystem) = subsystem(drive) {
                 self.device(&subsystem);
             }
@@ -113,14 +167,31 @@ impl Machine {
         }
     }
 
-    /// Adds the guest's root: the environment, and this run's files above it.
+    /// Adds the guest's root: the environment, and this run's files above it. And the folder
+    /// for what is to come out of the guest.
     pub fn add_root(&mut self) {
-        for (tag, path) in [("environment", ENVIRONMENT), ("job", JOB)] {
+        let out = format!("{RUN}/{OUT}");
+        for (tag, path, readonly) in [
+            ("environment", ENVIRONMENT, "on"),
+            ("job", JOB, "on"),
+            (OUT, out.as_str(), "off"),
+        ] {
             let share = format!(
-                "local,id={tag},path={path},security_model=none,readonly=on,multidevs=remap"
+                "local,id={tag},path={path},security_model=none,readonly={readonly},multidevs=remap"
             );
             self.option("-fsdev", &[&share]);
             self.device(&json!({ "driver": "virtio-9p-pci", "bus": "pcie.0", "fsdev": tag, "mount_tag": tag }));
+        }
+    }
+
+    /// Adds what makes the guest a system: the disk that its root lasts on, and what systemd
+    /// is to do and to leave.
+    pub fn add_system(&mut self) {
+        self.option("-blockdev", &[&medium(SYSTEM).to_string()]);
+        self.device(&json!({ "driver": "virtio-blk-pci", "bus": "pcie.0", "id": SYSTEM, "serial": SYSTEM, "drive": SYSTEM }));
+        self.kernel(SYSTEM_BOOT);
+        for unit in NOT_STARTED {
+            self.kernel(&[&format!("systemd.mask={unit}")]);
         }
     }
 
@@ -161,6 +232,11 @@ impl Machine {
         }
     }
 
+    /// Boots with this initramfs.
+    pub fn initrd(&mut self, file: &str) {
+        self.initrd = file.to_owned();
+    }
+
     /// Adds words to the kernel's command line.
     pub fn kernel(&mut self, words: &[&str]) {
         self.kernel_arguments
@@ -170,6 +246,8 @@ impl Machine {
     /// The arguments for QEMU.
     pub fn arguments(mut self) -> Vec<String> {
         let kernel = self.kernel_arguments.join(" ");
+        let initrd = std::mem::take(&mut self.initrd);
+        self.option("-initrd", &[&initrd]);
         self.option("-append", &[&kernel]);
         self.arguments
     }
@@ -331,16 +409,16 @@ fn namespace(drive: &Drive) -> Option<Value> {
     has_namespace(drive).then_some(namespace)
 }
 
-/// What `drive` keeps its data in. A flush is not for the machine's own disk: the data need to
+/// What the drive of this `name` keeps its data in. A flush is not for the machine's own disk: the data need to
 /// survive QEMU, not a power failure.
-fn medium(drive: &Drive) -> Value {
+fn medium(name: &str) -> Value {
     json!({
         "driver": "raw",
-        "node-name": drive.name,
+        "node-name": name,
         "discard": "unmap",
         "file": {
             "driver": "file",
-            "filename": format!("{RUN}/drives/{}", drive.name),
+            "filename": format!("{RUN}/drives/{name}"),
             "discard": "unmap",
             "cache": { "no-flush": true },
         },

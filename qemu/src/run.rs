@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::accel::Accel;
-use crate::control::{Request, Verb};
+use crate::control::{Change, Request, Verb};
 use crate::environment::Environment;
 use crate::guest::{Event, Guest, Plan, Sink};
 use crate::host;
 use crate::job::{Job, Modules, read_script};
 use crate::kernels::Kernel;
-use crate::machine::{Boot, ENVIRONMENT, JOB, Machine, RUN};
+use crate::machine::{Boot, ENVIRONMENT, JOB, Machine, OUT, RUN, SYSTEM};
 use crate::outcome::{End, Outcome, Report};
 use crate::topology::Topology;
 use crate::trace::DMA;
@@ -32,6 +32,12 @@ const STILLBORN: u32 = 2;
 
 /// How long it may take to shut down.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The size of a system guest's disk, of which only what is written takes space.
+const SYSTEM_SIZE: u64 = 8 << 30;
+
+/// How many times longer than others a system guest may take to come up and to shut down.
+const SYSTEM_PATIENCE: u32 = 3;
 
 /// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
 /// by [`Run::go`].
@@ -48,6 +54,7 @@ pub struct Run {
     timeout: Duration,
     keep: Option<PathBuf>,
     shown: bool,
+    system: bool,
 }
 
 impl Run {
@@ -74,6 +81,7 @@ impl Run {
             timeout: Duration::from_secs(600),
             keep: None,
             shown: false,
+            system: false,
         }
     }
 
@@ -135,6 +143,13 @@ impl Run {
     /// Passes the script's output through as it comes.
     pub fn shown(mut self) -> Self {
         self.shown = true;
+        self
+    }
+
+    /// Has the guest started by systemd, as real systems are, and keep what it changes of its
+    /// root until the run ends.
+    pub fn system(mut self, system: bool) -> Self {
+        self.system = system;
         self
     }
 
@@ -203,6 +218,9 @@ struct Running<'a> {
     folder: PathBuf,
     boot: Boot,
     modules: Modules,
+    /// An initramfs of the guest's own, and words for its kernel.
+    initrd: Option<String>,
+    append: Option<String>,
     arguments: Vec<String>,
     /// When the script's time is up, once it has started.
     deadline: Option<Instant>,
@@ -211,7 +229,7 @@ struct Running<'a> {
 /// What follows a boot.
 enum Next {
     End(End),
-    Boot(Option<Modules>, Vec<String>),
+    Boot(Change, Vec<String>),
     /// QEMU aborted, or hung, before the script could start.
     Stillborn(End),
 }
@@ -232,8 +250,12 @@ impl<'a> Running<'a> {
             File::create(folder.join(output))?;
         }
         fs::create_dir(folder.join("drives"))?;
+        fs::create_dir(folder.join(OUT))?;
         for drive in &topology.drives {
             File::create(folder.join("drives").join(&drive.name))?.set_len(drive.size.0)?;
+        }
+        if run.system {
+            make_system(environment, &folder)?;
         }
         Ok(Self {
             run,
@@ -245,6 +267,8 @@ impl<'a> Running<'a> {
             folder,
             boot: Boot(0),
             modules: run.modules,
+            initrd: None,
+            append: None,
             arguments: run.arguments.clone(),
             deadline: None,
         })
@@ -270,18 +294,45 @@ impl<'a> Running<'a> {
                     }
                     eprintln!("vm: {end}; booting again");
                 }
-                Next::Boot(modules, arguments) => {
-                    self.modules = modules.unwrap_or(self.modules);
+                Next::Boot(change, arguments) => {
+                    self.change(change)?;
                     self.arguments = arguments;
                 }
             }
         }
     }
 
+    /// Says what is wrong with what the guest wants to be different.
+    fn check_change(&self, change: &Change) -> Result<()> {
+        if let Some(release) = &change.kernel {
+            self.environment.kernels().get_bootable(Some(release))?;
+        }
+        if let Some(initrd) = &change.initrd {
+            ensure!(
+                self.folder.join(OUT).join(initrd).is_file(),
+                "--initrd {initrd}: there is no such file in /run/vm/{OUT}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes it so. An initramfs and words for the kernel stay until there are others, or
+    /// another kernel.
+    fn change(&mut self, change: Change) -> Result<()> {
+        self.modules = change.modules.unwrap_or(self.modules);
+        if let Some(release) = &change.kernel {
+            self.kernel = self.environment.kernels().get_bootable(Some(release))?;
+            (self.initrd, self.append) = (None, None);
+        }
+        self.initrd = change.initrd.or(self.initrd.take());
+        self.append = change.append.or(self.append.take());
+        Ok(())
+    }
+
     /// What this boot puts above the guest's root.
     fn job(&self, end: &str) -> Result<PathBuf> {
         let folder = self.folder.join("job");
-        let job = Job::new(&folder)?;
+        let job = Job::new(&folder, self.run.system)?;
         let drives: Vec<&str> = self
             .topology
             .drives
@@ -324,6 +375,15 @@ impl<'a> Running<'a> {
         );
         machine.add_topology(&self.topology);
         machine.add_root();
+        if self.run.system {
+            machine.add_system();
+        }
+        if let Some(initrd) = &self.initrd {
+            machine.initrd(&format!("{RUN}/{OUT}/{initrd}"));
+        }
+        if let Some(words) = &self.append {
+            machine.kernel(&[words]);
+        }
         machine.add_trace(&self.run.traces, self.boot);
         if self.run.is_shell() {
             machine.add_terminal();
@@ -400,8 +460,8 @@ impl<'a> Running<'a> {
             outputs: if self.run.is_shell() { 0 } else { 2 },
             exit: None,
             next: None,
-            deadline: Instant::now() + self.patience(BOOT_PATIENCE),
-            shutdown: self.patience(SHUTDOWN_PATIENCE),
+            deadline: Instant::now() + self.start_patience(BOOT_PATIENCE),
+            shutdown: self.start_patience(SHUTDOWN_PATIENCE),
         };
         let next = loop {
             match guest.next(state.deadline)? {
@@ -450,15 +510,18 @@ impl<'a> Running<'a> {
                 guest.note_peers().map(nothing)
             }
             Verb::Failed(reason) => return Some(Next::End(End::Boot(reason))),
-            Verb::Kill(arguments) => return Some(Next::Boot(None, arguments)),
+            Verb::Kill(arguments) => return Some(Next::Boot(Change::default(), arguments)),
             Verb::Exit(status) => {
                 state.exit = Some(request.tag);
                 state.end_with(Next::End(End::Script(status)));
                 return None;
             }
-            Verb::Reboot(modules, arguments) => {
-                state.end_with(Next::Boot(modules, arguments));
-                Ok(String::new())
+            Verb::Reboot(change, arguments) => {
+                let possible = self.check_change(&change);
+                if possible.is_ok() {
+                    state.end_with(Next::Boot(change, arguments));
+                }
+                possible.map(nothing)
             }
             Verb::Unplug(drive) => guest.unplug(&drive).map(nothing),
             Verb::Plug(drive) => guest.plug(&drive).map(nothing),
@@ -477,12 +540,17 @@ impl<'a> Running<'a> {
         self.kernel.patience() * plain
     }
 
+    /// The same for coming up and shutting down.
+    fn start_patience(&self, plain: Duration) -> Duration {
+        self.patience(plain) * if self.run.system { SYSTEM_PATIENCE } else { 1 }
+    }
+
     /// What it means that time is up.
     fn late(&self, state: &State) -> End {
         if state.next.is_some() {
             End::Timeout(format!(
                 "the guest had not shut down after {} s",
-                self.patience(SHUTDOWN_PATIENCE).as_secs()
+                self.start_patience(SHUTDOWN_PATIENCE).as_secs()
             ))
         } else {
             End::Timeout(format!(
@@ -496,7 +564,7 @@ impl<'a> Running<'a> {
     fn silent(&self) -> End {
         End::Boot(format!(
             "there was no sign of it for {} s; {} ends in: {}",
-            self.patience(BOOT_PATIENCE).as_secs(),
+            self.start_patience(BOOT_PATIENCE).as_secs(),
             self.boot.name("console"),
             self.last_line("console")
         ))
@@ -614,6 +682,23 @@ fn make_folder(run: &Run) -> Result<PathBuf> {
         }
     }
     bail!("{} has no room for another name", runs.display())
+}
+
+/// Makes the disk that the root of a system guest lasts on, empty.
+fn make_system(environment: &Environment, folder: &Path) -> Result<()> {
+    File::create(folder.join("drives").join(SYSTEM))?.set_len(SYSTEM_SIZE)?;
+    let enter = environment.enter()?.bind(folder, RUN, true)?;
+    let mut mke2fs = enter.command("mke2fs")?;
+    mke2fs
+        .args(["-q", "-t", "ext4"])
+        .arg(format!("{RUN}/drives/{SYSTEM}"));
+    let output = mke2fs.stdin(Stdio::null()).output()?;
+    ensure!(
+        output.status.success(),
+        "the disk of the system cannot be made: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
 
 /// Words that no script prints by chance.

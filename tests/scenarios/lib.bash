@@ -44,6 +44,9 @@ refused() {
 	[[ $status == "$1" && $said == *"$2"* ]] || fail "${*:3}: expected status $1 and \"$2\", found $status: $said"
 }
 
+# no_failed_units: all that systemd was to start has started.
+no_failed_units() { is 'failed units' "$(systemctl --failed --plain --no-legend)" ''; }
+
 # patience: how many times longer than others this kernel may take.
 patience() { if [[ $(uname -r) == *-debug ]]; then echo 6; else echo 1; fi; }
 

@@ -15,6 +15,8 @@ pub struct Head {
     pub topologies: Vec<String>,
     /// Whose modules: `p2p` or `stock`.
     pub modules: String,
+    /// Whether systemd starts its machine, and its root lasts.
+    pub system: bool,
     /// Files beside it that it needs.
     pub files: Vec<String>,
     /// Modules of its own: C beside it.
@@ -42,6 +44,7 @@ impl Head {
             promise: promise.to_owned(),
             topologies: vec!["switch".to_owned()],
             modules: "p2p".to_owned(),
+            system: false,
             files: Vec::new(),
             sources: Vec::new(),
             traces: Vec::new(),
@@ -60,6 +63,10 @@ impl Head {
         match key {
             "topology" => self.topologies = words(value).collect(),
             "modules" => self.modules = value.to_owned(),
+            "system" => {
+                ensure!(value == "yes", "the one value is yes");
+                self.system = true;
+            }
             "add" => self.files.extend(words(value)),
             "build" => self.sources.extend(words(value)),
             "trace" => self.traces.extend(words(value)),
@@ -67,7 +74,7 @@ impl Head {
                 let seconds = value.parse().context("a number of seconds is wanted")?;
                 self.timeout = Duration::from_secs(seconds);
             }
-            _ => bail!("the keys are topology, modules, add, build, trace and timeout"),
+            _ => bail!("the keys are topology, modules, system, add, build, trace and timeout"),
         }
         Ok(())
     }
@@ -83,11 +90,12 @@ mod tests {
 
     #[test]
     fn a_head_ends_with_an_empty_line() {
-        let text = "# All is well.\n# topology: split\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
+        let text = "# All is well.\n# topology: split\n# system: yes\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
         let head = Head::parse(text).expect("a head");
         assert_eq!(head.promise, "All is well.");
         assert_eq!(head.topologies, ["split"]);
         assert_eq!(head.modules, "p2p");
+        assert!(head.system);
         assert_eq!(head.files, ["c"]);
         assert_eq!(head.traces, ["a", "b"]);
         assert_eq!(head.timeout, Duration::from_secs(60));
@@ -97,6 +105,7 @@ mod tests {
     fn a_head_without_keys_has_the_usual_machine() {
         let head = Head::parse("# All is well.\nset -e\n").expect("a head");
         assert_eq!(head.topologies, ["switch"]);
+        assert!(!head.system);
         assert!(head.traces.is_empty());
     }
 
@@ -118,6 +127,7 @@ mod tests {
             ("# topology: split\n", "what must hold"),
             ("# A.\n# topologie: split\n", "# topologie: split"),
             ("# A.\n# timeout: soon\n", "a number of seconds"),
+            ("# A.\n# system: no\n", "the one value is yes"),
             ("# A.\n# and more\n", "key: value"),
         ] {
             let error = format!("{:#}", Head::parse(text).expect_err(text));

@@ -74,6 +74,7 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
         .file(script.with_file_name("lib.bash"))
         .topology(topology)
         .modules(head.modules.parse()?)
+        .system(head.system)
         .timeout(BUSY * head.timeout);
     for file in &head.files {
         run = run.file(script.with_file_name(file));

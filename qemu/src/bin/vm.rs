@@ -125,6 +125,9 @@ struct Setup {
     /// Whose modules it has
     #[arg(long, value_enum, default_value_t)]
     modules: Modules,
+    /// Let systemd start it, with a root that keeps what is changed until the run ends
+    #[arg(long)]
+    system: bool,
     /// A file for the working folder
     #[arg(long, value_name = "FILE")]
     add: Vec<PathBuf>,
@@ -138,7 +141,10 @@ struct Setup {
 
 impl Setup {
     fn apply(self, mut run: Run) -> Run {
-        run = run.topology(self.topology).modules(self.modules);
+        run = run
+            .topology(self.topology)
+            .modules(self.modules)
+            .system(self.system);
         run = self.kernel.into_iter().fold(run, Run::kernel);
         run = self.add.into_iter().fold(run, Run::file);
         run = self.build.into_iter().fold(run, Run::build);
