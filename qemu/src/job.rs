@@ -46,6 +46,41 @@ impl FromStr for Modules {
     }
 }
 
+/// What systemd is not to start: it has nothing to do with drives, arrays and modules, and
+/// emulated time is dear.
+const NOT_STARTED: &[&str] = &[
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "dracut-shutdown.service",
+    "e2scrub_reap.service",
+    "getty.target",
+    "kmod-static-nodes.service",
+    "nvmefc-boot-connections.service",
+    "nvmf-autoconnect.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "remote-fs.target",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "system-xfs_scrub.slice",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-hostnamed.socket",
+    "systemd-journal-flush.service",
+    "systemd-logind.service",
+    "systemd-network-generator.service",
+    "systemd-pstore.service",
+    "systemd-random-seed.service",
+    "systemd-remount-fs.service",
+    "systemd-sysext.socket",
+    "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-tmpfiles-setup-dev.service",
+    "systemd-udev-load-credentials.service",
+    "systemd-update-utmp.service",
+    "systemd-user-sessions.service",
+    "timers.target",
+    "uuidd.socket",
+];
+
 /// Makers of units that have nothing to make, and take their time for it.
 const NO_GENERATORS: &[&str] = &[
     "getty",
@@ -84,8 +119,11 @@ impl Job {
             job.write("vm/init", include_str!("../guest/system"), true)?;
             let unit = "etc/systemd/system/vm.service";
             job.write(unit, include_str!("../guest/vm.service"), false)?;
+            // An empty file stands for none.
+            for unit in NOT_STARTED {
+                job.write(&format!("etc/systemd/system/{unit}"), "", false)?;
+            }
             for generator in NO_GENERATORS {
-                // An empty one stands for none.
                 let file = format!("etc/systemd/system-generators/systemd-{generator}-generator");
                 job.write(&file, "", false)?;
             }

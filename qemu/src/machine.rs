@@ -16,7 +16,7 @@ pub const JOB: &str = "/run/job";
 /// Where it sees the guest's root.
 pub const ENVIRONMENT: &str = "/run/environment";
 
-/// The folder of a run that the guest can write to.
+/// The folder of a run that a system guest can write to.
 pub const OUT: &str = "out";
 
 /// The disk on which a system guest keeps what it changes of its root.
@@ -33,41 +33,6 @@ const SYSTEM_BOOT: &[&str] = &[
     "systemd.condition_needs_update=no",
     "lsm=lockdown",
     "modprobe.blacklist=kvm_amd,kvm_intel",
-];
-
-/// What systemd is not to start: it has nothing to do with drives, arrays and modules, and
-/// emulated time is dear.
-const NOT_STARTED: &[&str] = &[
-    "dev-hugepages.mount",
-    "dev-mqueue.mount",
-    "dracut-shutdown.service",
-    "e2scrub_reap.service",
-    "getty.target",
-    "kmod-static-nodes.service",
-    "nvmefc-boot-connections.service",
-    "nvmf-autoconnect.service",
-    "proc-sys-fs-binfmt_misc.automount",
-    "remote-fs.target",
-    "sys-fs-fuse-connections.mount",
-    "sys-kernel-config.mount",
-    "system-xfs_scrub.slice",
-    "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path",
-    "systemd-hostnamed.socket",
-    "systemd-journal-flush.service",
-    "systemd-logind.service",
-    "systemd-network-generator.service",
-    "systemd-pstore.service",
-    "systemd-random-seed.service",
-    "systemd-remount-fs.service",
-    "systemd-sysext.socket",
-    "systemd-tmpfiles-setup-dev-early.service",
-    "systemd-tmpfiles-setup-dev.service",
-    "systemd-udev-load-credentials.service",
-    "systemd-update-utmp.service",
-    "systemd-user-sessions.service",
-    "timers.target",
-    "uuidd.socket",
 ];
 
 /// QEMU's command line, made bit by bit.
@@ -167,32 +132,19 @@ impl Machine {
         }
     }
 
-    /// Adds the guest's root: the environment, and this run's files above it. And the folder
-    /// for what is to come out of the guest.
+    /// Adds the guest's root: the environment, and this run's files above it.
     pub fn add_root(&mut self) {
-        let out = format!("{RUN}/{OUT}");
-        for (tag, path, readonly) in [
-            ("environment", ENVIRONMENT, "on"),
-            ("job", JOB, "on"),
-            (OUT, out.as_str(), "off"),
-        ] {
-            let share = format!(
-                "local,id={tag},path={path},security_model=none,readonly={readonly},multidevs=remap"
-            );
-            self.option("-fsdev", &[&share]);
-            self.device(&json!({ "driver": "virtio-9p-pci", "bus": "pcie.0", "fsdev": tag, "mount_tag": tag }));
-        }
+        self.share("environment", ENVIRONMENT, "on");
+        self.share("job", JOB, "on");
     }
 
-    /// Adds what makes the guest a system: the disk that its root lasts on, and what systemd
-    /// is to do and to leave.
+    /// Adds what makes the guest a system: the disk that its root lasts on, a folder for what
+    /// is to come out of it, and what systemd is to do and to leave.
     pub fn add_system(&mut self) {
+        self.share(OUT, &format!("{RUN}/{OUT}"), "off");
         self.option("-blockdev", &[&medium(SYSTEM).to_string()]);
         self.device(&json!({ "driver": "virtio-blk-pci", "bus": "pcie.0", "id": SYSTEM, "serial": SYSTEM, "drive": SYSTEM }));
         self.kernel(SYSTEM_BOOT);
-        for unit in NOT_STARTED {
-            self.kernel(&[&format!("systemd.mask={unit}")]);
-        }
     }
 
     /// Adds the guest's connections to its runner.
@@ -235,6 +187,16 @@ impl Machine {
     /// Boots with this initramfs.
     pub fn initrd(&mut self, file: &str) {
         self.initrd = file.to_owned();
+    }
+
+    fn share(&mut self, tag: &str, path: &str, readonly: &str) {
+        let share = format!(
+            "local,id={tag},path={path},security_model=none,readonly={readonly},multidevs=remap"
+        );
+        self.option("-fsdev", &[&share]);
+        self.device(
+            &json!({ "driver": "virtio-9p-pci", "bus": "pcie.0", "fsdev": tag, "mount_tag": tag }),
+        );
     }
 
     /// Adds words to the kernel's command line.

@@ -37,7 +37,7 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(60);
 const SYSTEM_SIZE: u64 = 8 << 30;
 
 /// How many times longer than others a system guest may take to come up and to shut down.
-const SYSTEM_PATIENCE: u32 = 3;
+const SYSTEM_PATIENCE: u32 = 5;
 
 /// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
 /// by [`Run::go`].
@@ -250,11 +250,11 @@ impl<'a> Running<'a> {
             File::create(folder.join(output))?;
         }
         fs::create_dir(folder.join("drives"))?;
-        fs::create_dir(folder.join(OUT))?;
         for drive in &topology.drives {
             File::create(folder.join("drives").join(&drive.name))?.set_len(drive.size.0)?;
         }
         if run.system {
+            fs::create_dir(folder.join(OUT))?;
             make_system(environment, &folder)?;
         }
         Ok(Self {

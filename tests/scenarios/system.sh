@@ -34,10 +34,13 @@ first)
 	create md0 1 'near0 near1' --size=8M
 	echo kept >/root/file
 	echo kept >/dev/md0
-	vmctl reboot second
+	say 'a reboot, with an initramfs of its own'
+	cp "/usr/lib/modules/$(uname -r)/initrd" /run/vm/out/own
+	vmctl reboot --initrd own --append 'more words' second
 	;;
 second)
 	say 'after the reboot'
+	[[ $(</proc/cmdline) == *'more words'* ]] || fail "the command line is $(</proc/cmdline)"
 	is 'the file' "$(</root/file)" kept
 	is 'the package' "$(dpkg-query --show --showformat='${db:Status-Status}' trivial)" installed
 	is 'its file' "$(</etc/trivial)" one
