@@ -3,17 +3,24 @@
 //! type that takes a root folder: so another machine's files can be looked at too.
 
 use std::fmt::Display;
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::{self, OFlag};
+use nix::libc;
+use nix::sys::stat::Mode;
 
 /// A machine, by its root folder.
 #[derive(Clone, Debug)]
 pub struct Host {
     root: PathBuf,
+    /// The same, open: from here files are looked for.
+    open: Arc<OwnedFd>,
 }
 
 impl Host {
@@ -28,8 +35,25 @@ impl Host {
                 root.display()
             );
         }
-        let root = root.to_owned();
-        Ok(Self { root })
+        Self::open(root.to_owned())
+    }
+
+    /// A part of it that much is read of: then `path` begins in `folder`, and the way there is
+    /// walked once.
+    ///
+    /// # Errors
+    /// If there is no such folder.
+    pub fn within(&self, folder: impl AsRef<Path>) -> Result<Self> {
+        Self::open(self.path(folder))
+    }
+
+    fn open(root: PathBuf) -> Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let open = fcntl::open(&root, flags, Mode::empty());
+        Ok(Self {
+            open: open.with_context(|| root.display().to_string())?.into(),
+            root,
+        })
     }
 
     /// Whether it is the machine that we run on: another one cannot be changed.
@@ -52,9 +76,8 @@ impl Host {
     /// # Errors
     /// With the path, if it cannot be read.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<String> {
-        let path = self.path(path);
-        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        let text = self.text(path.as_ref());
+        text.with_context(|| self.path(path).display().to_string())
     }
 
     /// The same, or nothing if there is no such file, or if what it was about has just gone.
@@ -62,11 +85,31 @@ impl Host {
     /// # Errors
     /// If it is there and cannot be read.
     pub fn read_if(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
-        match self.read(path) {
-            Ok(text) => Ok(Some(text)),
+        match self.text(path.as_ref()) {
             Err(error) if is_gone(&error) => Ok(None),
-            Err(error) => Err(error),
+            text => text
+                .map(Some)
+                .with_context(|| self.path(path).display().to_string()),
         }
+    }
+
+    fn text(&self, path: &Path) -> io::Result<String> {
+        const PAGE: usize = 4096;
+        let mut bytes = Vec::with_capacity(PAGE);
+        // Its size is not asked for: that of a file in sysfs says nothing.
+        let mut file = self.file(path)?.take(u64::MAX);
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// A file, to be read.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn file(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let file = fcntl::openat(&self.open, path, flags, Mode::empty())?;
+        Ok(file.into())
     }
 
     /// The value in a file: a number, or whatever else is written in one word.
@@ -78,8 +121,15 @@ impl Host {
         T::Err: Display,
     {
         let text = self.read(path.as_ref())?;
+        self.parsed(path.as_ref(), &text)
+    }
+
+    fn parsed<T: FromStr>(&self, path: &Path, text: &str) -> Result<T>
+    where
+        T::Err: Display,
+    {
         text.parse()
-            .map_err(|error| garbage(&self.path(path), &text, &error))
+            .map_err(|error| garbage(&self.path(path), text, &error))
     }
 
     /// The same, or nothing if there is no such file.
@@ -90,11 +140,9 @@ impl Host {
     where
         T::Err: Display,
     {
-        match self.value(path) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if is_gone(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let text = self.read_if(path.as_ref())?;
+        text.map(|text| self.parsed(path.as_ref(), &text))
+            .transpose()
     }
 
     /// The names in a folder, sorted, numbers in them by their value; none if there is no
@@ -119,7 +167,7 @@ impl Host {
     /// The last component of what a link leads to (a driver's name, say); nothing if there
     /// is no such link.
     pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
-        let target = fs::read_link(self.path(path)).ok()?;
+        let target = PathBuf::from(fcntl::readlinkat(&self.open, path.as_ref()).ok()?);
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
@@ -142,15 +190,9 @@ pub fn garbage(path: &Path, text: &str, why: &dyn Display) -> anyhow::Error {
 }
 
 /// Whether a file was not there: ENOENT, or ENODEV and ENXIO of a device that has gone.
-fn is_gone(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| match error.raw_os_error() {
-            Some(number) => {
-                [nix::libc::ENOENT, nix::libc::ENODEV, nix::libc::ENXIO].contains(&number)
-            }
-            None => false,
-        })
+fn is_gone(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    number.is_some_and(|number| [libc::ENOENT, libc::ENODEV, libc::ENXIO].contains(&number))
 }
 
 /// What `name` is sorted by: nvme2 before nvme10.
@@ -173,8 +215,15 @@ pub fn natural(name: &str) -> Vec<(String, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Writes a file below `root`, and makes the folders above it.
+    pub(crate) fn put(root: &Path, path: &str, content: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
+        fs::write(path, content).expect("a file");
+    }
 
     #[test]
     fn numbers_in_names_are_sorted_by_their_value() {
@@ -186,8 +235,7 @@ mod tests {
     #[test]
     fn an_error_names_the_file_and_what_is_in_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir(folder.path().join("sys")).expect("sys");
-        fs::write(folder.path().join("sys/number"), "12x\n").expect("a file");
+        put(folder.path(), "sys/number", "12x\n");
         let host = Host::at(folder.path()).expect("a host");
         let error = host
             .value::<u64>("sys/number")

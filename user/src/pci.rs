@@ -4,9 +4,10 @@
 //! space (include/uapi/linux/pci_regs.h).
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
+use std::{panic, thread};
 
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
@@ -123,19 +124,40 @@ impl Devices {
     /// # Errors
     /// If sysfs holds what cannot be understood; the file is named.
     pub fn read(host: &Host) -> Result<Self> {
-        let mut all = BTreeMap::new();
-        for name in host.names(DEVICES)? {
+        // As many as are worth a thread; the time is the kernel's, which looks for the files.
+        const MANY: usize = 256;
+        let names = host.names(DEVICES)?;
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let part = names.len().div_ceil(processors).max(MANY);
+        let parts = thread::scope(|scope| {
+            let parts = names.chunks(part);
+            let threads: Vec<_> = parts
+                .map(|names| scope.spawn(|| Self::read_part(host, names)))
+                .collect();
+            let parts = threads.into_iter().map(|thread| thread.join());
+            parts.collect::<Vec<_>>()
+        });
+        let mut all = Vec::with_capacity(names.len());
+        for part in parts {
+            all.extend(part.unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+        }
+        Ok(Self::of(all))
+    }
+
+    fn read_part(host: &Host, names: &[String]) -> Result<Vec<Device>> {
+        let mut devices = Vec::with_capacity(names.len());
+        for name in names {
             let address = name
                 .parse()
-                .map_err(|why: String| garbage(&host.path(DEVICES), &name, &why))?;
+                .map_err(|why: String| garbage(&host.path(DEVICES), name, &why))?;
             let folder = format!("{DEVICES}/{name}");
             match Device::read(host, address, &folder) {
-                Ok(device) => drop(all.insert(address, device)),
+                Ok(device) => devices.push(device),
                 Err(_) if !host.has(&folder) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self { all })
+        Ok(devices)
     }
 
     /// From devices made up.
@@ -181,8 +203,9 @@ impl Device {
             Ok(path) => place(&path),
             Err(_) => (String::new(), None),
         };
-        let class = hex(host, &format!("{folder}/class"))?;
-        let config = File::open(host.path(format!("{folder}/config"))).ok();
+        let host = &host.within(folder)?;
+        let class = hex(host, "class")?;
+        let config = host.file(Path::new("config")).ok();
         // Each word is a trip to the device: only those that are wanted are read.
         let word = |at: usize| {
             let mut word = [0; 2];
@@ -197,13 +220,13 @@ impl Device {
             address,
             parent,
             host_bridge,
-            vendor: hex(host, &format!("{folder}/vendor"))? as u16,
-            device: hex(host, &format!("{folder}/device"))? as u16,
+            vendor: hex(host, "vendor")? as u16,
+            device: hex(host, "device")? as u16,
             class,
             kind: kind(class, port),
-            driver: host.link(format!("{folder}/driver")),
-            bars: bars(host, &format!("{folder}/resource"))?,
-            p2pmem: p2pmem(host, &format!("{folder}/p2pmem"))?,
+            driver: host.link("driver"),
+            bars: bars(host, "resource")?,
+            p2pmem: p2pmem(host, "p2pmem")?,
             acs: acs(word),
         })
     }
@@ -403,12 +426,15 @@ fn acs(word: impl Fn(usize) -> Option<u16>) -> Acs {
 /// # Errors
 /// If sysfs cannot be read.
 pub fn controllers(host: &Host, disk: &str) -> Result<Vec<Bdf>> {
-    let folder = host
-        .device(format!("sys/class/block/{disk}"))
-        .ok_or_else(|| anyhow!("there is no block device {disk}"))?;
-    if let Some(address) = nearest(&folder) {
+    let link = format!("sys/class/block/{disk}");
+    // Most links tell by themselves, far quicker than by a walk to where they lead.
+    let target = fs::read_link(host.path(&link)).ok();
+    if let Some(address) = target.and_then(|target| nearest(&target)) {
         return Ok(vec![address]);
     }
+    let folder = host
+        .device(link)
+        .ok_or_else(|| anyhow!("there is no block device {disk}"))?;
     // A multipath head: its subsystem has a link to each controller.
     let Some(subsystem) = folder
         .ancestors()
