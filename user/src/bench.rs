@@ -610,6 +610,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tests::put;
     use crate::went::Counted;
 
     #[test]
@@ -643,9 +644,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("sys")).expect("sys");
         for (path, text) in files {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-            fs::write(path, text).expect("a file");
+            put(folder.path(), path, text);
         }
         let host = Host::at(folder.path()).expect("a host");
         (folder, host)

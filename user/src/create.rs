@@ -2,7 +2,7 @@
 //! `mdp2p create`: shows the plan, looks at what it would destroy, asks, and has mdadm make it.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,9 +57,8 @@ pub fn run(host: &Host, options: &Create) -> Result<u8> {
     }
 
     let program = mdadm::find()?;
-    if !options.yes && !agreed(&plan.node)? {
-        bail!("nothing was changed");
-    }
+    let question = format!("Make {}? What is on its members is lost.", plan.node);
+    show::confirm(&question, options.yes)?;
     mdadm::load(host)?;
     mdadm::load_module(host, plan.level.module())?;
     look_again(host, &plan, blkid.as_deref(), &overwrite)?;
@@ -182,29 +181,6 @@ fn refusals(
 fn listed(lines: &[String]) -> String {
     let lines: Vec<String> = lines.iter().map(|line| wrapped(line, "  ")).collect();
     lines.concat().trim_end().to_owned()
-}
-
-/// Asks on the terminal.
-///
-/// # Errors
-/// If there is no terminal to ask on.
-fn agreed(node: &str) -> Result<bool> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        bail!(
-            "there is no terminal to ask on: look at the plan, then add --yes; nothing was changed"
-        );
-    }
-    let mut out = show::out();
-    write!(out, "\nMake {node}? What is on its members is lost. [y/N] ")?;
-    out.flush()?;
-    drop(out);
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer).context("your answer")?;
-    Ok(matches!(
-        answer.trim().to_ascii_lowercase().as_str(),
-        "y" | "yes"
-    ))
 }
 
 /// Waits until an array is there.
@@ -520,22 +496,9 @@ fn wrapped(text: &str, indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tests::put;
+    use crate::plan::tests::device;
     use std::fs;
-
-    fn device(name: &str, number: &str) -> Device {
-        Device {
-            name: name.into(),
-            node: format!("/dev/{name}").into(),
-            number: number.into(),
-            disk: None,
-            partitions: Vec::new(),
-            bytes: 1 << 30,
-            model: String::new(),
-            controllers: Vec::new(),
-            read_only: false,
-            has_integrity: false,
-        }
-    }
 
     fn refusals_of(users: &[&str], contents: Contents, overwrite: &[&str], strict: bool) -> String {
         let device = device("nvme0n1", "259:0");
@@ -590,12 +553,6 @@ mod tests {
         fs::create_dir_all(root.path().join("sys")).expect("sys");
         let host = Host::at(root.path()).expect("a host");
         (root, host)
-    }
-
-    fn put(root: &Path, path: &str, content: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-        fs::write(path, content).expect("a file");
     }
 
     #[test]

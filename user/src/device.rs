@@ -313,13 +313,8 @@ pub fn look(host: &Host, device: &Device, blkid: Option<&Path>) -> Result<Findin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tests::put;
     use std::os::unix::fs::symlink;
-
-    fn put(root: &Path, path: &str, content: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-        fs::write(path, content).expect("a file");
-    }
 
     /// A drive with one partition, and one without.
     fn machine() -> tempfile::TempDir {

@@ -230,13 +230,12 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::host::tests::put;
 
     fn host(files: &[&str]) -> (tempfile::TempDir, Host) {
         let root = tempfile::tempdir().expect("a folder");
         for file in files {
-            let path = root.path().join(file);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-            fs::write(path, "").expect("a file");
+            put(root.path(), file, "");
         }
         let host = Host::at(root.path()).expect("a host");
         (root, host)

@@ -16,6 +16,7 @@ use crate::cli::{Build, Module, ModuleVerb};
 use crate::command;
 use crate::host::{Host, natural};
 use crate::kernel::{self, Installed, MAIN, MODULES, Mode, Options, shown};
+use crate::mdadm;
 use crate::show;
 
 /// What builds them beside a compiler (docs/install.md); preflight says more.
@@ -73,16 +74,10 @@ pub fn personality(text: &str) -> Result<String, String> {
 }
 
 fn need_root(dry_run: bool, verb: &str) -> Result<()> {
-    may(show::is_root() || dry_run, verb)
-}
-
-fn may(allowed: bool, verb: &str) -> Result<()> {
-    if !allowed {
-        bail!(
-            "must be root: sudo mdp2p module {verb} (with --dry-run it only prints the commands)"
-        );
+    match dry_run {
+        true => Ok(()),
+        false => mdadm::need_root(&format!("{verb} modules")),
     }
-    Ok(())
 }
 
 /// The kernel that was named, if there is one of that name, or the one that runs.
@@ -622,16 +617,6 @@ mod tests {
         for text in ["", "raid2", "--all", "md-mod", "../x"] {
             assert!(personality(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn who_is_not_root_is_told_what_to_type() {
-        assert!(may(true, "load").is_ok());
-        let error = may(false, "load").expect_err("not root").to_string();
-        assert!(
-            error.contains("must be root: sudo mdp2p module load"),
-            "{error}"
-        );
     }
 
     #[test]

@@ -957,10 +957,11 @@ impl View<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn device(name: &str, number: &str) -> Device {
+    /// A drive of which there is nothing to say.
+    pub(crate) fn device(name: &str, number: &str) -> Device {
         Device {
             name: name.into(),
             node: format!("/dev/{name}").into(),

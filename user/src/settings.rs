@@ -166,13 +166,7 @@ impl fmt::Display for Setting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    fn put(root: &Path, path: &str, content: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-        fs::write(path, content).expect("a file");
-    }
+    use crate::host::tests::put;
 
     fn host() -> (tempfile::TempDir, Host) {
         let root = tempfile::tempdir().expect("a folder");

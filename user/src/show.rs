@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tables for people, JSON for programs, and how numbers are written.
+//! Tables for people, JSON for programs, how numbers are written, and what is asked.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use nix::unistd::Uid;
 use serde::Serialize;
@@ -162,9 +162,62 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// Asks a question, unless `yes` has been said to it before.
+///
+/// # Errors
+/// If the answer is no, or there is nobody to give it.
+pub fn confirm(question: &str, yes: bool) -> Result<()> {
+    let stdin = io::stdin();
+    let somebody = stdin
+        .is_terminal()
+        .then(|| (stdin.lock(), io::stderr().lock()));
+    agree(question, yes, somebody)
+}
+
+/// The same of `somebody`, whom we can read and write.
+fn agree(question: &str, yes: bool, somebody: Option<(impl BufRead, impl Write)>) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let Some((mut from, mut to)) = somebody else {
+        bail!(
+            "{question} But there is no terminal to ask on: nothing was changed; add --yes if \
+             that is meant"
+        );
+    };
+    write!(to, "\n{question} [y/N] ")?;
+    to.flush()?;
+    let mut answer = String::new();
+    from.read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => bail!("the answer was no; nothing was changed"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        let answer = |text: &'static str| {
+            let mut asked = Vec::new();
+            let agreed = agree("Well?", false, Some((text.as_bytes(), &mut asked)));
+            assert_eq!(asked, b"\nWell? [y/N] ");
+            agreed
+        };
+        for text in ["y\n", "yes\n", "YES\n"] {
+            assert!(answer(text).is_ok(), "{text:?}");
+        }
+        for text in ["", "\n", "no\n", "yesterday\n"] {
+            assert!(answer(text).is_err(), "{text:?}");
+        }
+        let nobody = || None::<(&[u8], Vec<u8>)>;
+        let error = agree("Well?", false, nobody()).expect_err("nobody is there");
+        assert!(error.to_string().contains("--yes"), "{error}");
+        assert!(agree("Well?", true, nobody()).is_ok());
+    }
 
     #[test]
     fn bytes_are_written_in_powers_of_1024() {

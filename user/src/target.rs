@@ -3,7 +3,7 @@
 //! array that nobody uses.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -162,11 +162,8 @@ impl Site {
         if self.mode != Mode::Destructive {
             return Ok(());
         }
-        let stdin = io::stdin();
-        let somebody = stdin
-            .is_terminal()
-            .then(|| (stdin.lock(), io::stderr().lock()));
-        agree(&self.question(array, what), yes, somebody)
+        let question = format!("{}. Go on?", self.question(array, what));
+        show::confirm(&question, yes)
     }
 
     /// What a dry run has to say of the array.
@@ -356,24 +353,6 @@ fn lies_on(host: &Host, array: &Array, device: (u64, u64)) -> Result<()> {
     }
 }
 
-/// Whether what is asked is wanted: `yes`, or what `somebody` says, to whom we can write.
-fn agree(question: &str, yes: bool, somebody: Option<(impl BufRead, impl Write)>) -> Result<()> {
-    if yes {
-        return Ok(());
-    }
-    let Some((mut from, mut to)) = somebody else {
-        bail!("{question}. Nobody is there to be asked: say --yes too if that is meant");
-    };
-    write!(to, "{question}. Type yes to go on: ")?;
-    to.flush()?;
-    let mut answer = String::new();
-    from.read_line(&mut answer)?;
-    match answer.trim() {
-        "yes" => Ok(()),
-        _ => bail!("the answer was not yes; nothing was changed"),
-    }
-}
-
 /// Bytes that pieces begin and end at where they can, for blocks that are not cut in two at
 /// chunks.
 const UNIT: u64 = 64 << 10;
@@ -409,6 +388,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::host::tests::put;
 
     fn array(bytes: u64, chunk_bytes: u64, raid_disks: u32) -> Array {
         Array {
@@ -431,11 +411,7 @@ mod tests {
     /// A machine with md0 (9:0) and its partition md0p1 (259:3).
     fn machine() -> (tempfile::TempDir, Host) {
         let folder = tempfile::tempdir().expect("a folder");
-        let put = |path: &str, text: &str| {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-            fs::write(path, text).expect("a file");
-        };
+        let put = |path: &str, text: &str| put(folder.path(), path, text);
         put("sys/block/md0/dev", "9:0\n");
         put("sys/block/md0/md0p1/partition", "1\n");
         put("sys/class/block/md0/dev", "9:0\n");
@@ -447,9 +423,7 @@ mod tests {
     }
 
     fn write(host: &Host, path: &str, text: &str) {
-        let path = host.path(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
-        fs::write(path, text).expect("a file");
+        put(&host.path(""), path, text);
     }
 
     #[test]
@@ -506,24 +480,6 @@ mod tests {
             question,
             "md0 (1 MiB) holds dos partition table, which will be lost; all of it is overwritten"
         );
-    }
-
-    #[test]
-    fn only_a_yes_is_a_yes() {
-        let answer = |text: &'static str| {
-            let mut asked = Vec::new();
-            let agreed = agree("Well", false, Some((text.as_bytes(), &mut asked)));
-            assert_eq!(asked, b"Well. Type yes to go on: ");
-            agreed
-        };
-        assert!(answer("yes\n").is_ok());
-        for text in ["", "\n", "y\n", "no\n", "YES\n"] {
-            assert!(answer(text).is_err(), "{text:?}");
-        }
-        let nobody = || None::<(&[u8], Vec<u8>)>;
-        let error = agree("Well", false, nobody()).expect_err("nobody is there");
-        assert!(error.to_string().contains("--yes"), "{error}");
-        assert!(agree("Well", true, nobody()).is_ok());
     }
 
     #[test]

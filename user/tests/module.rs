@@ -396,7 +396,7 @@ fn sign_leaves_all_signed() {
     let result = module::run(&host, &Module { verb });
     if !show::is_root() {
         let error = result.expect_err("not root").to_string();
-        assert!(error.contains("must be root"), "{error}");
+        assert!(error.contains("only root can sign modules"), "{error}");
         return;
     }
     assert_eq!(result.expect("signed"), 0);
@@ -490,13 +490,8 @@ fn who_is_not_root_changes_nothing() {
             command.uid(65534).gid(65534);
         }
         let output = command.output().expect("mdp2p runs");
-        refused(
-            &output,
-            &[
-                &format!("must be root: sudo mdp2p module {verb}"),
-                "--dry-run",
-            ],
-        );
+        let what = format!("only root can {verb} modules: run it with sudo");
+        refused(&output, &[&what]);
     }
 }
 
