@@ -344,7 +344,7 @@ What is moved is spread over the whole array. Bytes that were staged are no fail
 whatever is said; one that holds a filesystem or a partition table it overwrites if its question is \
 answered with yes, or if --yes is given too.
 
-Exit status: 0 the data are right, 1 they are not or could not be moved.
+Exit status: 0 the data are right, 1 they are not or could not be moved, if only through one provider.
 
 Examples:
   mdp2p verify md0

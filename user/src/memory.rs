@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use serde::{Serialize, Serializer};
@@ -221,11 +221,10 @@ impl Drop for Buffer {
 
 fn none_left(errno: Errno, pool: &Path, wanted: usize, bdf: Bdf) -> anyhow::Error {
     let available = fs::read_to_string(pool.join("available")).unwrap_or_default();
-    anyhow!(
-        "mapping {wanted} bytes of the peer memory of {bdf}, of which {} are available: {} ({errno:?})",
-        available.trim(),
-        errno.desc()
-    )
+    anyhow::Error::new(errno).context(format!(
+        "mapping {wanted} bytes of the peer memory of {bdf}, of which {} are available",
+        available.trim()
+    ))
 }
 
 #[cfg(test)]
@@ -252,6 +251,16 @@ mod tests {
         assert_eq!(buffer.taken(1024)[512..], data[1024..]);
         buffer.begin_at(0);
         assert_eq!(buffer.taken(1536)[..512], back[..512]);
+    }
+
+    #[test]
+    fn memory_that_is_used_up_is_told_from_other_errors() {
+        let address = "0000:01:00.0".parse().expect("an address");
+        let error = none_left(Errno::ENOMEM, Path::new("/nowhere"), 4096, address);
+        assert_eq!(error.root_cause().downcast_ref(), Some(&Errno::ENOMEM));
+        let error = format!("{error:#}");
+        assert!(error.starts_with("mapping 4096 bytes of the peer memory of 0000:01:00.0"));
+        assert!(error.contains("ENOMEM"), "{error}");
     }
 
     #[test]

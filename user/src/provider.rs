@@ -178,21 +178,15 @@ impl Provider {
     }
 
     /// The same with smaller blocks, down to a page, if there is not even room for one.
-    ///
-    /// # Errors
-    /// If there is no room for a page; it says how much there is.
-    pub fn some_room(&self, block: usize, depth: usize) -> Result<Room> {
+    pub fn some_room(&self, block: usize, depth: usize) -> Option<Room> {
         let available = usize::try_from(self.available_bytes).unwrap_or(usize::MAX);
         let page = available - available % PAGE;
-        match self.room(block.min(page.max(PAGE)), depth) {
-            Some(room) => Ok(room),
-            None => Err(self.no_room(block)),
-        }
+        self.room(block.min(page.max(PAGE)), depth)
     }
 
-    /// The error for want of room.
-    pub fn no_room(&self, block: usize) -> anyhow::Error {
-        anyhow::anyhow!(
+    /// Why there is no room for a block.
+    pub fn no_room(&self, block: usize) -> String {
+        format!(
             "{} has {} of its {} of p2pmem available, too little for a block of {}; what is lent \
              comes back when the programs end that hold it",
             self.address,
@@ -270,7 +264,7 @@ mod tests {
         let mut room = |available, block, depth| {
             provider.available_bytes = available;
             let room = provider.some_room(block, depth);
-            room.ok().map(|room| (room.block, room.depth))
+            room.map(|room| (room.block, room.depth))
         };
         assert_eq!(room(1 << 20, 65536, 4), Some((65536, 4)));
         assert_eq!(room(150_000, 65536, 4), Some((65536, 2)));
@@ -279,7 +273,7 @@ mod tests {
         provider.available_bytes = 4096;
         assert_eq!(provider.room(512, 4).map(|room| room.depth), Some(1));
         assert_eq!(provider.room(65536, 4), None);
-        let error = provider.no_room(65536).to_string();
+        let error = provider.no_room(65536);
         assert!(
             error.starts_with("0000:01:00.0 has 4 KiB of its 16 MiB"),
             "{error}"

@@ -105,6 +105,8 @@ pub enum Data {
     Changed,
     /// Some I/O failed.
     Failed,
+    /// The provider had no memory left to move them through.
+    NoMemory,
     /// They are not.
     Wrong,
 }
@@ -126,7 +128,7 @@ pub fn run(host: &Host, options: &Verify) -> Result<u8> {
 /// Moves the data, if it is no dry run.
 ///
 /// # Errors
-/// If that cannot even begin: the array or the provider is not there, is in use, has no room.
+/// If that cannot even begin: the array or the provider is not there, or the array is in use.
 pub fn report(host: &Host, options: &Verify) -> Result<Report> {
     let array = array::find(host, &options.array)?;
     let providers = provider::named(provider::all(host, &array)?, &options.provider)?;
@@ -142,7 +144,7 @@ pub fn report(host: &Host, options: &Verify) -> Result<Report> {
     };
     let bytes = pieces.iter().map(|piece| piece.end - piece.start).sum();
     let rooms = providers.iter().map(|one| one.some_room(BLOCK, DEPTH));
-    let rooms: Vec<Room> = rooms.collect::<Result<_>>()?;
+    let rooms: Vec<Option<Room>> = rooms.collect();
     let mut report = Report {
         array: array.name.clone(),
         driver: array.driver,
@@ -158,8 +160,14 @@ pub fn report(host: &Host, options: &Verify) -> Result<Report> {
         results: Vec::new(),
         notes: Vec::new(),
     };
-    if options.dry_run {
+    if options.dry_run || rooms.iter().all(Option::is_none) {
+        let without = report.providers.iter().zip(&rooms);
+        let without = without.filter(|(_, room)| room.is_none());
+        report.results = without
+            .flat_map(|(one, _)| untried(one.address, site.mode, &one.no_room(BLOCK)))
+            .collect();
         report.notes.extend(site.note(&array));
+        report.notes.extend(without_memory(&report.results));
         return Ok(report);
     }
     let what = format!("{} of it are overwritten, all over it", show::bytes(bytes));
@@ -170,16 +178,55 @@ pub fn report(host: &Host, options: &Verify) -> Result<Report> {
         array: &array,
         place: &place,
         pieces: &pieces,
-        bar: bar(bytes * report.providers.len() as u64 * steps(site.mode)),
+        bar: bar(bytes * rooms.iter().flatten().count() as u64 * steps(site.mode)),
     };
     for (provider, room) in report.providers.iter().zip(rooms) {
-        report
-            .results
-            .extend(work.through(provider, room, site.mode)?);
+        report.results.extend(match room {
+            Some(room) => work.through(provider, room, site.mode)?,
+            None => untried(provider.address, site.mode, &provider.no_room(BLOCK)),
+        });
     }
     work.bar.finish_and_clear();
     report.notes = notes(host, &array, &report.results)?;
     Ok(report)
+}
+
+fn operations(mode: Mode) -> &'static [Operation] {
+    match mode {
+        Mode::ReadOnly => &[Operation::Read],
+        Mode::WriteFile | Mode::Destructive => &[Operation::Write, Operation::Read],
+    }
+}
+
+/// The rows of a provider that has no memory left.
+fn untried(provider: Bdf, mode: Mode, why: &str) -> Vec<Row> {
+    let row = |&operation: &Operation| Row {
+        provider,
+        operation,
+        bytes: 0,
+        went: Went::Nowhere,
+        counted: None,
+        data: Data::NoMemory,
+        sha256: None,
+        expected_sha256: None,
+        wrong: 0,
+        failed: 0,
+        details: vec![format!("no memory left: {why}")],
+    };
+    operations(mode).iter().map(row).collect()
+}
+
+/// The sentence about providers that had no memory left, if there are some.
+fn without_memory(rows: &[Row]) -> Option<String> {
+    let rows = rows.iter().filter(|row| row.data == Data::NoMemory);
+    let mut providers: Vec<Bdf> = rows.map(|row| row.provider).collect();
+    providers.dedup();
+    (!providers.is_empty()).then(|| {
+        format!(
+            "Not all is known: nothing could be moved through the memory of {}.",
+            show::list(providers)
+        )
+    })
 }
 
 /// How often each byte is moved for a provider: read by both at once; or written and read
@@ -222,7 +269,14 @@ impl Work<'_> {
     fn through(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Row>> {
         self.bar.set_message(provider.address.to_string());
         let memory = Memory::Peer(provider.address);
-        let mut pairs = pairs(memory, room, self.host).map_err(target::remedy)?;
+        let mut pairs = match pairs(memory, room, self.host) {
+            Ok(pairs) => pairs,
+            // Others were faster.
+            Err(error) if error.root_cause().downcast_ref() == Some(&Errno::ENOMEM) => {
+                return Ok(untried(provider.address, mode, &format!("{error:#}")));
+            }
+            Err(error) => return Err(target::remedy(error)),
+        };
         let target = self.place.target()?;
         let row = |operation, work: &mut dyn FnMut(&mut Tally) -> Result<()>| {
             let before = went::counters(self.host, self.array)?;
@@ -460,7 +514,7 @@ impl Tally {
         match both.verdict {
             Data::Wrong => self.wrong += 1,
             Data::Changed => self.changed += 1,
-            Data::Right | Data::Failed => {}
+            Data::Right | Data::Failed | Data::NoMemory => {}
         }
     }
 
@@ -556,6 +610,7 @@ fn notes(host: &Host, array: &Array, rows: &[Row]) -> Result<Vec<String>> {
             uses.join(", ")
         ));
     }
+    notes.extend(without_memory(rows));
     let mut seen = Vec::new();
     notes.retain(|note| {
         let new = !seen.contains(note);
@@ -579,7 +634,7 @@ impl Row {
         let style = match self.data {
             Data::Right => GOOD,
             Data::Changed => WARNING,
-            Data::Failed | Data::Wrong => BAD,
+            Data::Failed | Data::NoMemory | Data::Wrong => BAD,
         };
         let sum = self.sha256.as_deref().and_then(|sum| sum.get(..8));
         vec![
@@ -722,6 +777,7 @@ impl std::fmt::Display for Data {
             Data::Right => "right",
             Data::Changed => "changed",
             Data::Failed => "failed",
+            Data::NoMemory => "no memory",
             Data::Wrong => "WRONG",
         })
     }

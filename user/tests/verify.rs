@@ -173,18 +173,103 @@ fn a_file_elsewhere_is_refused() {
     assert!(!path.exists());
 }
 
+/// A second provider, of which all is lent out.
+const LENT: &str = "0000:00:02.0";
+
+fn lend_out(machine: &Machine) {
+    let device = format!("sys/bus/pci/devices/{LENT}");
+    for (file, text) in [
+        ("class", "0x010802"),
+        ("vendor", "0x1b36"),
+        ("device", "0x0010"),
+        ("p2pmem/size", "16777216"),
+        ("p2pmem/available", "0"),
+        ("p2pmem/published", "1"),
+    ] {
+        machine.put(&format!("{device}/{file}"), text);
+    }
+}
+
 #[test]
-fn p2pmem_that_is_lent_out_is_told_in_numbers() {
+fn a_provider_without_memory_is_told_and_the_others_are_tried() {
+    let machine = Machine::new();
+    lend_out(&machine);
+    if !machine.takes_direct_io() {
+        return;
+    }
+    for (words, operations) in [
+        (&["md0"][..], &[Operation::Read][..]),
+        (
+            &["md0", "--destructive", "--yes"],
+            &[Operation::Write, Operation::Read],
+        ),
+    ] {
+        let report = report(&machine, words).expect("moved");
+        let of = |provider: &str| {
+            let rows = report.results.iter();
+            let rows = rows.filter(|row| row.provider.to_string() == provider);
+            rows.map(|row| (row.operation, row.data, row.went, row.bytes > 0))
+                .collect::<Vec<_>>()
+        };
+        let expected = |data, went, moved| {
+            let all = operations.iter();
+            all.map(|&operation| (operation, data, went, moved))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(LENT), expected(Data::NoMemory, Went::Nowhere, false));
+        assert_eq!(of(PROVIDER), expected(Data::Right, Went::NotCounted, true));
+        assert!(!report.is_right());
+        assert_eq!(
+            report.notes.last().expect("a sentence"),
+            "Not all is known: nothing could be moved through the memory of 0000:00:02.0."
+        );
+        let json = versioned(&report);
+        assert_eq!(complaints("verify", &json), [""; 0]);
+        let row = &json["results"][0];
+        assert_eq!(
+            (&row["provider"], &row["data"]),
+            (&LENT.into(), &"no-memory".into())
+        );
+        let why = row["details"][0].as_str().expect("why");
+        assert!(
+            why.starts_with("no memory left: 0000:00:02.0 has 0 of its 16 MiB of p2pmem available"),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_knows_who_has_no_memory() {
+    let machine = Machine::new();
+    lend_out(&machine);
+    program(&machine, &["md0", "--dry-run"])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(
+            "  0000:01:00.0: distance 0-4; 64 KiB of 16 MiB",
+        ))
+        .stdout(predicate::str::contains(
+            "0000:00:02.0 read: no memory left: 0000:00:02.0 has 0 of its 16 MiB",
+        ))
+        .stdout(predicate::str::ends_with("the memory of 0000:00:02.0.\n"));
+    program(&machine, &["md0", "--dry-run", "--provider", PROVIDER])
+        .assert()
+        .success();
+}
+
+#[test]
+fn without_any_memory_nothing_is_asked_and_nothing_overwritten() {
     let machine = Machine::new();
     machine.put(
         &format!("sys/bus/pci/devices/{PROVIDER}/p2pmem/available"),
         "0",
     );
-    let why = refused(&machine, &["md0"]);
-    assert!(
-        why.contains("0000:01:00.0 has 0 of its 16 MiB of p2pmem available"),
-        "{why}"
-    );
+    let before = machine.data();
+    // There is no terminal to ask on.
+    let report = report(&machine, &["md0", "--destructive"]).expect("a report");
+    assert!(report.results.iter().all(|row| row.data == Data::NoMemory));
+    assert_eq!((report.results.len(), report.is_right()), (2, false));
+    assert_eq!(machine.data(), before);
 }
 
 #[test]
