@@ -213,7 +213,8 @@ pub enum ProviderValue {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 What is in use (mounted, swap, member of another array, held by another driver) is never taken. \
-What holds a filesystem, a partition table or an old array is taken only if --overwrite names it.
+What holds a filesystem, a partition table or an old array is taken only if --overwrite names it. \
+After `--` there is room for mdadm's options for making arrays, none of which may name a device.
 
 Examples:
   mdp2p create /dev/md0 --level 10 /dev/nvme[0-3]n1
@@ -231,6 +232,9 @@ pub struct Create {
     /// A spare; may be given several times
     #[arg(long, value_name = "DEVICE")]
     pub spare: Vec<PathBuf>,
+    /// Where raid4, 5 or 6 are to log what they are about to write
+    #[arg(long, value_name = "DEVICE")]
+    pub write_journal: Option<PathBuf>,
     /// Block devices, or `missing`
     #[arg(required = true, value_name = "MEMBER")]
     pub members: Vec<PathBuf>,
@@ -243,8 +247,8 @@ pub struct Create {
     /// Whose memory rebuilds use: auto, none or a PCI address
     #[arg(long, value_parser = provider_value)]
     pub provider: Option<ProviderValue>,
-    /// Take a member although it holds a filesystem, a partition table or an old array
-    #[arg(long, value_name = "MEMBER")]
+    /// Take a device although it holds a filesystem, a partition table or an old array
+    #[arg(long, value_name = "DEVICE")]
     pub overwrite: Vec<PathBuf>,
     /// Show the plan, and make nothing
     #[arg(long)]

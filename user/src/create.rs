@@ -84,7 +84,7 @@ pub fn run(host: &Host, options: &Create) -> Result<u8> {
 
 /// Looks at each device of the plan.
 fn look(host: &Host, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
-    plan.devices()
+    plan.taken()
         .into_iter()
         .map(|device| device::look(host, device, blkid))
         .collect()
@@ -98,7 +98,7 @@ fn look(host: &Host, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>>
 /// and let go within that moment would be lost. Nodes were freed of links when the plan was
 /// made, so no link can be led elsewhere.
 fn look_again(host: &Host, plan: &Plan, blkid: Option<&Path>, overwrite: &[String]) -> Result<()> {
-    for device in plan.devices() {
+    for device in plan.taken() {
         let now = Device::find(host, &device.node)?;
         if now.number != device.number || now.bytes != device.bytes {
             bail!(
@@ -115,10 +115,10 @@ fn overwritten(host: &Host, plan: &Plan, paths: &[PathBuf]) -> Result<Vec<String
     let number = |path: &PathBuf| {
         let wanted = Device::find(host, path).context("--overwrite")?;
         let is_it = |device: &&Device| device.number == wanted.number;
-        match plan.devices().into_iter().find(is_it) {
+        match plan.taken().into_iter().find(is_it) {
             Some(device) => Ok(device.number.clone()),
             None => bail!(
-                "--overwrite {}: this is no member of the array",
+                "--overwrite {}: this is no device of the array",
                 path.display()
             ),
         }
@@ -134,7 +134,7 @@ fn refuse(
     overwrite: &[String],
     unknown_matters: bool,
 ) -> Result<()> {
-    let reasons = refusals(&plan.devices(), findings, overwrite, unknown_matters);
+    let reasons = refusals(&plan.taken(), findings, overwrite, unknown_matters);
     if !reasons.is_empty() {
         bail!("nothing was changed, since\n{}", listed(&reasons));
     }
@@ -249,8 +249,12 @@ fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()> {
         1 => " and a spare".into(),
         count => format!(" and {count} spares"),
     };
+    let journal = match plan.journal {
+        Some(_) => ", with a journal",
+        None => "",
+    };
     let title = format!(
-        "{}: {} of {} members{spares}",
+        "{}: {} of {} members{spares}{journal}",
         plan.node,
         plan.level,
         plan.members.len()
@@ -360,6 +364,9 @@ fn devices(plan: &Plan, findings: &[Findings]) -> String {
     }
     for device in &plan.spares {
         rows.push(row(device, "spare".into()));
+    }
+    if let Some(device) = &plan.journal {
+        rows.push(row(device, "journal".into()));
     }
     let heads = ["MEMBER", "ROLE", "ADDRESS", "SIZE", "HOLDS", "MODEL"];
     show::table(&heads, rows, &[3])

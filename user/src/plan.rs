@@ -15,7 +15,9 @@ use crate::cli::{Create, PolicyValue, ProviderValue};
 use crate::command;
 use crate::device::Device;
 use crate::host::Host;
+use crate::layout::Layout;
 use crate::mdadm;
+use crate::passed::Passed;
 use crate::pci::Devices;
 use crate::reach::{Rules, Why};
 use crate::settings::{self, Setting};
@@ -84,15 +86,23 @@ impl Level {
         self.0 > 0
     }
 
-    /// How many members it takes, and how many of `all` may be missing.
-    fn bounds(self, all: usize) -> (usize, usize) {
+    /// How many members it takes, and how many may be missing; of a mirror that hangs on which.
+    fn bounds(self) -> (usize, usize) {
         match self.0 {
-            1 => (2, all.saturating_sub(1)),
+            1 | 10 => (2, usize::MAX),
             4 | 5 => (2, 1),
             6 => (4, 2),
-            10 => (2, all / 2),
             _ => (2, 0),
         }
+    }
+
+    /// The sets of members that hold copies of the same data: of a mirror, and so many members.
+    fn copies(self, passed: &Passed, members: usize) -> Result<Vec<Vec<usize>>> {
+        Ok(match self.0 {
+            1 => vec![(0..members).collect()],
+            10 => Layout::of(passed.layout.as_deref(), members)?.sets(members),
+            _ => Vec::new(),
+        })
     }
 }
 
@@ -277,6 +287,8 @@ pub struct Plan {
     pub members: Vec<Option<Device>>,
     /// Spares.
     pub spares: Vec<Device>,
+    /// What logs writes.
+    pub journal: Option<Device>,
     /// `auto`, `direct` or `off`.
     pub policy: &'static str,
     /// The devices that publish their memory.
@@ -312,9 +324,15 @@ impl Plan {
             .iter()
             .map(|path| Device::find(host, path))
             .collect::<Result<Vec<_>>>()?;
-        check_numbers(level, members.len(), &members, spares.len(), options)?;
+        let journal = options.write_journal.as_deref();
+        let journal = journal.map(|path| Device::find(host, path)).transpose()?;
+        let passed = Passed::read(&options.options)?;
+        check_numbers(level, &members, spares.len(), options, passed.force)?;
+        let copies = level.copies(&passed, members.len())?;
+        check_copies(&copies, &members)?;
+        check_journal(level, journal.as_ref())?;
         let devices: Vec<&Device> = members.iter().flatten().chain(&spares).collect();
-        check_devices(&devices)?;
+        check_devices(&devices.iter().copied().chain(&journal).collect::<Vec<_>>())?;
 
         let machine = Devices::read(host)?;
         let providers: Vec<Bdf> = machine.providers().map(|device| device.address).collect();
@@ -334,7 +352,7 @@ impl Plan {
             members: &members,
             devices: &devices,
             lender: options.provider.unwrap_or(ProviderValue::Auto),
-            layout: layout(&options.options),
+            copies,
         };
         let operations = providers
             .iter()
@@ -348,7 +366,7 @@ impl Plan {
         let mut plan = Self {
             policy: policy.name(),
             state: state.name(),
-            arguments: arguments(&node, level, options, &members, &spares),
+            arguments: arguments(&node, level, options, &members, &spares, journal.as_ref()),
             modules: ["md-p2p", level.module()]
                 .into_iter()
                 .filter(|module| !mdadm::is_loaded(host, module))
@@ -364,6 +382,7 @@ impl Plan {
             level,
             members,
             spares,
+            journal,
             providers,
             ways,
             operations,
@@ -372,9 +391,14 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The devices that are there: members, then spares.
+    /// The devices that peer I/O may go to: members that are there, then spares.
     pub fn devices(&self) -> Vec<&Device> {
         self.members.iter().flatten().chain(&self.spares).collect()
+    }
+
+    /// All that is overwritten: these, then the journal.
+    pub fn taken(&self) -> Vec<&Device> {
+        self.devices().into_iter().chain(&self.journal).collect()
     }
 
     /// What will not be direct though it could be, one sentence each: reads and writes, with
@@ -528,21 +552,16 @@ fn members(host: &Host, paths: &[std::path::PathBuf]) -> Result<Vec<Option<Devic
 
 fn check_numbers(
     level: Level,
-    named: usize,
     members: &[Option<Device>],
     spares: usize,
     options: &Create,
+    force: bool,
 ) -> Result<()> {
+    let named = members.len();
     let wanted = options.raid_devices.map_or(named, |number| {
         usize::try_from(number).unwrap_or(usize::MAX)
     });
-    let has = |names: [&str; 2]| {
-        options
-            .options
-            .iter()
-            .any(|it| names.contains(&it.as_str()))
-    };
-    let (least, missing_at_most) = level.bounds(named);
+    let (least, missing_at_most) = level.bounds();
     let missing = members.iter().filter(|member| member.is_none()).count();
     if wanted > named {
         bail!(
@@ -557,7 +576,7 @@ fn check_numbers(
         bail!("all members are missing: at least one has to be there");
     }
     // mdadm's way of saying that one is not a slip.
-    let one_is_meant = named == 1 && level.0 < 4 && has(["--force", "-f"]);
+    let one_is_meant = named == 1 && level.0 < 4 && force;
     if named < least && !one_is_meant {
         bail!(
             "{level} takes {least} members at least, and {named} {} named{}",
@@ -569,17 +588,32 @@ fn check_numbers(
             }
         );
     }
-    let other_layout = options
-        .options
-        .iter()
-        .any(|option| option.starts_with("--layout") || option.starts_with("-p"));
-    if missing > missing_at_most && !(level.0 == 10 && other_layout) {
+    if missing > missing_at_most {
         bail!(
             "{missing} members are missing, and {level} of {named} can do without {missing_at_most}"
         );
     }
     if spares > 0 && !level.is_redundant() {
         bail!("--spare: {level} has no redundancy, so there is nothing that a spare could replace");
+    }
+    Ok(())
+}
+
+/// All data must have a copy on a member that is there.
+fn check_copies(copies: &[Vec<usize>], members: &[Option<Device>]) -> Result<()> {
+    let is_lost = |set: &&Vec<usize>| set.iter().all(|&slot| members[slot].is_none());
+    match copies.iter().find(is_lost) {
+        Some(set) => bail!(
+            "members {} are missing, and they are all that have copies of some of the data",
+            show::list(set)
+        ),
+        None => Ok(()),
+    }
+}
+
+fn check_journal(level: Level, journal: Option<&Device>) -> Result<()> {
+    if journal.is_some() && level.spread() != Spread::Cached {
+        bail!("--write-journal: {level} has none; raid4, raid5 and raid6 have");
     }
     Ok(())
 }
@@ -682,28 +716,13 @@ fn other_driver<'a>(machine: &'a Devices, device: &Device) -> Option<&'a str> {
     })
 }
 
-/// raid10's `--layout`, if mdadm is told one.
-fn layout(options: &[String]) -> Option<String> {
-    let mut options = options.iter();
-    while let Some(option) = options.next() {
-        for name in ["--layout", "-p"] {
-            if option == name {
-                return Some(options.next().cloned().unwrap_or_default());
-            }
-            if let Some(value) = option.strip_prefix(name) {
-                return Some(value.trim_start_matches('=').to_owned());
-            }
-        }
-    }
-    None
-}
-
 fn arguments(
     node: &str,
     level: Level,
     options: &Create,
     members: &[Option<Device>],
     spares: &[Device],
+    journal: Option<&Device>,
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec![
         "--create".into(),
@@ -713,6 +732,10 @@ fn arguments(
     ];
     if !spares.is_empty() {
         arguments.push(format!("--spare-devices={}", spares.len()).into());
+    }
+    if let Some(device) = journal {
+        arguments.push("--write-journal".into());
+        arguments.push(device.node.clone().into());
     }
     if options.yes {
         arguments.push("--run".into());
@@ -760,7 +783,8 @@ struct View<'a> {
     /// Members that are there, then spares.
     devices: &'a [&'a Device],
     lender: ProviderValue,
-    layout: Option<String>,
+    /// As [`Level::copies`].
+    copies: Vec<Vec<usize>>,
 }
 
 impl View<'_> {
@@ -823,31 +847,45 @@ impl View<'_> {
 
     /// Any member that has it will do.
     fn mirror_read(&self, reached: &[bool]) -> Cell {
-        let mut there = reached.iter().copied();
-        // Of each member, missing or not; spares are not read.
-        let members: Vec<bool> = self
-            .members
-            .iter()
-            .map(|member| member.is_some() && there.next().unwrap_or(false))
-            .collect();
+        // Spares are not read.
+        let members = self.slots(reached);
         let near = self.names(&reached[..self.present()], true);
-        let all_copies = match (self.level.0, self.layout.as_deref()) {
-            _ if members.iter().all(|&reached| reached) => true,
-            (1, _) => members.contains(&true),
-            // n2, which is mdadm's own choice: copies lie side by side.
-            (_, None | Some("n2")) => (0..members.len()).all(|chunk| {
-                let copy = |number| members[(2 * chunk + number) % members.len()];
-                copy(0) || copy(1)
-            }),
-            _ => false,
-        };
-        match all_copies {
-            true if near.is_empty() || members.iter().all(|&it| it) => {
-                Cell::new(Verdict::Direct, "")
-            }
+        let is_near = |set: &Vec<usize>| set.iter().any(|&slot| members[slot]);
+        match self.copies.iter().all(is_near) {
+            true if members.iter().all(|&it| it) => Cell::new(Verdict::Direct, ""),
             true => Cell::new(Verdict::Direct, format!("from {near}")),
             false => self.partly(format!("direct where {near} has a copy")),
         }
+    }
+
+    /// Who can have its part in a rebuild through this memory: what reads and what is written
+    /// hold copies of the same data, or a spare is written.
+    fn rebuilt(&self, reached: &[bool]) -> Vec<bool> {
+        let members = self.slots(reached);
+        let spare = reached[self.present()..].contains(&true);
+        let has_mate = |slot: usize| {
+            let mates = self.copies.iter().filter(|set| set.contains(&slot));
+            let mut mates = mates.flatten().filter(|&&mate| mate != slot);
+            spare || mates.any(|&mate| members[mate])
+        };
+        let has_part: Vec<bool> = (0..members.len())
+            .map(|slot| members[slot] && has_mate(slot))
+            .collect();
+        let there = has_part.iter().zip(self.members);
+        let there = there.filter_map(|(&has_part, member)| member.is_some().then_some(has_part));
+        let spares = reached[self.present()..].iter();
+        there
+            .chain(spares.map(|&reached| reached && has_part.contains(&true)))
+            .collect()
+    }
+
+    /// Which members are reached, those that are missing among them: they are not.
+    fn slots(&self, reached: &[bool]) -> Vec<bool> {
+        let mut there = reached.iter().copied();
+        self.members
+            .iter()
+            .map(|member| member.is_some() && there.next().unwrap_or(false))
+            .collect()
     }
 
     /// A healthy read within one chunk goes to one member.
@@ -891,12 +929,11 @@ impl View<'_> {
                 protected.join(", ")
             )),
             (.., Reach::All) => Cell::new(Verdict::Peer, self.resync_note(provider)),
-            (.., Reach::Some) if reached.iter().filter(|&&it| it).count() > 1 => Cell::new(
-                Verdict::Partly,
-                format!("peer among {}; else host", self.names(reached, true)),
-            ),
             (.., Reach::None) => host(NOBODY.into()),
-            _ => host(self.not_reached(reached)),
+            (.., Reach::Some) => match self.names(&self.rebuilt(reached), true) {
+                none if none.is_empty() => host(self.not_reached(reached)),
+                some => Cell::new(Verdict::Partly, format!("peer among {some}; else host")),
+            },
         }
     }
 
@@ -1037,22 +1074,5 @@ pub(crate) mod tests {
         ] {
             assert!(node(wanted).is_err(), "{wanted}");
         }
-    }
-
-    #[test]
-    fn a_layout_is_found_however_it_is_written() {
-        let layout = |words: &[&str]| {
-            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-            layout(&words)
-        };
-        for words in [
-            &["--layout=f2"][..],
-            &["--layout", "f2"],
-            &["-p", "f2"],
-            &["-pf2"],
-        ] {
-            assert_eq!(layout(words).as_deref(), Some("f2"), "{words:?}");
-        }
-        assert_eq!(layout(&["--chunk=64"]), None);
     }
 }

@@ -150,28 +150,133 @@ fn every_level_has_its_verdicts() {
 
 #[test]
 fn copies_of_raid10_lie_where_its_layout_has_them() {
+    use Verdict::{Direct, Host, Partly, Peer};
     let split = plant("split");
     free(split.path());
-    let read = |words: &[&str]| {
+    // Of near drives and the far one, with the memory of a near one: reading, and rebuilding.
+    for (layout, members, read, rebuild, among) in [
+        // Each pair has a near one, and one has two.
+        (None, "0 3 1 2", Direct, Partly, "nvme1n1, nvme2n1"),
+        (Some("n2"), "0 3 1 2", Direct, Partly, "nvme1n1, nvme2n1"),
+        (Some("n2"), "0 3 1 missing", Direct, Host, ""),
+        (Some("n2"), "0 3 missing 1", Direct, Host, ""),
+        // The only copy that is there is far.
+        (
+            Some("n2"),
+            "3 missing 1 2",
+            Partly,
+            Partly,
+            "nvme1n1, nvme2n1",
+        ),
+        // No two of these hold the same; with two missing there may be no other copy.
+        (
+            Some("f2"),
+            "0 3 1 2",
+            Direct,
+            Partly,
+            "nvme0n1, nvme1n1, nvme2n1",
+        ),
+        (
+            Some("o2"),
+            "0 3 1 2",
+            Direct,
+            Partly,
+            "nvme0n1, nvme1n1, nvme2n1",
+        ),
+        (Some("f2"), "0 missing 1 missing", Direct, Peer, ""),
+        (Some("o2"), "3 missing 1 missing", Partly, Host, ""),
+        (Some("n2"), "3 missing 1 missing", Partly, Host, ""),
+        (
+            Some("f2"),
+            "0 missing 3 1",
+            Partly,
+            Partly,
+            "nvme0n1, nvme1n1",
+        ),
+        (Some("n3"), "3 0 1", Direct, Partly, "nvme0n1, nvme1n1"),
+        (Some("n3"), "3 missing missing 0", Partly, Host, ""),
+        (
+            Some("f3"),
+            "3 missing 0 1",
+            Direct,
+            Partly,
+            "nvme0n1, nvme1n1",
+        ),
+    ] {
+        let names: Vec<String> = members
+            .split(' ')
+            .map(|member| match member {
+                "missing" => member.to_owned(),
+                number => format!("nvme{number}n1"),
+            })
+            .collect();
+        let layout = layout.map(|layout| format!("--layout={layout}"));
+        let mut words = vec!["x", "--level", "10"];
+        words.extend(names.iter().map(String::as_str));
+        if let Some(layout) = &layout {
+            words.extend(["--", layout]);
+        }
+        let plan = plan(split.path(), &words);
+        let near = &plan.operations[0];
+        let verdicts = (near.read.verdict, near.rebuild.verdict);
+        assert_eq!(verdicts, (read, rebuild), "{layout:?} {members}: {near:?}");
+        if rebuild == Partly {
+            let note = format!("peer among {among}; else host");
+            assert_eq!(near.rebuild.note, note, "{layout:?} {members}");
+        }
+    }
+}
+
+#[test]
+fn a_spare_is_a_mate_of_every_member() {
+    let split = plant("split");
+    free(split.path());
+    let rebuild = |words: &[&str]| {
         let mut all = vec!["x", "--level", "10"];
         all.extend(words);
-        plan(split.path(), &all).operations[0].read.verdict
+        plan(split.path(), &all).operations[0].rebuild.clone()
     };
-    let pairs = ["nvme0n1", "nvme3n1", "nvme1n1", "nvme2n1"];
-    assert_eq!(read(&pairs), Verdict::Direct);
-    let with = |layout: &'static str| {
-        let mut words = pairs.to_vec();
-        words.extend(["--", layout]);
-        words
-    };
-    assert_eq!(read(&with("--layout=n2")), Verdict::Direct);
-    // Copies in other places: not to be told from here.
-    assert_eq!(read(&with("--layout=f2")), Verdict::Partly);
-    // The only copy that is there is far.
-    assert_eq!(
-        read(&["nvme3n1", "missing", "nvme1n1", "nvme2n1"]),
-        Verdict::Partly
+    let pair = ["nvme0n1", "nvme3n1"];
+    assert_eq!(rebuild(&pair).verdict, Verdict::Host);
+    let cell = rebuild(&["nvme0n1", "nvme3n1", "--spare=nvme1n1"]);
+    assert_eq!(cell.note, "peer among nvme0n1, nvme1n1; else host");
+    // Nobody that is reached can be read for it.
+    let cell = rebuild(&["nvme3n1", "missing", "--spare=nvme1n1"]);
+    assert_eq!(cell.verdict, Verdict::Host);
+}
+
+#[test]
+fn a_journal_is_looked_at_and_has_no_part_in_peer_io() {
+    let split = plant("split");
+    free(split.path());
+    let near = ["x", "-l5", "nvme0n1", "nvme1n1", "nvme2n1"];
+    let mut words = near.to_vec();
+    words.push("--write-journal=/dev/nvme3n1");
+    let (text, status) = dry_run(split.path(), &words);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("/dev/md/x: raid5 of 3 members, with a journal"));
+    assert!(text.contains("\nnvme3n1  journal  "), "{text}");
+    assert!(
+        text.contains(
+            "--raid-devices=3 --write-journal /dev/nvme3n1 /dev/nvme0n1 /dev/nvme1n1 /dev/nvme2n1\n"
+        ),
+        "{text}"
     );
+    let (with, without) = (plan(split.path(), &words), plan(split.path(), &near));
+    assert_eq!(with.operations, without.operations);
+    assert_eq!(with.state, without.state);
+    put(
+        split.path(),
+        "proc/self/mountinfo",
+        "30 1 0:40 / /data rw - btrfs /dev/nvme3n1 rw\n",
+    );
+    let (text, status) = dry_run(split.path(), &words);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("nvme3n1 is mounted on /data"), "{text}");
+    words.push("--spare=nvme3n1");
+    let (text, status) = dry_run(split.path(), &words);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("/dev/nvme3n1 is named twice"), "{text}");
 }
 
 #[test]
@@ -366,12 +471,40 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
             "is named twice",
         ),
         (
+            &["x", "-l10", "missing", "missing", pair[0], pair[1]],
+            "members 0, 1 are missing, and they are all that have copies",
+        ),
+        (
+            &["x", "-l10", pair[0], pair[1], "--", "--layout=f3"],
+            "--layout f3: 2 members have no place for 3 copies",
+        ),
+        (
+            &["x", "-l10", pair[0], pair[1], "--", "-p", "left"],
+            "--layout left: this is no layout of raid10; n2, f2",
+        ),
+        (
+            &["x", "-l1", "--write-journal=nvme1n1", pair[0], pair[1]],
+            "--write-journal: raid1 has none; raid4, raid5 and raid6 have",
+        ),
+        (
+            &["x", "-l1", pair[0], pair[1], "--", "--level=0"],
+            "--level after `--`: mdp2p tells mdadm that itself, for `--level` before it",
+        ),
+        (
+            &["x", "-l1", pair[0], pair[1], "--", "-f", "/dev/nvme1n1"],
+            "/dev/nvme1n1 after `--`: there mdadm's options are; members are named before it",
+        ),
+        (
+            &["x", "-l1", pair[0], pair[1], "--", "--add"],
+            "--add after `--`: this is no option for making arrays",
+        ),
+        (
             &["x", "-l1", pair[0], "nvme9n1"],
             "nvme9n1: there is no such device",
         ),
         (
             &["x", "-l1", "--overwrite=nvme0n1", pair[0], pair[1]],
-            "no member of the array",
+            "no device of the array",
         ),
         (
             &["x", "-l1", "--provider=0000:09:00.0", pair[0], pair[1]],
