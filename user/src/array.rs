@@ -273,7 +273,7 @@ impl Member {
     fn read(host: &Host, name: &str, folder: &str) -> Result<Self> {
         let slot = host.read_if(format!("{folder}/slot"))?;
         let slot = match slot.as_deref() {
-            None | Some("none" | "") => None,
+            None | Some("none" | "journal" | "") => None,
             Some(text) => Some(
                 text.parse()
                     .map_err(|error| garbage(&host.path(format!("{folder}/slot")), text, &error))?,
@@ -294,6 +294,11 @@ impl Member {
             controllers: pci::controllers(host, name).unwrap_or_default(),
             p2p: MemberP2p::read(host, folder)?,
         })
+    }
+
+    /// Whether it logs what raid4, 5 or 6 are about to write: peer I/O never goes to it.
+    pub fn is_journal(&self) -> bool {
+        self.state.iter().any(|word| word == "journal")
     }
 
     /// Whether it holds what it should.

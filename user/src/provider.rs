@@ -21,7 +21,7 @@ pub struct Provider {
     pub bytes: u64,
     /// Those that nobody has taken.
     pub available_bytes: u64,
-    /// Each member of the array, in its order.
+    /// Each member of the array but its journal, in its order.
     pub members: Vec<MemberDistance>,
     /// Who said so.
     pub source: Source,
@@ -52,6 +52,7 @@ pub struct Room {
 pub fn all(host: &Host, array: &Array) -> Result<Vec<Provider>> {
     let devices = Devices::read(host)?;
     let rules = Rules::of(host, &devices);
+    let members = || array.members.iter().filter(|member| !member.is_journal());
     let providers: Vec<Provider> = devices
         .providers()
         .filter_map(|device| {
@@ -64,7 +65,7 @@ pub fn all(host: &Host, array: &Array) -> Result<Vec<Provider>> {
                 address: device.address,
                 bytes: memory.bytes,
                 available_bytes: memory.available_bytes,
-                members: array.members.iter().map(distance).collect(),
+                members: members().map(distance).collect(),
                 source: match array.p2p {
                     Some(_) => Source::Kernel,
                     None => Source::Computed,

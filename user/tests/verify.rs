@@ -320,6 +320,18 @@ fn a_dry_run_says_what_would_be_moved_and_moves_nothing() {
 }
 
 #[test]
+fn a_journal_is_no_member_that_peer_io_goes_to() {
+    let machine = Machine::new();
+    let journal = "sys/devices/virtual/block/md0/md/dev-nvme2n1";
+    machine.put(&format!("{journal}/slot"), "journal\n");
+    machine.put(&format!("{journal}/state"), "journal\n");
+    program(&machine, &["md0", "--dry-run"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("0000:01:00.0: distance 0-4; "));
+}
+
+#[test]
 fn the_schema_refuses_what_is_not_in_it() {
     let machine = Machine::new();
     let mut json = versioned(&report(&machine, &["md0", "--dry-run"]).expect("a plan"));
