@@ -2,7 +2,7 @@
 # topology: split
 # modules: p2p
 # trace: pci_nvme_map_addr
-# timeout: 240
+# timeout: 360
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
@@ -23,6 +23,56 @@ reached() {
 		for pair in it["reach"]))' mdp2p topology --json
 }
 source_of_reach() { json 'sorted({pair["source"] for pair in it["reach"]})' mdp2p topology --json; }
+
+# answer WORD COMMAND...: runs it on a terminal, and answers all of its questions. Sets said to
+# what was on the terminal; the exit status is the command's own.
+answer() {
+	said=$(NO_COLOR=1 python3 -c '
+import os, pty, re, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+said = b""
+while True:
+    try:
+        said += os.read(terminal, 4096)
+    except OSError: # all others have closed it
+        break
+    if re.search(rb"\[y/N\]\??\s*$", said):
+        os.write(terminal, sys.argv[1].encode() + b"\n")
+        said += b"\n"
+sys.stdout.buffer.write(said)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))' "$@")
+}
+
+# held DEVICE COMMAND...: runs it while somebody has the device for himself alone, of whom
+# sysfs knows nothing.
+held() {
+	python3 -c '
+import os, sys
+os.set_inheritable(os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL), True)
+os.execvp(sys.argv[2], sys.argv[2:])' "$@"
+}
+
+# planned PROVIDER COMMAND...: what the plan says of reading with its memory, and of the state.
+planned() {
+	"${@:2}" --dry-run "${layout[@]}" >plan || fail "${*:2}: $(<plan)"
+	awk -v provider="$1" '$1 == provider { read = $2 } /^p2pdma_policy/ { state = $NF } END { print read, state }' plan
+}
+
+# came MD PROVIDER: the same, from what the array says and counts when it is read.
+came() {
+	local direct staged
+	direct=$(counter "$1" read_direct_bytes) staged=$(counter "$1" read_staged_bytes)
+	quietly p2pio read --memory "$2" --length 2M --block-size 64K "/dev/$1"
+	direct=$(($(counter "$1" read_direct_bytes) - direct)) staged=$(($(counter "$1" read_staged_bytes) - staged))
+	is 'bytes counted' $((direct + staged)) $((2 * M))
+	case $direct/$staged in
+	*/0) echo "direct $(attr "$1" p2pdma_state)" ;;
+	0/*) echo "staged $(attr "$1" p2pdma_state)" ;;
+	*) echo "partly $(attr "$1" p2pdma_state)" ;;
+	esac
+}
 
 say 'who reaches whom is computed, and then asked'
 computed=$(reached)
@@ -46,8 +96,55 @@ mount "$(disk near0)" /tmp/fs
 refused 1 /tmp/fs mdp2p create md0 --level 1 --yes --overwrite "$(disk near0)" "$(disk near0)" "$(disk near1)"
 quietly umount /tmp/fs
 
+say 'who says no, or cannot be asked, has lost nothing'
+pair=("$(disk near0)" "$(disk near1)")
+mirror=(mdp2p create md0 --level 1 --overwrite "${pair[0]}" --policy direct --provider "$(bdf near1)" "${pair[@]}")
+before=$(sha256sum "${pair[@]}")
+for word in no '' maybe; do
+	! answer "$word" "${mirror[@]}" -- --size=8M || fail "\"$word\" was taken for a yes: $said"
+	[[ $said == *'mdadm --create'*'is lost. [y/N]'*'nothing was changed'* ]] || fail "$said"
+done
+refused 1 'there is no terminal to ask on' "${mirror[@]}" -- --size=8M
+refused 1 'whom sysfs does not name' held "${pair[1]}" "${mirror[@]}" --yes -- --size=8M
+[[ ! -e /sys/block/md0 ]] || fail 'nobody has agreed, and there is an array'
+is 'members' "$(sha256sum "${pair[@]}")" "$before"
+
+say 'who says yes has it as it was asked for'
+answer y "${mirror[@]}" -- --size=8M || fail "mdp2p create: $said"
+[[ $said == *'is lost. [y/N]'*'md0: raid1 of 2 members'* ]] || fail "$said"
+until_true is_whole md0
+is 'policy' "$(attr md0 p2pdma_policy)" direct
+is 'provider' "$(attr md0 p2pdma_provider)" "none ($(bdf near1))"
+is 'members' "$(readlink /sys/block/md0/md/rd0) $(readlink /sys/block/md0/md/rd1)" "dev-${pair[0]##*/} dev-${pair[1]##*/}"
+quietly mdp2p stop md0
+
+say 'each layout of raid10 is read as it was planned'
+slots=("$(disk near0)" missing "$(disk far0)" "$(disk near1)")
+seen=
+for layout in n2 f2 o2 n3 n4; do
+	layout=(-- --layout="$layout" --assume-clean --size=4M --chunk=64)
+	raid10=(mdp2p create md0 --level 10 --yes --overwrite "${slots[0]}" --overwrite "${slots[2]}" --overwrite "${slots[3]}" "${slots[@]}")
+	near=$(planned "$(bdf near0)" "${raid10[@]}") far=$(planned "$(bdf far0)" "${raid10[@]}")
+	quietly "${raid10[@]}" "${layout[@]}"
+	is "${layout[1]}, near" "$(came md0 "$(bdf near0)")" "$near"
+	is "${layout[1]}, far" "$(came md0 "$(bdf far0)")" "$far"
+	seen+=" ${near% *}/${far% *}"
+	quietly mdp2p stop md0
+done
+is 'plans' "$seen" ' direct/partly partly/partly partly/partly direct/partly direct/direct'
+
+say 'a journal is a device like others'
+raid5=(mdp2p create md0 --level 5 --yes --overwrite "${pair[0]}" "${pair[0]}" "$(disk near2)" --write-journal "${pair[1]}")
+refused 1 "--overwrite ${pair[1]}" "${raid5[@]}" -- --size=8M
+quietly "${raid5[@]}" --overwrite "${pair[1]}" -- --size=8M
+is 'consistency policy' "$(attr md0 consistency_policy)" journal
+mdp2p detail md0 | grep -q "${pair[1]##*/}.*journal" || fail "no journal: $(mdp2p detail md0)"
+quietly mdp2p verify md0 --size 1M
+quietly mdp2p stop md0
+
 say 'made, named by name, and as it was planned'
-made=$(mdp2p create md0 --level 10 --yes --overwrite "$(disk near0)" "$(disk near0)" "$(disk near1)" "$(disk near2)" "$(disk far0)" -- --size=8M --chunk=64 2>&1) ||
+all=("$(disk near0)" "$(disk near1)" "$(disk near2)" "$(disk far0)")
+made=$(mdp2p create md0 --level 10 --yes "${all[@]/#/--overwrite=}" "${all[@]}" -- --size=8M --chunk=64 2>&1) ||
 	fail "mdp2p create: $made"
 [[ $made != *md_mod* && $made != *md-mod* ]] || fail "noise: $made"
 until_true is_whole md0
@@ -91,7 +188,7 @@ before=$(</proc/self/mounts)
 quietly mdp2p stop md0
 is 'mounts' "$(</proc/self/mounts)" "$before"
 [[ ! -e /sys/block/md0/md/array_state ]] || is 'state' "$(attr md0 array_state)" clear
-quietly mdp2p assemble md0 "$(disk near0)" "$(disk near1)" "$(disk near2)" "$(disk far0)"
+quietly mdp2p assemble md0 "${all[@]}"
 is 'level' "$(attr md0 level)" raid10
 mdp2p list | grep -q '^md0 .*raid10' || fail 'it is not listed'
 refused 1 md0 mdp2p module unload
