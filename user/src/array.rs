@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::bdf::Bdf;
-use crate::host::{Host, garbage};
+use crate::host::{self, Host, garbage};
 use crate::pci;
 
 /// Whose array it is.
@@ -151,18 +151,17 @@ pub struct Distance {
 /// # Errors
 /// If sysfs holds what cannot be understood; the file is named.
 pub fn all(host: &Host) -> Result<Vec<Array>> {
-    let mut arrays = Vec::new();
-    for name in host.names("sys/block")? {
-        if !host.has(format!("sys/block/{name}/md")) {
-            continue;
+    host::each(&host.names("sys/block")?, |name| {
+        let is_there = || host.has(format!("sys/block/{name}/md"));
+        if !is_there() {
+            return Ok(None);
         }
-        match Array::read(host, &name) {
-            Ok(array) => arrays.push(array),
-            Err(_) if !host.has(format!("sys/block/{name}/md")) => {}
-            Err(error) => return Err(error),
+        match Array::read(host, name) {
+            Ok(array) => Ok(Some(array)),
+            Err(_) if !is_there() => Ok(None),
+            Err(error) => Err(error),
         }
-    }
-    Ok(arrays)
+    })
 }
 
 /// The array that a person means: `md0`, `/dev/md0`, `/dev/md/data` or `data`.

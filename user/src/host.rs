@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::{panic, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{self, OFlag};
@@ -179,6 +180,38 @@ impl Host {
     }
 }
 
+/// What `read` makes of each name, in their order, without those of which it makes nothing.
+/// On as many threads as there are processors, where the names are many: the time is the
+/// kernel's, which looks for the files.
+///
+/// # Errors
+/// The first in that order.
+pub fn each<T: Send>(
+    names: &[String],
+    read: impl Fn(&str) -> Result<Option<T>> + Sync,
+) -> Result<Vec<T>> {
+    const MANY: usize = 64;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let part = names.len().div_ceil(processors).max(MANY);
+    let all = |names: &[String]| -> Result<Vec<T>> {
+        let made = names.iter().filter_map(|name| read(name).transpose());
+        made.collect()
+    };
+    let parts = thread::scope(|scope| {
+        let threads: Vec<_> = names
+            .chunks(part)
+            .map(|names| scope.spawn(|| all(names)))
+            .collect();
+        let parts = threads.into_iter().map(|thread| thread.join());
+        parts.collect::<Vec<_>>()
+    });
+    let mut made = Vec::with_capacity(names.len());
+    for part in parts {
+        made.extend(part.unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+    }
+    Ok(made)
+}
+
 /// The error for a file that holds what nobody can read.
 pub fn garbage(path: &Path, text: &str, why: &dyn Display) -> anyhow::Error {
     let shown: String = text.chars().take(40).collect();
@@ -230,6 +263,25 @@ pub(crate) mod tests {
         let mut names = ["nvme10n1", "nvme2n1", "md127", "md0", "nvme2n1p1"];
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["md0", "md127", "nvme2n1", "nvme2n1p1", "nvme10n1"]);
+    }
+
+    #[test]
+    fn of_many_each_comes_once_and_in_its_place() {
+        for count in [0, 1, 63, 64, 65, 1000, 4096] {
+            let names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            let even = |name: &str| {
+                let number: usize = name.parse()?;
+                Ok((number % 2 == 0).then_some(number))
+            };
+            let made = each(&names, even).expect("numbers");
+            assert_eq!(made, (0..count).step_by(2).collect::<Vec<_>>());
+        }
+        let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        let error = each(&names, |name| match name {
+            "100" | "900" => bail!("{name}"),
+            _ => Ok(Some(())),
+        });
+        assert_eq!(error.expect_err("two errors").to_string(), "100");
     }
 
     #[test]

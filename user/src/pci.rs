@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
-use std::{panic, thread};
 
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
 use crate::bdf::Bdf;
-use crate::host::{Host, garbage};
+use crate::host::{self, Host, garbage};
 
 /// Where sysfs has them.
 pub const DEVICES: &str = "sys/bus/pci/devices";
@@ -124,40 +123,18 @@ impl Devices {
     /// # Errors
     /// If sysfs holds what cannot be understood; the file is named.
     pub fn read(host: &Host) -> Result<Self> {
-        // As many as are worth a thread; the time is the kernel's, which looks for the files.
-        const MANY: usize = 256;
-        let names = host.names(DEVICES)?;
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let part = names.len().div_ceil(processors).max(MANY);
-        let parts = thread::scope(|scope| {
-            let parts = names.chunks(part);
-            let threads: Vec<_> = parts
-                .map(|names| scope.spawn(|| Self::read_part(host, names)))
-                .collect();
-            let parts = threads.into_iter().map(|thread| thread.join());
-            parts.collect::<Vec<_>>()
-        });
-        let mut all = Vec::with_capacity(names.len());
-        for part in parts {
-            all.extend(part.unwrap_or_else(|panic| panic::resume_unwind(panic))?);
-        }
-        Ok(Self::of(all))
-    }
-
-    fn read_part(host: &Host, names: &[String]) -> Result<Vec<Device>> {
-        let mut devices = Vec::with_capacity(names.len());
-        for name in names {
+        let devices = host::each(&host.names(DEVICES)?, |name| {
             let address = name
                 .parse()
                 .map_err(|why: String| garbage(&host.path(DEVICES), name, &why))?;
             let folder = format!("{DEVICES}/{name}");
             match Device::read(host, address, &folder) {
-                Ok(device) => devices.push(device),
-                Err(_) if !host.has(&folder) => {}
-                Err(error) => return Err(error),
+                Ok(device) => Ok(Some(device)),
+                Err(_) if !host.has(&folder) => Ok(None),
+                Err(error) => Err(error),
             }
-        }
-        Ok(devices)
+        })?;
+        Ok(Self::of(devices))
     }
 
     /// From devices made up.

@@ -17,7 +17,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::array::{self, Array};
 use crate::bdf::Bdf;
 use crate::cli::Topology;
-use crate::host::{Host, natural};
+use crate::host::{self, Host, natural};
 use crate::matrix::{Cell, Matrix, Reason};
 use crate::names::{self, Id};
 use crate::pci::{self, Acs, DEVICES, Device, Devices, Kind};
@@ -361,12 +361,11 @@ fn bridges(devices: &Devices, tops: &[Bdf], shown: &BTreeSet<Bdf>) -> Vec<(Strin
 
 /// The models and disks of all devices that have any.
 fn facts(host: &Host, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
-    let mut facts: BTreeMap<Bdf, Facts> = BTreeMap::new();
-    for name in host.names("sys/class/nvme")? {
+    let controllers = host::each(&host.names("sys/class/nvme")?, |name| {
         let folder = format!("sys/class/nvme/{name}");
         // One over a fabric is no PCI device.
         let Some(address) = target(host, &folder).and_then(|path| pci::nearest(&path)) else {
-            continue;
+            return Ok(None);
         };
         let text = |file: &str| {
             let text = host.read_if(format!("{folder}/{file}"))?;
@@ -375,11 +374,15 @@ fn facts(host: &Host, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
                     .filter(|text| !text.is_empty()),
             )
         };
-        let facts = facts.entry(address).or_default();
-        facts.model = text("model")?;
-        facts.serial = text("serial")?;
-        facts.controller = Some(name);
-    }
+        let facts = Facts {
+            model: text("model")?,
+            serial: text("serial")?,
+            controller: Some(name.to_owned()),
+            ..Facts::default()
+        };
+        Ok(Some((address, facts)))
+    })?;
+    let mut facts: BTreeMap<Bdf, Facts> = controllers.into_iter().collect();
     for disk in disks(host, arrays)? {
         for &path in &disk.paths {
             facts.entry(path).or_default().disks.push(disk.clone());
@@ -403,32 +406,30 @@ fn disks(host: &Host, arrays: &[Array]) -> Result<Vec<Disk>> {
             }
         }
     }
-    let mut disks = Vec::new();
-    for name in host.names(BLOCK)? {
+    host::each(&host.names(BLOCK)?, |name| {
         let Some(link) = target(host, &format!("{BLOCK}/{name}")) else {
-            continue;
+            return Ok(None);
         };
-        if is_hidden_path(&name) || whole(host, &link).is_some() {
-            continue;
+        if is_hidden_path(name) || whole(host, &link).is_some() {
+            return Ok(None);
         }
         let paths = match pci::nearest(&link) {
             Some(address) => vec![address],
-            None if name.starts_with("nvme") => match pci::controllers(host, &name) {
+            None if name.starts_with("nvme") => match pci::controllers(host, name) {
                 Ok(paths) => paths,
-                Err(_) if !host.has(format!("{BLOCK}/{name}")) => continue,
+                Err(_) if !host.has(format!("{BLOCK}/{name}")) => return Ok(None),
                 Err(error) => return Err(error),
             },
-            None => continue,
+            None => return Ok(None),
         };
         let sectors = host.value_if::<u64>(format!("{BLOCK}/{name}/size"))?;
-        disks.push(Disk {
+        Ok(Some(Disk {
             bytes: sectors.unwrap_or(0).saturating_mul(512),
             paths,
-            members: members.remove(&name).unwrap_or_default(),
-            name,
-        });
-    }
-    Ok(disks)
+            members: members.get(name).cloned().unwrap_or_default(),
+            name: name.to_owned(),
+        }))
+    })
 }
 
 /// The whole disks that a member is made of: itself, what it is a partition of, or what is
