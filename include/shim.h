@@ -140,11 +140,32 @@ u64 shim_milliseconds(void);
 
 /* The module parameter p2pdma_rebuild_share: 0 to 100. */
 unsigned int shim_rebuild_share(void);
-int shim_names_take(void (*probe)(dev_t devt));
-void shim_names_leave(void);
-
 int shim_rebuild_init(void);
 void shim_rebuild_exit(void);
+
+/* Whose names the kernel's md and ours are: see kmod/names.rs. */
+enum md_p2p_names {
+	MD_P2P_OURS,
+	MD_P2P_THEIRS,
+	MD_P2P_TAKING,
+	MD_P2P_WAITING,
+	MD_P2P_LEFT,
+};
+
+enum md_p2p_event {
+	MD_P2P_COMING,
+	MD_P2P_GOING,
+	MD_P2P_MOMENT,
+	MD_P2P_TAKEN,
+	MD_P2P_IN_THE_WAY,
+	MD_P2P_IN_USE,
+	MD_P2P_LEAVING,
+};
+
+int shim_names_take(void (*probe)(dev_t devt));
+void shim_names_leave(void);
+enum md_p2p_names md_p2p_glue_names(enum md_p2p_names names,
+				    enum md_p2p_event event);
 
 /* The physical address of the first peer page of @bio. */
 u64 shim_peer_address(const struct bio *bio);

@@ -28,7 +28,8 @@ use crate::{
 pub(crate) use kernel::ffi::c_void;
 
 pub(crate) use bindings::{
-    md_p2p_array, md_p2p_counter, md_p2p_pages, md_p2p_route, md_p2p_stager, md_rdev, mddev,
+    md_p2p_array, md_p2p_counter, md_p2p_event, md_p2p_names, md_p2p_pages, md_p2p_route,
+    md_p2p_stager, md_rdev, mddev,
 };
 
 // `allow`, not `expect`: which of these bindgen earns differs by its version.

@@ -14,6 +14,7 @@ use kernel::{
 
 mod array;
 mod ffi;
+mod names;
 mod pause;
 mod provider;
 mod reach;
@@ -25,9 +26,10 @@ mod text;
 
 use array::REGISTRY;
 use ffi::{
-    bindings, md_p2p_array, md_p2p_counter, md_p2p_pages, md_p2p_route, md_p2p_stager, md_rdev,
-    mddev, Mddev, Member, MemberId,
+    bindings, md_p2p_array, md_p2p_counter, md_p2p_event, md_p2p_names, md_p2p_pages, md_p2p_route,
+    md_p2p_stager, md_rdev, mddev, Mddev, Member, MemberId,
 };
+use names::{Event, Names};
 use route::{Lender, Policy, Route};
 
 /// `pr_*!` want it; a crate without `module!` brings its own.
@@ -81,6 +83,7 @@ as_declared!(
     md_p2p_glue_store_provider,
     md_p2p_glue_providers_changed,
     md_p2p_glue_exit,
+    md_p2p_glue_names,
 );
 
 /// A new array; null without memory, and the array then takes no peer I/O.
@@ -658,5 +661,40 @@ fn length(written: Result<usize>) -> isize {
     match written {
         Ok(length) => length as isize,
         Err(error) => error.to_errno() as isize,
+    }
+}
+
+/// Whose the names are after an event. C keeps it, and calls one at a time.
+///
+/// # Safety
+///
+/// There is nothing to be kept.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_names(
+    names: md_p2p_names,
+    event: md_p2p_event,
+) -> md_p2p_names {
+    let names = match names {
+        bindings::md_p2p_names_MD_P2P_OURS => Names::Ours,
+        bindings::md_p2p_names_MD_P2P_THEIRS => Names::Theirs,
+        bindings::md_p2p_names_MD_P2P_TAKING => Names::Taking,
+        bindings::md_p2p_names_MD_P2P_WAITING => Names::Waiting,
+        _ => Names::Left,
+    };
+    let event = match event {
+        bindings::md_p2p_event_MD_P2P_COMING => Event::Coming,
+        bindings::md_p2p_event_MD_P2P_GOING => Event::Going,
+        bindings::md_p2p_event_MD_P2P_MOMENT => Event::Moment,
+        bindings::md_p2p_event_MD_P2P_TAKEN => Event::Taken,
+        bindings::md_p2p_event_MD_P2P_IN_THE_WAY => Event::InTheWay,
+        bindings::md_p2p_event_MD_P2P_IN_USE => Event::InUse,
+        _ => Event::Leaving,
+    };
+    match names.after(event) {
+        Names::Ours => bindings::md_p2p_names_MD_P2P_OURS,
+        Names::Theirs => bindings::md_p2p_names_MD_P2P_THEIRS,
+        Names::Taking => bindings::md_p2p_names_MD_P2P_TAKING,
+        Names::Waiting => bindings::md_p2p_names_MD_P2P_WAITING,
+        Names::Left => bindings::md_p2p_names_MD_P2P_LEFT,
     }
 }

@@ -6,7 +6,7 @@
  * They are the kernel's md's where that is ("beside"), else ours ("sole"), so
  * that plain mdadm works with what is there. If the kernel's md comes, we make
  * way, and if it goes, we take them again: arrays go on meanwhile, since they
- * have a major of their own from the start.
+ * have a major of their own from the start. Who is to have them names.rs says.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -30,9 +30,8 @@ int md_p2p_major;
 
 /* Guards what follows, of which @beside may be read without. */
 static DEFINE_MUTEX(names_lock);
+static enum md_p2p_names names = MD_P2P_WAITING;
 static bool beside = true;
-/* The kernel's md, as a module, is on its way, or there. */
-static bool theirs;
 static struct kobject *folder;
 static const struct proc_ops *mdstat;
 static const struct ctl_table *settings;
@@ -113,74 +112,72 @@ static int make_folder(void)
 	return ret;
 }
 
-/* To be called while we are beside; we stay so if a name is in use. */
-static int take(void)
+static enum md_p2p_event take(void)
 {
-	int ret = register_blkdev(MD_MAJOR, "md");
+	int ret;
 
-	if (ret)
-		return ret;
+	if (register_blkdev(MD_MAJOR, "md"))
+		return MD_P2P_IN_USE;
 	ret = make_folder();
-	if (ret)
+	if (ret) {
 		unregister_blkdev(MD_MAJOR, "md");
-	else
-		change(false);
-	return ret;
+		return ret == -EEXIST ? MD_P2P_IN_THE_WAY : MD_P2P_IN_USE;
+	}
+	change(false);
+	return MD_P2P_TAKEN;
 }
 
 static void make_way(void)
 {
-	if (beside)
-		return;
 	kobject_put(folder);
 	folder = NULL;
 	unregister_blkdev(MD_MAJOR, "md");
 	change(true);
 }
 
-static void take_again(struct work_struct *work);
-static DECLARE_DELAYED_WORK(take_again_work, take_again);
+static void moment_is_over(struct work_struct *work);
+static DECLARE_DELAYED_WORK(moment, moment_is_over);
 
-static void try_to_take(void)
+/* Does what follows from it. */
+static void happens(enum md_p2p_event event)
 {
-	/* A folder comes before the rest, and goes after it: in a moment it is clear. */
-	if (take() == -EEXIST)
-		schedule_delayed_work(&take_again_work, RETRY);
+	for (;;) {
+		names = md_p2p_glue_names(names, event);
+		if (names != MD_P2P_TAKING)
+			break;
+		event = take();
+	}
+	if (names == MD_P2P_WAITING)
+		schedule_delayed_work(&moment, RETRY);
+	if (names != MD_P2P_OURS && !beside)
+		make_way();
 }
 
-static void take_again(struct work_struct *work)
+static void moment_is_over(struct work_struct *work)
 {
 	mutex_lock(&names_lock);
-	if (beside && !theirs) {
-		try_to_take();
-		if (!beside)
-			tell();
-	}
+	happens(MD_P2P_MOMENT);
+	if (!beside)
+		tell();
 	mutex_unlock(&names_lock);
 }
 
-/*
- * The kernel's md is told of before it has its folder, and runs. If it goes, or
- * could not start, its folder is still there when we are told.
- */
-static int module_event(struct notifier_block *nb, unsigned long event,
+static int module_event(struct notifier_block *nb, unsigned long state,
 			void *data)
 {
 	const struct module *module = data;
+	bool before;
 
 	if (strcmp(module->name, THEIRS))
 		return NOTIFY_DONE;
 	mutex_lock(&names_lock);
-	if (event == MODULE_STATE_COMING) {
-		theirs = true;
-		if (!beside) {
-			make_way();
-			tell();
-		}
-	} else if (event == MODULE_STATE_GOING) {
-		theirs = false;
-		schedule_delayed_work(&take_again_work, RETRY);
-	}
+	before = beside;
+	if (state == MODULE_STATE_COMING)
+		happens(MD_P2P_COMING);
+	else if (state == MODULE_STATE_GOING)
+		happens(MD_P2P_GOING);
+	if (names == MD_P2P_THEIRS && !before)
+		tell();
 	mutex_unlock(&names_lock);
 	return NOTIFY_DONE;
 }
@@ -204,8 +201,7 @@ int shim_names_take(void (*probe)(dev_t devt))
 	/* Who was told of before has a folder in a moment, and then major 9. */
 	fsleep(10 * USEC_PER_MSEC);
 	mutex_lock(&names_lock);
-	if (!theirs)
-		try_to_take();
+	happens(MD_P2P_MOMENT);
 	tell();
 	mutex_unlock(&names_lock);
 	return 0;
@@ -213,14 +209,15 @@ int shim_names_take(void (*probe)(dev_t devt))
 
 void shim_names_leave(void)
 {
-	unregister_module_notifier(&module_notifier);
-	cancel_delayed_work_sync(&take_again_work);
+	/* As long as we are told who comes, so that nobody meets our names. */
 	mutex_lock(&names_lock);
-	make_way();
+	happens(MD_P2P_LEAVING);
 	hide();
 	mdstat = NULL;
 	settings = NULL;
 	mutex_unlock(&names_lock);
+	unregister_module_notifier(&module_notifier);
+	cancel_delayed_work_sync(&moment);
 	unregister_blkdev(md_p2p_major, "md-p2p");
 }
 

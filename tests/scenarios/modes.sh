@@ -97,4 +97,15 @@ for round in {1..20}; do
 	rmmod md-p2p
 	wait $! || fail "md-mod did not unload in round $round"
 	is names "$(owners)" ''
+	# One comes while the other goes.
+	modprobe md-p2p
+	rmmod md-p2p &
+	modprobe md-mod || fail "md-mod did not load while md-p2p went, in round $round"
+	wait $! || fail "md-p2p did not unload in round $round"
+	rmmod md_mod &
+	modprobe md-p2p
+	wait $! || fail "md-mod did not unload while md-p2p came, in round $round"
+	until_true is_mode sole
+	is names "$(owners)" "$sole"
+	rmmod md-p2p
 done

@@ -227,7 +227,6 @@ pub fn show_instead(arguments: &[OsString]) -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::host::tests::put;
 

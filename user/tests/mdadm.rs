@@ -47,10 +47,10 @@ fn may_mount() -> bool {
 /// A machine, in a folder: md-p2p alone, or beside the kernel's md.
 fn machine(beside: bool) -> (TempDir, Host) {
     let root = tempfile::tempdir().expect("a folder");
-    put(root.path(), "proc/mdstat", "the kernel's\n");
     put(root.path(), "sys/module/md_p2p/parameters/new_array", "");
     put(root.path(), "sys/module/md_mod/parameters/new_array", "");
     if beside {
+        put(root.path(), "proc/mdstat", "the kernel's\n");
         put(root.path(), "proc/mdstat-p2p", "md-p2p's\n");
     } else {
         put(root.path(), "proc/mdstat", "md-p2p's\n");
