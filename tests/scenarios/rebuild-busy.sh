@@ -56,7 +56,8 @@ step_by_step() {
 }
 
 begin() {
-	rebuild_to 1024
+	# It is refused while md still looks whether a spare that was just added is wanted.
+	until_true rebuild_to 1024
 	case $kind in
 	resync) quietly mdadm --readwrite /dev/md0 ;;
 	recovery) quietly mdadm /dev/md0 --add "$(disk near1)" ;;
