@@ -24,6 +24,8 @@
 #include "shim.h"
 
 #define THEIRS	"md_mod"
+/* What mdadm looks for in /proc/devices: it takes a node for an array by major. */
+#define MAJOR_NAME	"mdp"
 #define RETRY	msecs_to_jiffies(100)
 
 int md_p2p_major;
@@ -188,14 +190,14 @@ static struct notifier_block module_notifier = {
 
 int shim_names_take(void (*probe)(dev_t devt))
 {
-	int ret = __register_blkdev(0, "md-p2p", probe);
+	int ret = __register_blkdev(0, MAJOR_NAME, probe);
 
 	if (ret < 0)
 		return ret;
 	md_p2p_major = ret;
 	ret = register_module_notifier(&module_notifier);
 	if (ret) {
-		unregister_blkdev(md_p2p_major, "md-p2p");
+		unregister_blkdev(md_p2p_major, MAJOR_NAME);
 		return ret;
 	}
 	/* Who was told of before has a folder in a moment, and then major 9. */
@@ -218,7 +220,7 @@ void shim_names_leave(void)
 	mutex_unlock(&names_lock);
 	unregister_module_notifier(&module_notifier);
 	cancel_delayed_work_sync(&moment);
-	unregister_blkdev(md_p2p_major, "md-p2p");
+	unregister_blkdev(md_p2p_major, MAJOR_NAME);
 }
 
 void md_p2p_mdstat(const struct proc_ops *ops)

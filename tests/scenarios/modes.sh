@@ -18,10 +18,10 @@ owners() {
 	for name in /proc/mdstat /proc/mdstat-p2p /proc/sys/dev/raid /proc/sys/dev/raid-p2p /sys/module/md_mod; do
 		[[ ! -e $name ]] || echo "$name"
 	done
-	grep -w 'md\|mdp\|md-p2p\|mdp-p2p' /proc/devices | sed 's/^ *[0-9]* //' | sort
+	grep -w 'md\|mdp\|mdp-p2p' /proc/devices | sed 's/^ *[0-9]* //' | sort
 }
-sole=$'/proc/mdstat\n/proc/sys/dev/raid\n/sys/module/md_mod\nmd\nmd-p2p\nmdp-p2p'
-both=$'/proc/mdstat\n/proc/mdstat-p2p\n/proc/sys/dev/raid\n/proc/sys/dev/raid-p2p\n/sys/module/md_mod\nmd\nmd-p2p\nmdp\nmdp-p2p'
+sole=$'/proc/mdstat\n/proc/sys/dev/raid\n/sys/module/md_mod\nmd\nmdp\nmdp-p2p'
+both=$'/proc/mdstat\n/proc/mdstat-p2p\n/proc/sys/dev/raid\n/proc/sys/dev/raid-p2p\n/sys/module/md_mod\nmd\nmdp\nmdp\nmdp-p2p'
 
 # What mdadm prints and the kernel logs while it makes, shows and stops an array of ours: nothing of md-mod.
 plain_mdadm() {
@@ -45,6 +45,10 @@ modprobe md-p2p
 is mode "$(mode)" sole
 is names "$(owners)" "$sole"
 plain_mdadm
+# Before it is an array, mdadm knows it by its major.
+echo md8 >/sys/module/md_mod/parameters/new_array
+quietly mdadm --create /dev/md8 --run --level=1 --raid-devices=2 --assume-clean "$(disk near0)" "$(disk near1)"
+remove md8
 
 say "the kernel's md comes while an array of ours is at work"
 quietly mdadm --create /dev/md127 --run --level=1 --raid-devices=2 --assume-clean "$(disk near2)" "$(disk near3)"

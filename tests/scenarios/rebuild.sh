@@ -106,7 +106,6 @@ for kind in "${kinds[@]}"; do
 done
 
 quietly modprobe -r raid1-p2p raid10-p2p md-p2p
-rm /etc/modprobe.d/quick.conf
 modprobe -a md-mod raid1 raid10
 for kind in "${kinds[@]}"; do
 	run "$kind" "the kernel's md"
