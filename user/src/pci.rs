@@ -77,7 +77,8 @@ pub enum Acs {
     /// It sends them up to the root complex: request redirect, completion redirect or
     /// egress control.
     Redirects,
-    /// Config space beyond 256 bytes is for root only.
+    /// Config space beyond 256 bytes is for root only. That of a device without a driver, which
+    /// is nobody's client or provider, is not read if it is no bridge.
     Unknown,
 }
 
@@ -182,7 +183,11 @@ impl Device {
         };
         let host = &host.within(folder)?;
         let class = hex(host, "class")?;
-        let config = host.file(Path::new("config")).ok();
+        let driver = host.link("driver");
+        let config = match driver.is_some() || class >> 16 == BRIDGE {
+            true => host.file(Path::new("config")).ok(),
+            false => None,
+        };
         // Each word is a trip to the device: only those that are wanted are read.
         let word = |at: usize| {
             let mut word = [0; 2];
@@ -201,7 +206,7 @@ impl Device {
             device: hex(host, "device")? as u16,
             class,
             kind: kind(class, port),
-            driver: host.link("driver"),
+            driver,
             bars: bars(host, "resource")?,
             p2pmem: p2pmem(host, "p2pmem")?,
             acs: acs(word),
@@ -323,6 +328,8 @@ fn p2pmem(host: &Host, folder: &str) -> Result<Option<P2pmem>> {
 
 /// Class and subclass.
 const PCI_BRIDGE: u32 = 0x0604;
+/// The class of all bridges: its first byte.
+const BRIDGE: u32 = 0x06;
 
 fn kind(class: u32, port: Option<u8>) -> Kind {
     match (class >> 8, port) {
