@@ -11,7 +11,8 @@ readonly K=1024 M=$((1024 * 1024))
 
 # Statements
 
-say() { echo "-- $*"; }
+# With how long it has been at it, in seconds.
+say() { echo "-- $SECONDS: $*"; }
 
 fail() {
 	trap - ERR
@@ -128,6 +129,11 @@ remove() {
 	quietly mdadm --stop "/dev/$1"
 	quietly mdadm --zero-superblock "${members[@]}"
 }
+
+# wipe NAME LENGTH, wipe_disk DISK LENGTH: zeros from its start on, superblock and all, which the
+# drive makes by itself; no data of a seed look like it.
+wipe() { wipe_disk "$(disk "$1")" "$2"; }
+wipe_disk() { quietly blkdiscard --force --zeroout --length "$2" "$1"; }
 
 # attr MD NAME, counter MD NAME: what sysfs says.
 attr() { echo "$(<"/sys/block/$1/md/$2")"; }

@@ -23,7 +23,7 @@ is_clean() { [[ $(attr "$1" array_state) == clean ]]; }
 
 # reached: who reaches whose memory, in `mdp2p topology --json`.
 reached() {
-	python3 -c '
+	python3 -IS -c '
 import json, sys
 for pair in json.load(sys.stdin)["reach"]:
 	print(pair["provider"], pair["client"], pair["way"], pair["distance"], pair["source"])'

@@ -11,7 +11,7 @@
 json() {
 	local where=$1
 	shift
-	"$@" | python3 -c '
+	"$@" | python3 -IS -c '
 import json, sys
 it = json.load(sys.stdin)
 print(eval(sys.argv[1], {"it": it}))' "$where"
@@ -27,7 +27,7 @@ source_of_reach() { json 'sorted({pair["source"] for pair in it["reach"]})' mdp2
 # answer WORD COMMAND...: runs it on a terminal, and answers all of its questions. Sets said to
 # what was on the terminal; the exit status is the command's own.
 answer() {
-	said=$(NO_COLOR=1 python3 -c '
+	said=$(NO_COLOR=1 python3 -IS -c '
 import os, pty, re, sys
 child, terminal = pty.fork()
 if child == 0:
@@ -48,7 +48,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))' "$@")
 # held DEVICE COMMAND...: runs it while somebody has the device for himself alone, of whom
 # sysfs knows nothing.
 held() {
-	python3 -c '
+	python3 -IS -c '
 import os, sys
 os.set_inheritable(os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL), True)
 os.execvp(sys.argv[2], sys.argv[2:])' "$@"

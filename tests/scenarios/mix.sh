@@ -52,13 +52,13 @@ mix() {
 		--offset "$start" --length $length --json /dev/md0 >/tmp/said
 }
 
-# peer_bytes read|written: what went through peer memory, as p2pio counts it.
+# Sets read and written to the bytes that went through peer memory, as p2pio counts them.
 peer_bytes() {
-	python3 -c '
-import json, sys
-memories = json.load(open("/tmp/said"))["memories"]
-print(sum(m[sys.argv[1]] for m in memories if m["memory"] != "host"))
-' "$1_bytes"
+	read -r read written < <(python3 -IS -c '
+import json
+memories = [m for m in json.load(open("/tmp/said"))["memories"] if m["memory"] != "host"]
+print(*(sum(m[key] for m in memories) for key in ("read_bytes", "written_bytes")))
+')
 }
 
 # counted DIRECTION: likewise, as the array counts it.
@@ -75,8 +75,9 @@ for level in linear 0 1 10 4 5 6; do
 	for name in $providers; do memories+=("$(bdf "$name")"); done
 
 	mix "${memories[@]}"
-	is 'bytes read into peer memory' "$(counted read)" "$(peer_bytes read)"
-	is 'bytes written from peer memory' "$(counted write)" "$(peer_bytes written)"
+	peer_bytes
+	is 'bytes read into peer memory' "$(counted read)" "$read"
+	is 'bytes written from peer memory' "$(counted write)" "$written"
 	is 'peer I/O refused' "$(counter md0 refused_ios)" 0
 	members_match md0 /tmp/model "$start" $length
 	! redundant md0 || parity_is_right md0

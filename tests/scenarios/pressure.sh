@@ -11,7 +11,7 @@ stagers=()
 
 # hog: takes memory until half of the swap area is in use, and keeps touching it.
 hog() {
-	exec python3 -c '
+	exec python3 -IS -c '
 def swap(key):
 	return next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith(key))
 taken = []

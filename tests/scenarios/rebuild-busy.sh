@@ -25,7 +25,7 @@ prepare() {
 	[[ $level == 1 ]] || options+=(--chunk=64)
 	[[ $kind != readd ]] || options+=(--bitmap=internal --bitmap-chunk=64K)
 	if [[ $kind == resync ]]; then
-		quietly p2pio write --memory host --seed 9 --length 18M "$(disk near1)"
+		wipe near1 18M
 		quietly mdadm --create /dev/md0 --run --readonly --metadata=1.2 --level=1 --raid-devices=2 \
 			--size=$((size / K)) "$(disk near0)" "$(disk near1)"
 		return
@@ -35,8 +35,7 @@ prepare() {
 	case $kind in
 	recovery)
 		lose
-		quietly mdadm --zero-superblock "$(disk near1)"
-		quietly p2pio write --memory host --seed 9 --length 18M "$(disk near1)"
+		wipe near1 18M
 		;;
 	readd)
 		lose

@@ -26,8 +26,7 @@ work() {
 	local round=0
 	while [[ ! -e /tmp/enough ]]; do
 		lose "$near1"
-		quietly mdadm --zero-superblock "$near1"
-		quietly p2pio write --memory host --seed $((9 + round)) --length 18M "$near1"
+		wipe_disk "$near1" 18M
 		quietly mdadm /dev/md0 --add "$near1"
 		until_true is_whole md0
 		round=$((round + 1))

@@ -22,8 +22,7 @@ unsynced() {
 	quietly p2pio write --memory host --seed 1 --length $size "/dev/$1"
 	quietly mdadm "/dev/$1" --fail "$(disk "$3")"
 	quietly mdadm "/dev/$1" --remove "$(disk "$3")"
-	quietly mdadm --zero-superblock "$(disk "$3")"
-	quietly p2pio write --memory host --seed 9 --length 18M "$(disk "$3")"
+	wipe "$3" 18M
 	action "$1" frozen
 	quietly mdadm "/dev/$1" --add "$(disk "$3")"
 }
@@ -75,7 +74,7 @@ remove md0
 say 'a repair between sync_min and sync_max'
 create md0 1 'near0 near1' --size=$((size / K)) --assume-clean
 quietly p2pio write --memory host --seed 1 --length $size /dev/md0
-quietly p2pio write --memory host --seed 9 --length 18M "$(disk near1)"
+wipe near1 18M
 echo 8192 >/sys/block/md0/md/sync_min
 echo 16384 >/sys/block/md0/md/sync_max
 action md0 repair

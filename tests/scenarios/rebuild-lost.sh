@@ -26,8 +26,7 @@ prepare() {
 	quietly p2pio write --memory host --seed 1 --length $bytes /dev/md0
 	quietly mdadm /dev/md0 --fail "$(disk "$last")"
 	quietly mdadm /dev/md0 --remove "$(disk "$last")"
-	quietly mdadm --zero-superblock "$(disk "$last")"
-	quietly p2pio write --memory host --seed 9 --length 44M "$(disk "$last")"
+	wipe "$last" 44M
 	echo "$provider" >/sys/block/md0/md/p2pdma_provider
 }
 

@@ -42,7 +42,7 @@ rebuild() {
 	watcher=$!
 	quietly mdadm /dev/md0 --fail "$(disk "$2")"
 	quietly mdadm /dev/md0 --remove "$(disk "$2")"
-	quietly p2pio write --memory host --seed 9 --length 20M "$(disk "$2")"
+	wipe "$2" 20M
 	echo $((size / 1024)) >/sys/block/md0/md/sync_max
 	quietly mdadm /dev/md0 --add "$(disk "$2")"
 	until_true is_half_done

@@ -7,7 +7,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-readonly size=$((24 * M))
+readonly size=$((12 * M)) third=$((4 * M))
 kinds=(resync recovery readd replace recovery10 replace10 recovery10far)
 
 # What each kind starts from, what sets it going, and how many bytes it writes to members.
@@ -24,12 +24,11 @@ prepare() {
 	resync) make_unsynced ;;
 	recovery*)
 		lose near1
-		quietly mdadm --zero-superblock "$(disk near1)"
-		quietly p2pio write --memory host --seed 9 --length 30M "$(disk near1)"
+		wipe near1 $((size + 6 * M))
 		;;
 	readd)
 		lose near1
-		quietly p2pio write --memory host --seed 2 --offset 8M --length 8M /dev/md0
+		quietly p2pio write --memory host --seed 2 --offset $third --length $third /dev/md0
 		;;
 	replace*) quietly mdadm /dev/md0 --add "$(disk near3)" ;;
 	esac
@@ -43,7 +42,7 @@ lose() {
 # The same again with a second member that holds something else, and nothing read yet.
 make_unsynced() {
 	quietly mdadm --stop /dev/md0
-	quietly p2pio write --memory host --seed 9 --length 24M --offset 1M "$(disk near1)"
+	wipe near1 $((size + M))
 	quietly mdadm --create /dev/md0 --run --readonly --metadata=1.2 --level=1 --raid-devices=2 \
 		--size=$((size / K)) "$(disk near0)" "$(disk near1)"
 }
@@ -62,15 +61,15 @@ has_replaced() { [[ ,$(attr md0 "dev-$(basename "$(disk near3)")/state"), == *,i
 
 # Of the array, and of what is written to members.
 room() { if [[ $1 == *10* ]]; then echo $((size * 3 / 2)); else echo $size; fi; }
-written() { if [[ $1 == readd ]]; then echo $((8 * M)); else echo $size; fi; }
+written() { if [[ $1 == readd ]]; then echo $third; else echo $size; fi; }
 
 # What the drives hold afterwards, read through host memory.
 holds() {
 	case $1 in
 	readd)
-		members_hold md0 1 0 $((8 * M))
-		members_hold md0 2 $((8 * M)) $((8 * M))
-		members_hold md0 1 $((16 * M)) $((8 * M))
+		members_hold md0 1 0 $third
+		members_hold md0 2 $third $third
+		members_hold md0 1 $((2 * third)) $third
 		;;
 	*far) quietly p2pio check --memory host --seed 1 --length "$(room "$1")" /dev/md0 ;;
 	*) members_hold md0 1 0 "$(room "$1")" ;;
