@@ -2,7 +2,6 @@
 //! Arrays and their members, from `/sys/block/mdX/md` (Documentation/admin-guide/md.rst,
 //! and docs/sysfs.md for what md-p2p has beside it).
 
-use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
@@ -202,28 +201,30 @@ impl Array {
     /// # Errors
     /// If sysfs cannot be read or understood; the file is named.
     pub fn read(host: &Host, name: &str) -> Result<Self> {
-        let md = format!("sys/block/{name}/md");
+        let md = &host.within(format!("sys/block/{name}/md"))?;
         let text = |file: &str| {
-            let text = host.read_if(format!("{md}/{file}"))?;
+            let text = md.read_if(file)?;
             anyhow::Ok(text.unwrap_or_default())
         };
         let number = |file: &str| {
-            let value = host.value_if::<u64>(format!("{md}/{file}"))?;
+            let value = md.value_if::<u64>(file)?;
             anyhow::Ok(value.unwrap_or(0))
         };
         let mut members = Vec::new();
-        for entry in host.names(&md)? {
+        for entry in md.names("")? {
             if let Some(member) = entry.strip_prefix("dev-") {
-                let folder = format!("{md}/{entry}");
-                match Member::read(host, member, &folder) {
+                let read = md
+                    .within(&entry)
+                    .and_then(|folder| Member::read(host, &folder, member));
+                match read {
                     Ok(member) => members.push(member),
-                    Err(_) if !host.has(&folder) => {}
+                    Err(_) if !md.has(&entry) => {}
                     Err(error) => return Err(error),
                 }
             }
         }
         members.sort_by_key(|member| (member.slot.is_none(), member.slot));
-        let p2p = P2p::read(host, &md)?;
+        let p2p = P2p::read(md)?;
         Ok(Self {
             name: name.to_owned(),
             aliases: aliases(host, name)?,
@@ -233,17 +234,17 @@ impl Array {
             },
             level: text("level")?,
             // While it is reshaped: "5 (4)".
-            raid_disks: first(host, &format!("{md}/raid_disks"))?,
+            raid_disks: first(md, "raid_disks")?,
             bytes: host
                 .value_if::<u64>(format!("sys/block/{name}/size"))?
                 .unwrap_or(0)
                 .saturating_mul(512),
             state: text("array_state")?,
             degraded: number("degraded")?.try_into().unwrap_or(u32::MAX),
-            chunk_bytes: first(host, &format!("{md}/chunk_size"))?,
+            chunk_bytes: first(md, "chunk_size")?,
             metadata: text("metadata_version")?,
             members,
-            rebuild: Rebuild::read(host, &md)?,
+            rebuild: Rebuild::read(md)?,
             p2p,
         })
     }
@@ -269,21 +270,20 @@ fn aliases(host: &Host, name: &str) -> Result<Vec<String>> {
 }
 
 impl Member {
-    fn read(host: &Host, name: &str, folder: &str) -> Result<Self> {
-        let slot = host.read_if(format!("{folder}/slot"))?;
+    /// The member `name` of an array, which `folder` is about.
+    fn read(host: &Host, folder: &Host, name: &str) -> Result<Self> {
+        let slot = folder.read_if("slot")?;
         let slot = match slot.as_deref() {
             None | Some("none" | "journal" | "") => None,
             Some(text) => Some(
                 text.parse()
-                    .map_err(|error| garbage(&host.path(format!("{folder}/slot")), text, &error))?,
+                    .map_err(|error| garbage(&folder.path("slot"), text, &error))?,
             ),
         };
-        let state = host.read_if(format!("{folder}/state"))?.unwrap_or_default();
+        let state = folder.read_if("state")?.unwrap_or_default();
         Ok(Self {
             // sysfs writes ! for /: cciss!c0d0.
-            name: host
-                .link(format!("{folder}/block"))
-                .unwrap_or_else(|| name.to_owned()),
+            name: folder.link("block").unwrap_or_else(|| name.to_owned()),
             slot,
             state: state
                 .split(',')
@@ -291,7 +291,7 @@ impl Member {
                 .map(str::to_owned)
                 .collect(),
             controllers: pci::controllers(host, name).unwrap_or_default(),
-            p2p: MemberP2p::read(host, folder)?,
+            p2p: MemberP2p::read(folder)?,
         })
     }
 
@@ -307,17 +307,18 @@ impl Member {
 }
 
 impl MemberP2p {
-    fn read(host: &Host, folder: &str) -> Result<Option<Self>> {
-        let path = format!("{folder}/p2pdma_distance");
-        let Some(text) = host.read_if(&path)? else {
+    fn read(folder: &Host) -> Result<Option<Self>> {
+        const DISTANCE: &str = "p2pdma_distance";
+        let Some(text) = folder.read_if(DISTANCE)? else {
             return Ok(None);
         };
+        let wrong = |line: &str, why: String| garbage(&folder.path(DISTANCE), line, &why);
         let distances = text
             .lines()
-            .map(|line| Distance::parse(line).map_err(|why| garbage(&host.path(&path), line, &why)))
+            .map(|line| Distance::parse(line).map_err(|why| wrong(line, why)))
             .collect::<Result<_>>()?;
         let bytes = |file: &str| {
-            let bytes = host.value_if(format!("{folder}/p2pdma_{file}_bytes"))?;
+            let bytes = folder.value_if(format!("p2pdma_{file}_bytes"))?;
             anyhow::Ok(bytes.unwrap_or(0))
         };
         Ok(Some(Self {
@@ -343,13 +344,13 @@ impl Distance {
 }
 
 impl Rebuild {
-    fn read(host: &Host, md: &str) -> Result<Option<Self>> {
-        let action = host.read_if(format!("{md}/sync_action"))?;
+    fn read(md: &Host) -> Result<Option<Self>> {
+        let action = md.read_if("sync_action")?;
         let Some(action) = action.filter(|action| action != "idle") else {
             return Ok(None);
         };
-        let path = format!("{md}/sync_completed");
-        let text = host.read_if(&path)?.unwrap_or_default();
+        const COMPLETED: &str = "sync_completed";
+        let text = md.read_if(COMPLETED)?.unwrap_or_default();
         let (done_bytes, total_bytes) = match text.split_once('/') {
             // Sectors.
             Some((done, total)) => {
@@ -357,14 +358,14 @@ impl Rebuild {
                     let sectors = text.trim().parse::<u64>();
                     sectors
                         .map(|sectors| Some(sectors.saturating_mul(512)))
-                        .map_err(|error| garbage(&host.path(&path), text, &error))
+                        .map_err(|error| garbage(&md.path(COMPLETED), text, &error))
                 };
                 (bytes(done)?, bytes(total)?)
             }
             None => (None, None),
         };
         // KiB a second, or "none".
-        let speed = host.read_if(format!("{md}/sync_speed"))?;
+        let speed = md.read_if("sync_speed")?;
         let speed = speed.and_then(|text| text.parse::<u64>().ok());
         Ok(Some(Self {
             action,
@@ -384,24 +385,24 @@ impl Rebuild {
 }
 
 impl P2p {
-    fn read(host: &Host, md: &str) -> Result<Option<Self>> {
-        let Some(state) = host.read_if(format!("{md}/p2pdma_state"))? else {
+    fn read(md: &Host) -> Result<Option<Self>> {
+        let Some(state) = md.read_if("p2pdma_state")? else {
             return Ok(None);
         };
         let text = |file: &str| {
-            let text = host.read_if(format!("{md}/p2pdma_{file}"))?;
+            let text = md.read_if(format!("p2pdma_{file}"))?;
             anyhow::Ok(text.unwrap_or_default())
         };
         let shown = text("provider")?;
-        let (provider, provider_wanted) = provider(&shown)
-            .map_err(|why| garbage(&host.path(format!("{md}/p2pdma_provider")), &shown, &why))?;
+        let (provider, provider_wanted) =
+            provider(&shown).map_err(|why| garbage(&md.path("p2pdma_provider"), &shown, &why))?;
         Ok(Some(Self {
             policy: text("policy")?,
             state,
             reasons: text("reason")?.lines().map(str::to_owned).collect(),
             provider,
             provider_wanted,
-            counters: Counters::read(host, Path::new(md))?,
+            counters: Counters::read(md)?,
         }))
     }
 }
@@ -420,13 +421,13 @@ fn provider(shown: &str) -> Result<(Option<Bdf>, String), String> {
 }
 
 impl Counters {
-    /// The counters in the folder `md` of an array.
+    /// The counters of an array, whose folder is `md`.
     ///
     /// # Errors
     /// If one is there and is no number.
-    pub fn read(host: &Host, md: &Path) -> Result<Self> {
+    pub fn read(md: &Host) -> Result<Self> {
         let count = |file: &str| {
-            let count = host.value_if(md.join(format!("p2pdma_{file}")))?;
+            let count = md.value_if(format!("p2pdma_{file}"))?;
             anyhow::Ok(count.unwrap_or(0))
         };
         Ok(Self {

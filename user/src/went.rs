@@ -2,7 +2,6 @@
 //! Which way bytes went, from an array's counters before and after.
 
 use std::fmt;
-use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -72,8 +71,8 @@ pub fn counters(host: &Host, array: &Array) -> Result<Option<Counters>> {
     if array.p2p.is_none() {
         return Ok(None);
     }
-    let md = format!("sys/block/{}/md", array.name);
-    Counters::read(host, Path::new(&md)).map(Some)
+    let md = host.within(format!("sys/block/{}/md", array.name))?;
+    Counters::read(&md).map(Some)
 }
 
 impl Counted {
