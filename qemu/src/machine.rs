@@ -93,6 +93,8 @@ impl Machine {
             "rcupdate.rcu_cpu_stall_timeout=60",
             // Emulated time is dear.
             "mitigations=off",
+            // What was translated of a program is found again if it is where it was.
+            "norandmaps",
             "tsc=reliable",
             "no_timer_check",
             "random.trust_cpu=on",
@@ -218,7 +220,8 @@ impl Machine {
     /// of AMD's from Zen on, so it is one only where that is asked for.
     fn accelerate(&mut self, accel: Accel, reach_all: bool) {
         let (accel, cpu) = match accel {
-            Accel::Tcg => ("tcg,thread=multi", "max"),
+            // Emulated, each change of what the kernel may touch ends a block of translated code.
+            Accel::Tcg => ("tcg,thread=multi", "max,smap=off,smep=off"),
             Accel::Kvm => ("kvm", "host"),
         };
         let kind = if reach_all {
