@@ -56,6 +56,10 @@ enum Step {
         writable: bool,
     },
     Tmpfs(CString),
+    Overlay {
+        lower: CString,
+        options: CString,
+    },
 }
 
 impl Enter {
@@ -70,13 +74,44 @@ impl Enter {
             kept: Vec::new(),
         };
         enter.add(root, Path::new("/"), who == Who::Root)?;
-        for folder in ["/dev", "/proc", "/tmp", "/var/tmp"] {
-            enter.add(Path::new(folder), Path::new(folder), true)?;
-        }
-        enter
-            .steps
-            .push(Step::Tmpfs(enter.inside(Path::new("/run"))?));
+        enter.add_machine()?;
         Ok(enter)
+    }
+
+    /// The same for the root of a copy of the system at `root`: what it changes goes to
+    /// the folders `upper` and `work` in `changes`.
+    pub fn copy(root: &Path, changes: &Path) -> Result<Self> {
+        let mut enter = Self {
+            root: root.to_owned(),
+            ..Self::outside()
+        };
+        let lower = cstring(fs::canonicalize(root)?)?;
+        let part = |name: &str| changes.join(name).display().to_string();
+        // A user namespace has no other extended attributes.
+        let xattr = match Uid::effective().is_root() {
+            true => "",
+            false => ",userxattr",
+        };
+        enter.steps.push(Step::Overlay {
+            options: CString::new(format!(
+                "lowerdir={},upperdir={},workdir={}{xattr}",
+                lower.to_string_lossy(),
+                part("upper"),
+                part("work")
+            ))?,
+            lower,
+        });
+        enter.add_machine()?;
+        Ok(enter)
+    }
+
+    fn add_machine(&mut self) -> Result<()> {
+        for folder in ["/dev", "/proc", "/tmp", "/var/tmp"] {
+            self.add(Path::new(folder), Path::new(folder), true)?;
+        }
+        self.steps
+            .push(Step::Tmpfs(self.inside(Path::new("/run"))?));
+        Ok(())
     }
 
     /// A command outside, in this machine's own root folder, yet with the ids of the
@@ -244,6 +279,16 @@ impl Step {
                     Some(c"tmpfs"),
                     MsFlags::empty(),
                     Some(c"mode=755"),
+                ),
+            ),
+            Step::Overlay { lower, options } => said(
+                lower,
+                mount(
+                    Some(c"overlay"),
+                    lower.as_c_str(),
+                    Some(c"overlay"),
+                    MsFlags::empty(),
+                    Some(options.as_c_str()),
                 ),
             ),
             Step::Bind { from, to, writable } => {

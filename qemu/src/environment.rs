@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::Flock;
@@ -144,6 +144,35 @@ impl Environment {
             .bind(&repository, "/md-p2p", false)?
             .bind(&build_folder()?, "/md-p2p/target/kbuild", true)?
             .current_dir("/md-p2p")
+    }
+
+    /// Runs a command as the root of a copy of it, with the repository at `/md-p2p` to
+    /// read. What it changes is gone afterwards.
+    pub fn run_in_copy<S: AsRef<OsStr>>(&self, command: &[S]) -> Result<ExitStatus> {
+        let folder = host::repository().join("target/copy");
+        let _lock = host::lock(&folder.with_extension("lock"), "works in a copy")?;
+        let outside = |program: &str, arguments: &[&str]| -> Result<()> {
+            let mut command = Enter::outside().command(program)?;
+            match command.args(arguments).arg(&folder).status()?.success() {
+                true => Ok(()),
+                false => bail!("{program} {} failed", folder.display()),
+            }
+        };
+        let remove = || outside("rm", &["-rf", "--one-file-system"]);
+        // Of one that was killed.
+        remove()?;
+        for part in ["upper", "work"] {
+            let part = folder.join(part).display().to_string();
+            outside("mkdir", &["-p", &part])?;
+        }
+        let status = Enter::copy(&self.root(), &folder)?
+            .bind(&host::repository(), "/md-p2p", false)?
+            .current_dir("/md-p2p")?
+            .command(&command[0])?
+            .args(&command[1..])
+            .status();
+        remove()?;
+        Ok(status?)
     }
 
     /// Waits until nobody else builds modules, and keeps others from it.

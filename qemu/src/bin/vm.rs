@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -49,6 +49,9 @@ enum Verb {
     },
     /// Run a command in the environment, with the repository at /md-p2p
     Exec {
+        /// As root in a copy of it, which is gone afterwards
+        #[arg(long)]
+        copy: bool,
         /// The command and its arguments
         #[arg(
             required = true,
@@ -179,8 +182,12 @@ fn work(verb: Verb) -> Result<u8> {
             println!("{}", environment.root().display());
             Ok(0)
         }
-        Verb::Exec { command } => {
-            let enter = Environment::ready()?.enter_repository()?;
+        Verb::Exec { copy, command } => {
+            let environment = Environment::ready()?;
+            if copy {
+                return Ok(number(environment.run_in_copy(&command)?));
+            }
+            let enter = environment.enter_repository()?;
             status(enter.command(&command[0])?.args(&command[1..]))
         }
         Verb::Make { kernel, arguments } => {
@@ -215,11 +222,12 @@ fn work(verb: Verb) -> Result<u8> {
 
 /// Runs `command` to its end; its status, or the shell's 128 + N for signal N.
 fn status(command: &mut Command) -> Result<u8> {
-    let status = command.status()?;
-    Ok(status
-        .code()
-        .or_else(|| Some(128 + status.signal()?))
-        .unwrap_or(1) as u8)
+    Ok(number(command.status()?))
+}
+
+fn number(status: ExitStatus) -> u8 {
+    let signal = || Some(128 + status.signal()?);
+    status.code().or_else(signal).unwrap_or(1) as u8
 }
 
 fn go(run: &Run) -> Result<u8> {
