@@ -5,10 +5,12 @@
 
 static := x86_64-unknown-linux-gnu
 
-.PHONY: help demo test mdp2p
+.PHONY: help demo test mdp2p install deb
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
+	@echo "make deb    target/md-p2p_VERSION_amd64.deb: mdp2p, and the modules for DKMS"
 	@echo "make mdp2p  target/mdp2p, the program for those who run md-p2p, as one static binary"
+	@echo "make install  what the package has, to DESTDIR= and PREFIX=/usr; then dkms install md-p2p/VERSION"
 	@echo "make test   format, lint, host tests, rule fixtures, the build, and the VM scenarios"
 	@echo "The modules alone, for a kernel of your own: make -C kbuild help"
 
@@ -22,3 +24,9 @@ mdp2p:
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
 		cargo build --release --package mdp2p --target $(static)
 	cp target/$(static)/release/mdp2p target/
+
+install:
+	@packaging/install
+
+deb: mdp2p
+	@packaging/deb

@@ -523,7 +523,7 @@ pub struct Completions {
 
 /// `mdp2p manual`
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  mdp2p manual /usr/local/share/man/man8")]
+#[command(after_help = "Example:\n  mdp2p manual /usr/local/share/man/man1")]
 pub struct Manual {
     /// The folder, which has to be there
     pub folder: PathBuf,
