@@ -6,12 +6,13 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 
 use anstyle::Style;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::array::{self, Array, Driver, P2p};
 use crate::bdf::Bdf;
 use crate::cli::Doctor;
+use crate::force;
 use crate::host::{Host, garbage};
 use crate::kernel::{self, Installed, Loaded, MAIN, MODULES, Mode, Options, shown};
 use crate::pci::{self, Acs, DEVICES, Device, Devices, Kind};
@@ -358,7 +359,7 @@ fn modules_loaded(facts: &Facts) -> Result<Check> {
 
 fn secure_boot(facts: &Facts) -> Result<Check> {
     let mut demands = Vec::new();
-    let secure = is_secure(facts.host)?;
+    let secure = force::is_secure(facts.host)?;
     if locked(facts.host)? {
         demands.push("the kernel is locked down");
     }
@@ -410,23 +411,6 @@ fn secure_boot(facts: &Facts) -> Result<Check> {
         format!("{found}; the modules are signed, by a key that may not be enrolled"),
         "sudo mdp2p module load shows it; enrol the key with mokutil --import CERTIFICATE",
     ))
-}
-
-/// Four bytes of attributes, then 1 if it is on.
-fn is_secure(host: &Host) -> Result<bool> {
-    const FILE: &str = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-    let path = host.path(FILE);
-    let bytes = match fs::read(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        bytes => bytes.with_context(|| path.display().to_string())?,
-    };
-    match bytes[..] {
-        [_, _, _, _, on @ (0 | 1)] => Ok(on == 1),
-        _ => {
-            let text = String::from_utf8_lossy(&bytes);
-            Err(garbage(&path, &text, &"four bytes and a 0 or 1 are wanted"))
-        }
-    }
 }
 
 /// `[none] integrity confidentiality`

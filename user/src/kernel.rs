@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use serde::{Serialize, Serializer};
 
+use crate::force;
 use crate::host::{Host, garbage};
 
 /// Our modules as modprobe knows them, the personalities before what they need.
@@ -144,8 +145,11 @@ pub struct Installed {
     pub path: PathBuf,
     /// `gz`, `xz` or `zst`, if it is compressed.
     pub compression: Option<&'static str>,
-    /// Whether there is a signature; none if it cannot be seen, since it is compressed.
+    /// Whether there is a signature; none if it cannot be seen, since it is compressed and
+    /// there is no modinfo.
     pub signed: Option<bool>,
+    /// Whose.
+    pub signer: Option<String>,
 }
 
 fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -186,8 +190,9 @@ fn look_into(host: &Host, folder: &Path, depth: u32, found: &mut Vec<Installed>)
         if host.path(&path).is_dir() {
             look_into(host, &path, depth - 1, found)?;
         } else if let Some((name, compression)) = module(&name) {
+            let signer = force::signer(&host.path(&path));
             let signed = match compression {
-                Some(_) => None,
+                Some(_) => signer.as_ref().map(|it| !it.is_empty()),
                 None => Some(is_signed(&host.path(&path))?),
             };
             found.push(Installed {
@@ -195,10 +200,16 @@ fn look_into(host: &Host, folder: &Path, depth: u32, found: &mut Vec<Installed>)
                 path,
                 compression,
                 signed,
+                signer: signer.filter(|it| !it.is_empty()),
             });
         }
     }
     Ok(())
+}
+
+/// Which of our modules a file is, by its name.
+pub fn name_of(path: &Path) -> Option<&'static str> {
+    Some(module(path.file_name()?.to_str()?)?.0)
 }
 
 /// Which of ours a file is by its name, and how it is compressed.

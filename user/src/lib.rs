@@ -15,6 +15,7 @@ pub mod create;
 pub mod detail;
 pub mod device;
 pub mod doctor;
+pub mod force;
 pub mod host;
 pub mod kernel;
 pub mod layout;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::array::{self, Driver};
 use crate::cli::{Build, Module, ModuleVerb};
 use crate::command;
+use crate::force::{CERTIFICATE, Force, KEY};
 use crate::host::{Host, natural};
 use crate::kernel::{self, Installed, MAIN, MODULES, Mode, Options, shown};
 use crate::mdadm;
@@ -116,6 +117,8 @@ struct Status {
     made_of: Option<MadeOf>,
     /// None if they are not there.
     headers: Option<String>,
+    #[serde(flatten)]
+    force: Force,
     modules: Vec<OneStatus>,
 }
 
@@ -183,6 +186,7 @@ impl Status {
                 false => None,
             },
             headers: kernel::headers(host, &release).map(|path| shown(&path)),
+            force: Force::read(host, &release, &installed)?,
             // The main one first: people look for it.
             modules: MODULES.iter().rev().map(one).collect(),
             kernel: release,
@@ -195,6 +199,7 @@ impl Status {
         writeln!(out, "kernel   {}{runs}", self.kernel)?;
         let headers = self.headers.as_deref().unwrap_or("none");
         writeln!(out, "headers  {headers}")?;
+        self.force.print(&mut out)?;
         if self.running {
             writeln!(out, "mode     {}", told(self.mode))?;
         }
@@ -444,10 +449,6 @@ fn modprobe<'a>(option: &'a str, modules: impl Iterator<Item = &'a str>) -> Step
 }
 
 // Signatures.
-
-/// DKMS's own, which Debian enrols for all that it builds.
-const KEY: &str = "var/lib/dkms/mok.key";
-const CERTIFICATE: &str = "var/lib/dkms/mok.pub";
 
 fn sign(
     host: &Host,

@@ -177,6 +177,149 @@ fn status_tells_what_is_installed_signed_and_loaded() {
     assert_eq!(status(root.path(), &[])["mode"], "beside");
 }
 
+/// What `status` says, for people and for programs, with modinfo and mokutil as they are in
+/// `tools`.
+fn status_with(tools: &Path, root: &Path) -> (String, Value) {
+    let run = |options: &[&str]| {
+        let mut command = mdp2p(&[&["status"], options].concat());
+        command.arg("--sysroot").arg(root).env("PATH", tools);
+        stdout(&command.output().expect("mdp2p runs"))
+    };
+    let json = serde_json::from_str(&run(&["--json"])).expect("JSON");
+    (run(&[]), json)
+}
+
+#[test]
+fn status_tells_which_of_two_is_in_force() {
+    let root = machine();
+    let folder = format!("lib/modules/{RELEASE}");
+    let in_force = || status(root.path(), &[])["in_force"].clone();
+    assert_eq!(in_force()["path"], format!("/{}", installed("md")));
+    assert_eq!(
+        (&in_force()["by"], &in_force()["also"]),
+        (&"make".into(), &serde_json::json!([]))
+    );
+
+    put(
+        root.path(),
+        &format!("{folder}/updates/dkms/md-p2p.ko"),
+        "ELF",
+    );
+    // As depmod writes it: only those that it prefers.
+    let dep = |file: &str| {
+        let text =
+            format!("updates/raid1-p2p.ko: {file}\n{file}:\nkernel/drivers/md/md-mod.ko.xz:\n");
+        put(root.path(), &format!("{folder}/modules.dep"), text);
+    };
+    dep("updates/dkms/md-p2p.ko");
+    assert_eq!(
+        (&in_force()["by"], &in_force()["also"][0]),
+        (&"dkms".into(), &"make".into())
+    );
+    dep("updates/md-p2p.ko");
+    assert_eq!(
+        (&in_force()["by"], &in_force()["also"][0]),
+        (&"make".into(), &"dkms".into())
+    );
+    let table = stdout(&on(root.path(), &["status"]));
+    assert!(
+        table.contains("updates/md-p2p.ko, installed by make install\n"),
+        "{table}"
+    );
+    assert!(
+        table.contains("also there: one installed by DKMS"),
+        "{table}"
+    );
+}
+
+#[test]
+fn status_tells_why_there_is_none() {
+    let root = machine();
+    let why = "md-p2p: Kernel X gets no md-p2p";
+    put(
+        root.path(),
+        &format!("var/cache/md-p2p/{RELEASE}/refused"),
+        format!("{why}\n"),
+    );
+    // It is about DKMS, and there is another one.
+    assert_eq!(status(root.path(), &[])["refused"], Value::Null);
+    fs::remove_dir_all(root.path().join(format!("lib/modules/{RELEASE}/updates"))).expect("there");
+    let after = status(root.path(), &[]);
+    assert_eq!(after["in_force"], Value::Null);
+    assert!(after["refused"].as_str().expect("a text").starts_with(why));
+    let table = stdout(&on(root.path(), &["status"]));
+    assert!(table.contains(&format!("refused  {why}\n")), "{table}");
+}
+
+#[test]
+fn status_tells_what_secure_boot_wants() {
+    let root = machine();
+    let tools = tempfile::tempdir().expect("a folder");
+    let tool = |name: &str, text: &str| script(tools.path(), name, &format!("#!/bin/sh\n{text}\n"));
+    let told = || status_with(tools.path(), root.path());
+    // Without modinfo nobody knows.
+    assert_eq!(told().1["in_force"]["signer"], Value::Null);
+    tool("modinfo", r#"[ "$1 $2" = "-F signer" ] && echo somebody"#);
+    let (table, json) = told();
+    assert_eq!(
+        (&json["in_force"]["signer"], &json["secure_boot"]),
+        (&"somebody".into(), &false.into())
+    );
+    assert!(
+        table.contains("signed   by somebody\n") && !table.contains("Secure Boot"),
+        "{table}"
+    );
+
+    let variable = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    put(root.path(), variable, [6, 0, 0, 0, 1]);
+    assert!(
+        told().0.contains("mokutil --import CERTIFICATE"),
+        "{}",
+        told().0
+    );
+    tool("modinfo", "exit 0");
+    assert!(told().0.contains("sudo mdp2p module sign"), "{}", told().0);
+
+    fs::remove_dir_all(root.path().join(format!("lib/modules/{RELEASE}/updates"))).expect("there");
+    put(
+        root.path(),
+        &format!("lib/modules/{RELEASE}/updates/dkms/md-p2p.ko.xz"),
+        "",
+    );
+    assert_eq!(told().1["modules"][0]["installed"][0]["signed"], false);
+    tool("modinfo", "echo DKMS");
+    assert_eq!(told().1["modules"][0]["installed"][0]["signed"], true);
+    for (said, enrolled, told_so) in [
+        (
+            "mok.pub is already enrolled; exit 1",
+            Some(true),
+            ": it knows the key",
+        ),
+        (
+            "mok.pub is not enrolled",
+            Some(false),
+            "mokutil --import /var/lib/dkms/mok.pub",
+        ),
+        (
+            "EFI variables are not supported",
+            None,
+            "if it does not know the key yet",
+        ),
+    ] {
+        tool(
+            "mokutil",
+            &format!("[ \"$1\" = --test-key ] && echo {said}"),
+        );
+        let (table, json) = told();
+        assert_eq!(
+            json["in_force"]["enrolled"],
+            serde_json::json!(enrolled),
+            "{said}"
+        );
+        assert!(table.contains(told_so), "{said}: {table}");
+    }
+}
+
 #[test]
 fn status_of_another_kernel_knows_nothing_of_what_is_loaded() {
     let root = machine();
