@@ -9,7 +9,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::{panic, thread};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{iter, panic, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{self, OFlag};
@@ -190,24 +191,35 @@ pub fn each<T: Send>(
     names: &[String],
     read: impl Fn(&str) -> Result<Option<T>> + Sync,
 ) -> Result<Vec<T>> {
-    const MANY: usize = 64;
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let part = names.len().div_ceil(processors).max(MANY);
+    const PART: usize = 32;
+    let parts: Vec<&[String]> = names.chunks(PART).collect();
+    let next = AtomicUsize::new(0);
     let all = |names: &[String]| -> Result<Vec<T>> {
         let made = names.iter().filter_map(|name| read(name).transpose());
         made.collect()
     };
-    let parts = thread::scope(|scope| {
-        let threads: Vec<_> = names
-            .chunks(part)
-            .map(|names| scope.spawn(|| all(names)))
+    // Whoever is done with a part takes the next one: some take much longer than others.
+    let take = || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        Some((number, all(parts.get(number)?)))
+    };
+    let work = || iter::from_fn(take).collect::<Vec<_>>();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let mut done = thread::scope(|scope| {
+        let threads: Vec<_> = (1..processors.min(parts.len()))
+            .map(|_| scope.spawn(work))
             .collect();
-        let parts = threads.into_iter().map(|thread| thread.join());
-        parts.collect::<Vec<_>>()
+        let mut done = work();
+        for thread in threads {
+            let others = thread.join();
+            done.extend(others.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+        }
+        done
     });
+    done.sort_by_key(|(number, _)| *number);
     let mut made = Vec::with_capacity(names.len());
-    for part in parts {
-        made.extend(part.unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+    for (_, part) in done {
+        made.extend(part?);
     }
     Ok(made)
 }
