@@ -140,7 +140,11 @@ impl Force {
 impl InForce {
     /// What Secure Boot makes of it.
     fn told(&self) -> String {
-        let import = |file: &str| {
+        let import = || {
+            let file = match self.by {
+                By::Dkms => format!("/{CERTIFICATE}"),
+                By::Make => "CERTIFICATE".into(),
+            };
             format!(
                 "sudo mokutil --import {file} asks for a password; reboot, and give it to the blue \
                  screen that comes up"
@@ -149,19 +153,8 @@ impl InForce {
         match (&self.signer, self.enrolled) {
             (None, _) => "it refuses modules without a signature: sudo mdp2p module sign".into(),
             (Some(_), Some(true)) => "it knows the key".into(),
-            (Some(_), Some(false)) => {
-                format!(
-                    "it does not know the key: {}",
-                    import(&format!("/{CERTIFICATE}"))
-                )
-            }
-            (Some(_), None) => format!(
-                "if it does not know the key yet: {}",
-                import(match self.by {
-                    By::Dkms => "/var/lib/dkms/mok.pub",
-                    By::Make => "CERTIFICATE",
-                })
-            ),
+            (Some(_), Some(false)) => format!("it does not know the key: {}", import()),
+            (Some(_), None) => format!("if it does not know the key yet: {}", import()),
         }
     }
 }

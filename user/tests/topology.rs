@@ -23,7 +23,7 @@ mod common;
 #[path = "common/pcie.rs"]
 mod machine;
 
-use machine::{DOWNSTREAM, Machine, ROOT_PORT, UPSTREAM};
+use machine::{DOWNSTREAM, Machine, ROOT_PORT, UPSTREAM, config};
 
 const TREES: [&str; 5] = ["split", "switch", "paths", "mixed", "iommu"];
 
@@ -124,6 +124,28 @@ Numbers at the end are those of the reasons below.
    later.
 ";
     assert_eq!(shown(machine.root(), &[]), expected);
+}
+
+#[test]
+fn acs_of_a_device_is_known_if_it_has_a_driver() {
+    let machine = machine(None);
+    let redirects = config(None, Some(0x1d));
+    machine.device("pci0000:00/0000:00:1e.0", 0x088000, &redirects);
+    machine.device("pci0000:00/0000:00:1f.0", 0x088000, &redirects);
+    machine.link(
+        "sys/devices/pci0000:00/0000:00:1f.0/driver",
+        "sys/bus/pci/drivers/somebody",
+    );
+    let topology = json(machine.root(), &["--all"]);
+    let devices = topology["devices"].as_array().expect("devices");
+    let acs = |address: &str| {
+        let device = devices.iter().find(|device| device["address"] == address);
+        device.expect("there")["acs"].clone()
+    };
+    assert_eq!(
+        (acs("0000:00:1e.0"), acs("0000:00:1f.0")),
+        ("unknown".into(), "redirects".into())
+    );
 }
 
 #[test]
@@ -374,11 +396,7 @@ fn what_is_not_understood_is_an_error_of_use() {
 #[test]
 fn all_devices_are_shown_when_asked_for() {
     let machine = machine(None);
-    machine.device(
-        "pci0000:00/0000:00:1f.2",
-        0x010601,
-        &machine::config(None, None),
-    );
+    machine.device("pci0000:00/0000:00:1f.2", 0x010601, &config(None, None));
     let few = shown(machine.root(), &[]);
     assert!(few.contains("large BAR: 2 devices. --all"), "{few}");
     assert!(!few.contains("00:1f.2"), "{few}");
@@ -422,7 +440,7 @@ fn a_gpu_has_its_name_and_its_large_bar_and_reaches_nobody_without_p2pmem() {
     let machine = machine(None);
     let gpu = "pci0000:00/0000:00:03.0/0000:41:00.0";
     machine.port("pci0000:00/0000:00:03.0", ROOT_PORT, None);
-    machine.device(gpu, 0x030200, &machine::config(None, None));
+    machine.device(gpu, 0x030200, &config(None, None));
     machine.put(&format!("sys/devices/{gpu}/vendor"), "0x10de\n");
     machine.put(&format!("sys/devices/{gpu}/device"), "0x20b5\n");
     machine.put(
