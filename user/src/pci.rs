@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
@@ -182,7 +183,11 @@ impl Device {
             Err(_) => (String::new(), None),
         };
         let host = &host.within(folder)?;
-        let class = hex(host, "class")?;
+        let Identity {
+            vendor,
+            device,
+            class,
+        } = host.value("modalias")?;
         let driver = host.link("driver");
         let config = match driver.is_some() || class >> 16 == BRIDGE {
             true => host.file(Path::new("config")).ok(),
@@ -202,8 +207,8 @@ impl Device {
             address,
             parent,
             host_bridge,
-            vendor: hex(host, "vendor")? as u16,
-            device: hex(host, "device")? as u16,
+            vendor,
+            device,
             class,
             kind: kind(class, port),
             driver,
@@ -256,10 +261,37 @@ fn place(path: &Path) -> (String, Option<Bdf>) {
     (String::new(), parent)
 }
 
-fn hex(host: &Host, path: &str) -> Result<u32> {
-    let text = host.read(path)?;
-    let digits = text.strip_prefix("0x").unwrap_or(&text);
-    u32::from_str_radix(digits, 16).map_err(|error| garbage(&host.path(path), &text, &error))
+/// What drivers know a device by.
+struct Identity {
+    vendor: u16,
+    device: u16,
+    class: u32,
+}
+
+impl FromStr for Identity {
+    type Err = &'static str;
+
+    /// All of it from one file, `modalias` (`modalias_show()` in drivers/pci/pci-sysfs.c):
+    /// `pci:v00008086d000029C0sv00001AF4sd00001100bc06sc00i00`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut rest = text;
+        let mut field = |name: &str, digits: usize| {
+            let (number, after) = rest.strip_prefix(name)?.split_at_checked(digits)?;
+            rest = after;
+            u32::from_str_radix(number, 16).ok()
+        };
+        let mut identity = || {
+            let [vendor, device] = [field("pci:v", 8)?, field("d", 8)?];
+            let _subsystem = [field("sv", 8)?, field("sd", 8)?];
+            let [class, subclass, interface] = [field("bc", 2)?, field("sc", 2)?, field("i", 2)?];
+            Some(Self {
+                vendor: vendor.try_into().ok()?,
+                device: device.try_into().ok()?,
+                class: class << 16 | subclass << 8 | interface,
+            })
+        };
+        identity().ok_or("pci:v…d…sv…sd…bc…sc…i… is wanted, with hexadecimal numbers")
+    }
 }
 
 /// IORESOURCE_MEM, IORESOURCE_PREFETCH and IORESOURCE_MEM_64 (include/linux/ioport.h).

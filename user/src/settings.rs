@@ -224,9 +224,10 @@ mod tests {
 
         let device = "sys/bus/pci/devices/0000:0b:00.0";
         for (file, content) in [
-            ("class", "0x010802"),
-            ("vendor", "0x1b36"),
-            ("device", "0x0010"),
+            (
+                "modalias",
+                "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02",
+            ),
             ("p2pmem/size", "4096"),
             ("p2pmem/published", "1"),
         ] {

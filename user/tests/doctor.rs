@@ -101,9 +101,9 @@ fn bar(start: u64, bytes: u64) -> String {
 
 fn device(root: &Path, path: &str, class: u32, port: u8) {
     let real = format!("sys/devices/{path}");
-    put(root, &format!("{real}/class"), format!("{class:#08x}\n"));
-    put(root, &format!("{real}/vendor"), "0x8086\n");
-    put(root, &format!("{real}/device"), "0x1234\n");
+    let class = format!("bc{:02X}sc{:02X}i00", class >> 16, class >> 8 & 0xff);
+    let alias = format!("pci:v00008086d00001234sv00000000sd00000000{class}\n");
+    put(root, &format!("{real}/modalias"), alias);
     put(root, &format!("{real}/resource"), bar(0xfe00_0000, 0x4000));
     put(root, &format!("{real}/config"), config(port, None));
     let links = root.join("sys/bus/pci/devices");
@@ -557,7 +557,7 @@ fn garbage_is_named_with_its_file() {
         put(root, multipath, "N")
     });
     for (file, content) in [
-        (of(GPU, "class"), "xyz"),
+        (of(GPU, "modalias"), "xyz"),
         (of(GPU, "resource"), "1 2 x"),
         ("proc/sys/kernel/osrelease".into(), "../.."),
         ("proc/modules".into(), "md_p2p x"),

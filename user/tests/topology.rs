@@ -23,7 +23,7 @@ mod common;
 #[path = "common/pcie.rs"]
 mod machine;
 
-use machine::{DOWNSTREAM, Machine, ROOT_PORT, UPSTREAM, config};
+use machine::{DOWNSTREAM, Machine, ROOT_PORT, UPSTREAM, config, modalias};
 
 const TREES: [&str; 5] = ["split", "switch", "paths", "mixed", "iommu"];
 
@@ -342,7 +342,9 @@ fn garbage_in_sysfs_is_an_error_that_names_the_file() {
             "`12 zz 0` cannot be understood",
         ),
         ("resource", "0x0 0x0\n", "start, end and flags are wanted"),
-        ("class", "\u{7f}\n", "cannot be understood"),
+        ("modalias", "\u{7f}\n", "cannot be understood"),
+        ("modalias", "pci:v00008086", "cannot be understood"),
+        ("modalias", "pci:v0001B36Kd00000010", "cannot be understood"),
         ("p2pmem/size", "-3\n", "`-3` cannot be understood"),
     ] {
         let machine = machine(None);
@@ -356,7 +358,7 @@ fn garbage_in_sysfs_is_an_error_that_names_the_file() {
             .stderr(named.and(predicate::str::contains(why)));
     }
     let machine = machine(None);
-    machine.put("sys/bus/pci/devices/nonsense/class", "");
+    machine.put("sys/bus/pci/devices/nonsense/modalias", "");
     mdp2p(machine.root(), &[])
         .assert()
         .code(1)
@@ -441,8 +443,8 @@ fn a_gpu_has_its_name_and_its_large_bar_and_reaches_nobody_without_p2pmem() {
     let gpu = "pci0000:00/0000:00:03.0/0000:41:00.0";
     machine.port("pci0000:00/0000:00:03.0", ROOT_PORT, None);
     machine.device(gpu, 0x030200, &config(None, None));
-    machine.put(&format!("sys/devices/{gpu}/vendor"), "0x10de\n");
-    machine.put(&format!("sys/devices/{gpu}/device"), "0x20b5\n");
+    let alias = modalias(0x10de, 0x20b5, 0x030200);
+    machine.put(&format!("sys/devices/{gpu}/modalias"), alias);
     machine.put(
         &format!("sys/devices/{gpu}/resource"),
         "0xfd000000 0xfdffffff 0x40200\n0x38000000000 0x383ffffffff 0x14220c\n",

@@ -179,9 +179,10 @@ const LENT: &str = "0000:00:02.0";
 fn lend_out(machine: &Machine) {
     let device = format!("sys/bus/pci/devices/{LENT}");
     for (file, text) in [
-        ("class", "0x010802"),
-        ("vendor", "0x1b36"),
-        ("device", "0x0010"),
+        (
+            "modalias",
+            "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02",
+        ),
         ("p2pmem/size", "16777216"),
         ("p2pmem/available", "0"),
         ("p2pmem/published", "1"),

@@ -31,13 +31,16 @@ impl Machine {
             folder: tempfile::tempdir().expect("a folder"),
         };
         for (address, path, class) in [
-            ("0000:00:01.0", "pci0000:00/0000:00:01.0", "0x060400"),
-            (PROVIDER, "pci0000:00/0000:00:01.0/0000:01:00.0", "0x010802"),
+            ("0000:00:01.0", "pci0000:00/0000:00:01.0", "bc06sc04i00"),
+            (
+                PROVIDER,
+                "pci0000:00/0000:00:01.0/0000:01:00.0",
+                "bc01sc08i02",
+            ),
         ] {
             let folder = format!("sys/devices/{path}");
-            machine.put(&format!("{folder}/class"), class);
-            machine.put(&format!("{folder}/vendor"), "0x1b36");
-            machine.put(&format!("{folder}/device"), "0x0010");
+            let alias = format!("pci:v00001B36d00000010sv00001AF4sd00001100{class}");
+            machine.put(&format!("{folder}/modalias"), &alias);
             let link = format!("sys/bus/pci/devices/{address}");
             machine.link(&link, &format!("../../../devices/{path}"));
         }

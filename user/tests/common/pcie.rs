@@ -54,9 +54,10 @@ impl Machine {
     pub fn device(&self, path: &str, class: u32, config: &[u8]) {
         let address = last(path);
         let folder = format!("sys/devices/{path}");
-        self.put(&format!("{folder}/class"), format!("0x{class:06x}\n"));
-        self.put(&format!("{folder}/vendor"), "0x8086\n");
-        self.put(&format!("{folder}/device"), "0x29c0\n");
+        self.put(
+            &format!("{folder}/modalias"),
+            modalias(0x8086, 0x29c0, class),
+        );
         self.put(&format!("{folder}/config"), config);
         self.put(&format!("{folder}/resource"), "0x0 0x0 0x0\n");
         self.link(&format!("sys/bus/pci/devices/{address}"), &folder);
@@ -127,6 +128,15 @@ impl Machine {
             }
         }
     }
+}
+
+/// What drivers know a device by.
+pub fn modalias(vendor: u16, device: u16, class: u32) -> String {
+    let [_, class, subclass, interface] = class.to_be_bytes();
+    format!(
+        "pci:v{vendor:08X}d{device:08X}sv00000000sd00000000\
+         bc{class:02X}sc{subclass:02X}i{interface:02X}\n"
+    )
 }
 
 /// Config space with a PCI Express and an ACS capability, if wanted.

@@ -10,9 +10,7 @@ import os
 
 PATTERNS = """
 /sys/bus/pci/devices/*
-/sys/bus/pci/devices/*/class
-/sys/bus/pci/devices/*/device
-/sys/bus/pci/devices/*/vendor
+/sys/bus/pci/devices/*/modalias
 /sys/bus/pci/devices/*/config
 /sys/bus/pci/devices/*/resource
 /sys/bus/pci/devices/*/numa_node
