@@ -12,8 +12,8 @@ use crate::bdf::Bdf;
 use crate::host::Host;
 use crate::show::Color;
 use crate::{
-    assemble, bench, create, detail, doctor, kernel, mdadm, module, settings, size, stats, top,
-    topology, verify,
+    assemble, bench, create, detail, doctor, enroll, incremental, kernel, mdadm, module, settings,
+    size, stats, top, topology, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -73,6 +73,13 @@ pub enum Verb {
     Assemble(Assemble),
     /// Stop arrays
     Stop(Stop),
+    /// Have an array come up under md-p2p after each boot, or list those that do
+    Enroll(Enroll),
+    /// Give an array that is enrolled back to the kernel's md
+    Release(Release),
+    /// Add a member to an array that is enrolled: what udev has done with it
+    #[command(hide = true)]
+    Incremental(Incremental),
     /// Run any mdadm command, unchanged, so that it talks to md-p2p
     Mdadm(Mdadm),
     /// Show or set what becomes of peer I/O that cannot be direct
@@ -293,6 +300,55 @@ pub struct Stop {
     /// Show the command, and run nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `mdp2p enroll`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+An array that runs is left as it is: it changes hands when it is assembled the next time. Where \
+md-p2p cannot be loaded then (no modules for the kernel that was booted), it comes up under the \
+kernel's md. With `nomdp2p` on the kernel's command line all do. If there is an initramfs, it is \
+made again, since it assembles arrays too.
+
+Examples:
+  mdp2p enroll md0
+  mdp2p enroll")]
+pub struct Enroll {
+    /// The array [default: list those that are enrolled]
+    pub array: Option<String>,
+    /// Print that list as JSON
+    #[arg(long, conflicts_with = "array")]
+    pub json: bool,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `mdp2p release`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+An array that runs is left as it is: it changes hands when it is assembled the next time.
+
+Example:
+  mdp2p release md0")]
+pub struct Release {
+    /// The array: md0, /dev/md0, /dev/md/NAME, NAME, or its UUID
+    #[arg(required_unless_present = "all")]
+    pub array: Option<String>,
+    /// All that are enrolled
+    #[arg(long, conflicts_with = "array")]
+    pub all: bool,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `mdp2p incremental`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  mdp2p incremental /dev/nvme0n1")]
+pub struct Incremental {
+    /// The member
+    pub device: PathBuf,
 }
 
 /// `mdp2p mdadm`
@@ -591,6 +647,9 @@ pub fn work(arguments: Arguments) -> Result<u8> {
         Verb::Create(options) => create::run(&host, &options),
         Verb::Assemble(options) => assemble::assemble(&host, &options),
         Verb::Stop(options) => assemble::stop(&host, &options),
+        Verb::Enroll(options) => enroll::enroll(&host, &options),
+        Verb::Release(options) => enroll::release(&host, &options),
+        Verb::Incremental(options) => incremental::run(&host, &options),
         Verb::Mdadm(options) => mdadm::run(&host, &options),
         Verb::Policy(options) => settings::policy(&host, &options),
         Verb::Provider(options) => settings::provider(&host, &options),
@@ -624,7 +683,9 @@ impl Verb {
             | Verb::Assemble(Assemble { dry_run, .. })
             | Verb::Stop(Stop { dry_run, .. })
             | Verb::Verify(Verify { dry_run, .. })
-            | Verb::Bench(Bench { dry_run, .. }) => !dry_run,
+            | Verb::Bench(Bench { dry_run, .. })
+            | Verb::Release(Release { dry_run, .. }) => !dry_run,
+            Verb::Enroll(options) => options.array.is_some() && !options.dry_run,
             Verb::Module(options) => options.verb.changes(),
             Verb::Policy(options) => options.policy.is_some() && !options.dry_run,
             Verb::Provider(options) => options.provider.is_some() && !options.dry_run,

@@ -137,6 +137,8 @@ fn whatever_changes_something_can_be_tried_without() {
         "manual",
         // Whatever mdadm can do without is mdadm's.
         "mdadm",
+        // What udev calls, once for each member that comes.
+        "incremental",
     ]
     .into();
     for (path, command) in commands() {
@@ -154,7 +156,7 @@ fn whatever_changes_something_can_be_tried_without() {
 #[test]
 fn json_is_there_wherever_something_is_told() {
     for name in [
-        "topology", "doctor", "list", "detail", "stats", "verify", "bench",
+        "topology", "doctor", "list", "detail", "stats", "verify", "bench", "enroll",
     ] {
         let (_, command) = commands()
             .into_iter()
@@ -181,6 +183,10 @@ const CHANGES: &[&[&str]] = &[
     &["assemble", "md77", "/dev/null"],
     &["stop", "md77"],
     &["mdadm", "--", "--detail", "/dev/md77"],
+    &["enroll", "md77"],
+    &["release", "md77"],
+    &["release", "--all"],
+    &["incremental", "/dev/null"],
     &["policy", "md77", "off"],
     &["provider", "md77", "none"],
     &["verify", "md77"],
@@ -238,6 +244,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         &["stats", "--json"],
         &["stats", "--prometheus"],
         &["module", "status"],
+        &["enroll"],
         &["completions", "bash"],
     ] {
         let (reader, writer) = nix::unistd::pipe().expect("a pipe");

@@ -1,0 +1,115 @@
+# An array that is enrolled comes up under md-p2p after each boot, others as ever; where md-p2p is not there, and once it is released, it is the kernel's md's, with its data.
+# topology: switch
+# modules: p2p
+# system: yes
+# add: ../../packaging/system/62-md-p2p.rules ../../packaging/system/65-md-p2p.rules
+# add: ../../packaging/system/md-p2p-member@.service ../../packaging/system/md-p2p-monitor.service
+# add: ../../packaging/system/md-p2p-last-resort@.service ../../packaging/system/md-p2p-last-resort@.timer
+# timeout: 480
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+readonly file=/mnt/data/file
+
+install_files() {
+	cp ./*.rules /usr/lib/udev/rules.d/
+	cp ./*.service ./*.timer /usr/lib/systemd/system/
+	ln -sf "$(command -v mdp2p)" /usr/sbin/mdp2p
+}
+
+is_ours() { [[ -e /sys/block/$1/md/p2pdma_state ]]; }
+array_of() { basename "$(readlink -f "/dev/md/$1")"; }
+
+# uuid_of NAME: as mdadm writes it.
+uuid_of() { mdp2p mdadm -- --detail --export "/dev/md/$1" | sed -n 's/^MD_UUID=//p'; }
+
+# comes_up NAME ours|theirs: the array is there, in these hands, and its data are right.
+comes_up() {
+	local md
+	md=$(array_of "$1")
+	if [[ $2 == ours ]]; then
+		is_ours "$md" || fail "$1 ($md) is the kernel's md's"
+		is "the array of $1" "$md" md128
+	else
+		! is_ours "$md" || fail "$1 ($md) is md-p2p's"
+	fi
+	[[ $1 != data ]] || quietly cmp /root/file "$file"
+	[[ $1 != plain ]] || quietly p2pio check --memory host --seed 2 --length 1M "/dev/$md"
+}
+
+no_failed_units
+case ${1-first} in
+first)
+	install_files
+	quietly mdadm --create /dev/md/data --run --level=1 --raid-devices=2 --assume-clean --name=data "$(disk near0)" "$(disk near1)"
+	quietly mdadm --create /dev/md/plain --run --level=1 --raid-devices=2 --assume-clean --name=plain "$(disk near2)" "$(disk near3)"
+	quietly udevadm settle
+	quietly mkfs.ext4 -q /dev/md/data
+	mkdir -p /mnt/data
+	echo "UUID=$(blkid -o value -s UUID /dev/md/data) /mnt/data ext4 defaults 0 2" >>/etc/fstab
+	quietly mount /dev/md/data /mnt/data
+	head --bytes=1M /dev/urandom >/root/file
+	cp /root/file "$file"
+	quietly p2pio write --memory host --seed 2 --length 1M "/dev/$(array_of plain)"
+	say 'a dry run changes nothing'
+	mdp2p enroll --dry-run data | grep MD_DEVNAME=data >/dev/null || fail "$(mdp2p enroll --dry-run data)"
+	[[ ! -e /etc/md-p2p ]] || fail 'it was written'
+	is 'what is enrolled' "$(mdp2p enroll)" 'no array is enrolled'
+	say enroll
+	quietly mdp2p enroll data
+	vmctl reboot again
+	;;
+again)
+	say 'the one is ours, the other is not'
+	comes_up data ours
+	comes_up plain theirs
+	is 'its state' "$(attr md128 p2pdma_state)" direct
+	mdp2p enroll | grep -E '^/dev/md/data .* md128 +md-p2p$' >/dev/null || fail "$(mdp2p enroll)"
+	until_true systemctl --quiet is-active md-p2p-monitor
+	is 'its link by UUID' "$(readlink -f "/dev/disk/by-id/md-uuid-$(uuid_of data)")" /dev/md128
+	say 'a member goes'
+	vmctl unplug near1
+	until_true eval '[[ $(attr md128 degraded) == 1 && $(echo /sys/block/md128/md/dev-*) != *dev-*dev-* ]]'
+	quietly cmp /root/file "$file"
+	vmctl plug near1
+	quietly umount /mnt/data
+	quietly mdp2p mdadm -- --zero-superblock "$(disk near1)"
+	quietly mdp2p mdadm -- /dev/md128 --add "$(disk near1)"
+	until_true is_whole md128
+	say 'a member is missed at boot'
+	quietly mdp2p stop md128
+	quietly mdadm --zero-superblock "$(disk near1)"
+	vmctl reboot degraded
+	;;
+degraded)
+	comes_up data ours
+	comes_up plain theirs
+	is degraded "$(attr md128 degraded)" 1
+	quietly mdp2p mdadm -- /dev/md128 --add "$(disk near1)"
+	until_true is_whole md128
+	vmctl reboot --append nomdp2p out
+	;;
+out)
+	say 'nomdp2p'
+	comes_up data theirs
+	comes_up plain theirs
+	vmctl reboot --append quiet --modules stock without
+	;;
+without)
+	say 'without our modules'
+	! modinfo md-p2p 2>/dev/null || fail 'they are there'
+	comes_up data theirs
+	comes_up plain theirs
+	is 'its number' "$(array_of data)" md128
+	quietly mdp2p release data
+	is 'what is enrolled' "$(mdp2p enroll)" 'no array is enrolled'
+	vmctl reboot --modules p2p released
+	;;
+released)
+	say released
+	comes_up data theirs
+	comes_up plain theirs
+	! grep '^md_p2p ' /proc/modules || fail 'md-p2p was loaded'
+	;;
+esac
