@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p enroll` and `mdp2p release`, as far as they go without changing anything.
+
+mod common;
+
+use std::fs;
+
+use common::{plant, put};
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const FOLDER: &str = "etc/md-p2p/enrolled";
+const OTHER: &str = "00000000-0000-0000-0000-000000000001";
+
+fn at(root: &TempDir) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("mdp2p"));
+    command.arg("--sysroot").arg(root.path());
+    command
+}
+
+/// The UUID of md0, as the kernel writes it.
+fn uuid(root: &TempDir) -> String {
+    let text = fs::read_to_string(root.path().join("sys/block/md0/md/uuid"));
+    text.expect("a UUID").trim().to_owned()
+}
+
+fn enrolled(root: &TempDir, uuid: &str, text: &str) {
+    put(root.path(), &format!("{FOLDER}/{uuid}"), text);
+}
+
+#[test]
+fn what_would_be_written_is_shown() {
+    // md0 is /dev/md/data as well: it gets a number that mdadm never chooses.
+    let root = plant("split");
+    let uuid = uuid(&root);
+    let words: Vec<&str> = uuid.split('-').collect();
+    let words = words.concat();
+    let of_mdadm = [0, 8, 16, 24].map(|at| &words[at..at + 8]).join(":");
+    at(&root)
+        .args(["enroll", "--dry-run", "data"])
+        .assert()
+        .success()
+        .stdout(contains(format!("/{FOLDER}/{uuid}\n")))
+        .stdout(contains(format!(
+            "\nMD_P2P_NUMBER=128\nMD_UUID={of_mdadm}\nMD_DEVNAME=data\n"
+        )))
+        .stdout(contains(
+            "md0 is md-p2p's, and will be after each boot, as /dev/md/data\n",
+        ));
+    assert!(!root.path().join("etc").exists());
+    // One without a name is known by its number.
+    fs::remove_file(root.path().join("dev/md/data")).expect("its link");
+    at(&root)
+        .args(["enroll", "--dry-run", "/dev/md0"])
+        .assert()
+        .success()
+        .stdout(contains("MD_P2P_NUMBER=0\n").and(contains("MD_DEVNAME").not()))
+        .stdout(contains("as /dev/md0\n"));
+}
+
+#[test]
+fn no_two_are_called_the_same() {
+    let root = plant("split");
+    enrolled(&root, OTHER, "MD_P2P_NUMBER=128\nMD_DEVNAME=other\n");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .success()
+        .stdout(contains("MD_P2P_NUMBER=129\n"));
+    enrolled(&root, OTHER, "MD_P2P_NUMBER=128\nMD_DEVNAME=data\n");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains(format!(
+            "/dev/md/data is what the enrolled array {OTHER} is called"
+        )));
+}
+
+#[test]
+fn old_superblocks_are_refused() {
+    let root = plant("split");
+    put(root.path(), "sys/block/md0/md/metadata_version", "0.90\n");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains("md0 has a superblock of version 0.90"));
+    put(root.path(), "sys/block/md0/md/metadata_version", "1.2\n");
+    put(root.path(), "sys/block/md0/md/uuid", "\n");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .code(1)
+        .stderr(contains("md0 does not tell its UUID; is it running?"));
+}
+
+#[test]
+fn the_list_tells_whose_they_are_now() {
+    let schema = serde_json::from_str(include_str!("../schema/enroll.json")).expect("a schema");
+    let json = |root: &TempDir| -> Value {
+        let output = at(root).args(["enroll", "--json"]).output().expect("mdp2p");
+        let value = serde_json::from_slice(&output.stdout).expect("JSON");
+        jsonschema::validate(&schema, &value).unwrap_or_else(|error| panic!("{error}: {value:#}"));
+        value["enrolled"].clone()
+    };
+    let root = plant("split");
+    at(&root)
+        .arg("enroll")
+        .assert()
+        .success()
+        .stdout("no array is enrolled\n");
+    assert_eq!(json(&root), Value::Array(Vec::new()));
+
+    let uuid = uuid(&root);
+    enrolled(&root, OTHER, "MD_P2P_NUMBER=7\n");
+    enrolled(&root, &uuid, "MD_P2P_NUMBER=128\nMD_DEVNAME=data\n");
+    // What an editor left.
+    enrolled(&root, "README", "?");
+    let table = format!(
+        "ENROLLED      UUID                                  ARRAY        DRIVER\n\
+         /dev/md7      {OTHER}  not running  -\n\
+         /dev/md/data  {uuid}  md0          md-p2p\n"
+    );
+    at(&root).arg("enroll").assert().success().stdout(table);
+    let rows = json(&root);
+    assert_eq!(rows[0]["array"], Value::Null);
+    assert_eq!(rows[1]["driver"], "md-p2p");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .success()
+        .stdout("md0 is enrolled, as /dev/md/data\n");
+}
+
+#[test]
+fn one_is_released_by_any_of_its_names() {
+    let root = plant("split");
+    let uuid = uuid(&root);
+    enrolled(&root, OTHER, "MD_P2P_NUMBER=7\n");
+    enrolled(&root, &uuid, "MD_P2P_NUMBER=128\nMD_DEVNAME=data\n");
+    let removes = |wanted: &str, uuid: &str| {
+        at(&root)
+            .args(["release", "--dry-run", wanted])
+            .assert()
+            .success()
+            .stdout(contains(format!("/{FOLDER}/{uuid}\n")).count(1));
+    };
+    for wanted in ["md0", "/dev/md0", "data", "/dev/md/data", uuid.as_str()] {
+        removes(wanted, &uuid);
+    }
+    for wanted in ["md7", "/dev/md7", OTHER] {
+        removes(wanted, OTHER);
+    }
+    at(&root)
+        .args(["release", "--dry-run", "--all"])
+        .assert()
+        .success()
+        .stdout(contains(FOLDER).count(2))
+        .stdout(contains("/dev/md7 is the kernel's md's\n"))
+        .stdout(contains(
+            "/dev/md/data will be the kernel's md's when it is assembled the next time\n",
+        ));
+    at(&root)
+        .args(["release", "--dry-run", "md9"])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains(
+            "md9 is not enrolled; those that are: /dev/md7, /dev/md/data",
+        ));
+    assert!(root.path().join(FOLDER).join(uuid).exists());
+}
+
+#[test]
+fn garbage_is_named_with_its_file() {
+    let root = plant("split");
+    enrolled(&root, OTHER, "MD_P2P_NUMBER=many\n");
+    for arguments in [
+        &["enroll"][..],
+        &["enroll", "--dry-run", "md0"],
+        &["release", "--dry-run", "md0"],
+    ] {
+        at(&root)
+            .args(arguments)
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(contains(OTHER).and(contains("MD_P2P_NUMBER=0 to 1048575 is wanted")));
+    }
+}
