@@ -38,6 +38,9 @@ comes_up() {
 	[[ $1 != plain ]] || quietly p2pio check --memory host --seed 2 --length 1M "/dev/$md"
 }
 
+# Its member has gone, and md128 has forgotten it.
+is_let_go() { [[ $(attr md128 degraded) == 1 && $(echo /sys/block/md128/md/dev-*) != *dev-*dev-* ]]; }
+
 no_failed_units
 case ${1-first} in
 first)
@@ -70,7 +73,7 @@ again)
 	is 'its link by UUID' "$(readlink -f "/dev/disk/by-id/md-uuid-$(uuid_of data)")" /dev/md128
 	say 'a member goes'
 	vmctl unplug near1
-	until_true eval '[[ $(attr md128 degraded) == 1 && $(echo /sys/block/md128/md/dev-*) != *dev-*dev-* ]]'
+	until_true is_let_go
 	quietly cmp /root/file "$file"
 	vmctl plug near1
 	quietly umount /mnt/data

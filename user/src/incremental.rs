@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::array::{Array, Driver};
 use crate::cli::Incremental;
 use crate::command::{number, program};
+use crate::device::Device;
 use crate::enroll::{self, Enrolled, Uuid};
 use crate::host::Host;
 use crate::mdadm::{self, View};
@@ -44,7 +45,12 @@ pub fn run(host: &Host, options: &Incremental) -> Result<u8> {
     })?;
     // Two members of an array that come at the same time are to have the same array.
     let _lock = lock(host)?;
-    let place = Place::of(host, &enrolled, member.level)?;
+    let place = match there(host, enrolled.uuid)? {
+        // The initramfs has done it, for one.
+        Some(array) if has(host, &array, device)? => return Ok(0),
+        Some(Array { name, driver, .. }) => Place { name, driver },
+        None => Place::choose(host, &enrolled, member.level)?,
+    };
     let config = place.write(host, enrolled.uuid)?;
     let arguments: [OsString; 4] = [
         "--incremental".into(),
@@ -123,19 +129,8 @@ struct Place {
 }
 
 impl Place {
-    /// Where it is already, or else where it is to be.
-    fn of(host: &Host, enrolled: &Enrolled, level: Level) -> Result<Self> {
-        let begun = || match begun(host, enrolled.uuid)? {
-            Some(name) => Array::read(host, &name).map(Some),
-            None => Ok(None),
-        };
-        let there = match enroll::running(host, enrolled.uuid)? {
-            Some(array) => Some(array),
-            None => begun()?,
-        };
-        if let Some(Array { name, driver, .. }) = there {
-            return Ok(Self { name, driver });
-        }
+    /// For the first member.
+    fn choose(host: &Host, enrolled: &Enrolled, level: Level) -> Result<Self> {
         let driver = match load(host, level) {
             Ok(()) => Driver::MdP2p,
             Err(error) => {
@@ -198,17 +193,35 @@ fn file(host: &Host, uuid: Uuid) -> PathBuf {
     host.path(format!("{STATE}/{uuid}.conf"))
 }
 
+/// The array as it is now: it runs, or members have been added to it.
+fn there(host: &Host, uuid: Uuid) -> Result<Option<Array>> {
+    match enroll::running(host, uuid)? {
+        Some(array) => Ok(Some(array)),
+        None => begun(host, uuid),
+    }
+}
+
+fn has(host: &Host, array: &Array, device: &Path) -> Result<bool> {
+    let device = Device::find(host, device)?;
+    Ok(array
+        .members
+        .iter()
+        .any(|member| member.name == device.name))
+}
+
 /// The array that members have been added to before: it does not tell its UUID before it runs.
-fn begun(host: &Host, uuid: Uuid) -> Result<Option<String>> {
+fn begun(host: &Host, uuid: Uuid) -> Result<Option<Array>> {
     let text = host.read_if(file(host, uuid))?.unwrap_or_default();
     let name = text.split_whitespace().nth(1);
     let Some(name) = name.and_then(|node| node.strip_prefix("/dev/")) else {
         return Ok(None);
     };
-    let md = format!("sys/block/{name}/md");
-    let state = host.read_if(format!("{md}/array_state"))?;
+    let state = host.read_if(format!("sys/block/{name}/md/array_state"))?;
     // One that runs has another UUID, or it would have been found.
-    Ok((state.as_deref() == Some("inactive")).then(|| name.to_owned()))
+    match state.as_deref() {
+        Some("inactive") => Array::read(host, name).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Loads what serves a level. First the kernel's md: then the arrays that are not enrolled stay
