@@ -15,7 +15,8 @@
 install_files() {
 	cp ./*.rules /usr/lib/udev/rules.d/
 	cp ./*.service ./*.timer /usr/lib/systemd/system/
-	ln -sf "$(command -v mdp2p)" /usr/sbin/mdp2p
+	# As it is in the package: what it has for debugging is most of it.
+	strip -o /usr/sbin/mdp2p "$(command -v mdp2p)"
 	install -D initramfs-hook /usr/share/initramfs-tools/hooks/md-p2p
 	install -D initramfs-local-block /usr/share/initramfs-tools/scripts/local-block/md-p2p
 	install -D module-setup.sh /usr/lib/dracut/modules.d/90md-p2p/module-setup.sh
@@ -26,7 +27,9 @@ make_root() {
 	quietly mkfs.ext4 -q /dev/md/root
 	quietly mount /dev/md/root /mnt
 	(cd /mnt && quietly cpio --extract --make-directories <"/usr/lib/modules/$(uname -r)/initrd")
-	mkdir -p /mnt/sbin /mnt/sys /mnt/run
+	mkdir -p /mnt/sbin /mnt/sys /mnt/run /mnt/etc
+	# By which systemd in an initramfs knows a root.
+	cp /etc/os-release /mnt/etc
 	install root-init /mnt/sbin/init
 	root=$(blkid -o value -s UUID /dev/md/root)
 	quietly umount /mnt
@@ -44,7 +47,7 @@ first)
 	make_root
 	say 'an initramfs, by initramfs-tools'
 	# All modules would take minutes.
-	printf 'MODULES=list\nCOMPRESS=gzip\n' >/etc/initramfs-tools/conf.d/test
+	printf 'MODULES=list\nCOMPRESS=gzip\nCOMPRESSLEVEL=1\n' >/etc/initramfs-tools/conf.d/test
 	printf '%s\n' nvme ext4 >>/etc/initramfs-tools/modules
 	quietly mdp2p enroll root
 	quietly mkinitramfs -o /run/vm/out/tools "$(uname -r)"
@@ -56,7 +59,7 @@ tools)
 	is 'whose it is' "$(mdp2p enroll | awk '/root/ { print $3, $4 }')" 'md128 md-p2p'
 	is_whole md128 || fail 'the root is not whole'
 	say 'an initramfs, by dracut'
-	quietly dracut --force --no-hostonly --drivers 'nvme ext4' --kernel-only /run/vm/out/dracut "$(uname -r)"
+	quietly dracut --force --hostonly --add-drivers 'nvme ext4' /run/vm/out/dracut "$(uname -r)"
 	say boot
 	vmctl reboot --initrd dracut dracut
 	;;

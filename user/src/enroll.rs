@@ -20,6 +20,7 @@ use crate::cli::{Enroll, Release};
 use crate::command::{program, typed};
 use crate::host::{Host, garbage};
 use crate::mdadm;
+use crate::plan::Level;
 use crate::show;
 
 /// Where their files are, below the root.
@@ -148,6 +149,12 @@ impl Enrolled {
                 array.metadata
             );
         }
+        Level::parse(&array.level).map_err(|_| {
+            anyhow!(
+                "{name} is of the level {:?}, which md-p2p has not",
+                array.level
+            )
+        })?;
         let uuid = uuid_of(host, name)?
             .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
@@ -217,6 +224,7 @@ pub fn enroll(host: &Host, options: &Enroll) -> Result<u8> {
     if !options.dry_run {
         mdadm::need_root("enroll arrays")?;
     }
+    need_rules(host)?;
     let array = array::find(host, wanted)?;
     let wanted = Enrolled::of(host, &array, &others)?;
     if let Some(there) = others.iter().find(|it| it.uuid == wanted.uuid) {
@@ -251,6 +259,22 @@ pub fn enroll(host: &Host, options: &Enroll) -> Result<u8> {
     };
     writeln!(show::out(), "{} {when}, as {}", array.name, wanted.node())?;
     Ok(0)
+}
+
+/// Without them nobody would look whether an array is enrolled.
+fn need_rules(host: &Host) -> Result<()> {
+    const RULES: &str = "udev/rules.d/62-md-p2p.rules";
+    let places = ["usr/lib", "lib", "etc"];
+    if !places
+        .iter()
+        .any(|place| host.has(format!("{place}/{RULES}")))
+    {
+        bail!(
+            "udev has no rules for arrays that are enrolled, /usr/lib/{RULES}: install the package, \
+             or `make install` of its source; nothing was changed"
+        );
+    }
+    Ok(())
 }
 
 /// Releases arrays.

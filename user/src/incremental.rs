@@ -36,7 +36,7 @@ pub fn run(host: &Host, options: &Incremental) -> Result<u8> {
     let mdadm = mdadm::find()?;
     let device = &options.device;
     let member = Member::of(&mdadm, device)?;
-    let enrolled = Enrolled::find(host, member.uuid)?.with_context(|| {
+    let enrolled = enrolled(host, member.uuid)?.with_context(|| {
         format!(
             "{} is a member of the array {}, which is not enrolled",
             device.display(),
@@ -65,10 +65,24 @@ pub fn run(host: &Host, options: &Incremental) -> Result<u8> {
     Ok(status)
 }
 
+/// What is known of the array; if that cannot be understood, no more than that it is enrolled:
+/// nobody else would put it together.
+fn enrolled(host: &Host, uuid: Uuid) -> Result<Option<Enrolled>> {
+    Enrolled::find(host, uuid).or_else(|error| {
+        eprintln!("mdp2p: {error:#}; it gets any number");
+        Ok(Some(Enrolled {
+            uuid,
+            number: OTHERS.start,
+            name: None,
+        }))
+    })
+}
+
 /// What a superblock says.
 struct Member {
     uuid: Uuid,
-    level: Level,
+    /// None if it is one that md-p2p has not.
+    level: Option<Level>,
 }
 
 impl Member {
@@ -83,7 +97,7 @@ impl Member {
         let member = || {
             Some(Self {
                 uuid: value(&text, "MD_UUID")?.parse().ok()?,
-                level: Level::parse(value(&text, "MD_LEVEL")?).ok()?,
+                level: Level::parse(value(&text, "MD_LEVEL")?).ok(),
             })
         };
         member().ok_or_else(|| {
@@ -130,7 +144,7 @@ struct Place {
 
 impl Place {
     /// For the first member.
-    fn choose(host: &Host, enrolled: &Enrolled, level: Level) -> Result<Self> {
+    fn choose(host: &Host, enrolled: &Enrolled, level: Option<Level>) -> Result<Self> {
         let driver = match load(host, level) {
             Ok(()) => Driver::MdP2p,
             Err(error) => {
@@ -226,7 +240,8 @@ fn begun(host: &Host, uuid: Uuid) -> Result<Option<Array>> {
 
 /// Loads what serves a level. First the kernel's md: then the arrays that are not enrolled stay
 /// its own, and udev and mdadm go on with them as ever.
-fn load(host: &Host, level: Level) -> Result<()> {
+fn load(host: &Host, level: Option<Level>) -> Result<()> {
+    let level = level.context("md-p2p has no such level")?;
     if !mdadm::is_loaded(host, "md-p2p") {
         // Where there is no such module, md-p2p is alone.
         let _ = mdadm::load_module(host, "md-mod");

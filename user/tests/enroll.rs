@@ -20,6 +20,13 @@ fn at(root: &TempDir) -> assert_cmd::Command {
     command
 }
 
+/// A machine with an array of md-p2p's, md0 or data, and what enrolled arrays take.
+fn machine() -> TempDir {
+    let root = plant("split");
+    put(root.path(), "usr/lib/udev/rules.d/62-md-p2p.rules", "");
+    root
+}
+
 /// The UUID of md0, as the kernel writes it.
 fn uuid(root: &TempDir) -> String {
     let text = fs::read_to_string(root.path().join("sys/block/md0/md/uuid"));
@@ -33,7 +40,7 @@ fn enrolled(root: &TempDir, uuid: &str, text: &str) {
 #[test]
 fn what_would_be_written_is_shown() {
     // md0 is /dev/md/data as well: it gets a number that mdadm never chooses.
-    let root = plant("split");
+    let root = machine();
     let uuid = uuid(&root);
     let words: Vec<&str> = uuid.split('-').collect();
     let words = words.concat();
@@ -62,7 +69,7 @@ fn what_would_be_written_is_shown() {
 
 #[test]
 fn no_two_are_called_the_same() {
-    let root = plant("split");
+    let root = machine();
     enrolled(&root, OTHER, "MD_P2P_NUMBER=128\nMD_DEVNAME=other\n");
     at(&root)
         .args(["enroll", "--dry-run", "md0"])
@@ -81,8 +88,22 @@ fn no_two_are_called_the_same() {
 }
 
 #[test]
-fn old_superblocks_are_refused() {
+fn what_would_not_come_up_is_refused() {
     let root = plant("split");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains("udev has no rules for arrays that are enrolled"));
+    let root = machine();
+    put(root.path(), "sys/block/md0/md/level", "faulty\n");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .code(1)
+        .stderr(contains("the level \"faulty\", which md-p2p has not"));
+    put(root.path(), "sys/block/md0/md/level", "raid10\n");
     put(root.path(), "sys/block/md0/md/metadata_version", "0.90\n");
     at(&root)
         .args(["enroll", "--dry-run", "md0"])
@@ -108,7 +129,7 @@ fn the_list_tells_whose_they_are_now() {
         jsonschema::validate(&schema, &value).unwrap_or_else(|error| panic!("{error}: {value:#}"));
         value["enrolled"].clone()
     };
-    let root = plant("split");
+    let root = machine();
     at(&root)
         .arg("enroll")
         .assert()
@@ -139,7 +160,7 @@ fn the_list_tells_whose_they_are_now() {
 
 #[test]
 fn one_is_released_by_any_of_its_names() {
-    let root = plant("split");
+    let root = machine();
     let uuid = uuid(&root);
     enrolled(&root, OTHER, "MD_P2P_NUMBER=7\n");
     enrolled(&root, &uuid, "MD_P2P_NUMBER=128\nMD_DEVNAME=data\n");
@@ -178,7 +199,7 @@ fn one_is_released_by_any_of_its_names() {
 
 #[test]
 fn garbage_is_named_with_its_file() {
-    let root = plant("split");
+    let root = machine();
     enrolled(&root, OTHER, "MD_P2P_NUMBER=many\n");
     for arguments in [
         &["enroll"][..],

@@ -1,0 +1,71 @@
+# Members of an enrolled array that come one by one, or all at once, become one array, under md-p2p if that can be, and else under the kernel's md.
+# topology: switch
+# modules: p2p
+# timeout: 120
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+readonly folder=/etc/md-p2p/enrolled
+
+comes() { mdp2p incremental "$(disk "$1")"; }
+# is_ours MD, is_theirs MD: it runs, and its data are right.
+is_ours() { [[ -e /sys/block/$1/md/p2pdma_state ]] && holds_data "$1"; }
+is_theirs() { [[ -e /sys/block/$1/md && ! -e /sys/block/$1/md/p2pdma_state ]] && holds_data "$1"; }
+holds_data() { [[ $(attr "$1" array_state) != inactive ]] && quietly p2pio check --memory host --seed 1 --length 1M "/dev/$1"; }
+
+without_udev
+create md0 1 'near0 near1' --size=8M
+quietly p2pio write --memory host --seed 1 --length 1M /dev/md0
+uuid=$(attr md0 uuid)
+quietly mdadm --stop /dev/md0
+modprobe -r raid1
+
+say 'one that is not enrolled is refused, and what is no member too'
+refused 1 "the array $uuid, which is not enrolled" comes near0
+refused 1 'is no member of an array' comes near2
+! grep '^md_p2p ' /proc/modules || fail 'it was loaded for that'
+
+say 'two at once'
+mkdir -p "$folder"
+echo MD_P2P_NUMBER=200 >"$folder/$uuid"
+comes near0 >first 2>&1 &
+quietly comes near1
+wait $! || fail "$(<first)"
+is_ours md200 || fail "$(cat /proc/mdstat*)"
+is 'the mode' "$(</sys/module/md_p2p/parameters/mode)" beside
+say 'again'
+quietly comes near0
+quietly mdp2p stop md200
+
+say 'one, then the other, while its number is taken'
+quietly mdadm --create /dev/md200 --run --level=1 --raid-devices=2 --assume-clean --size=8M "$(disk near2)" "$(disk near3)"
+quietly comes near0
+is 'the state' "$(attr md128 array_state)" inactive
+quietly comes near1
+is_ours md128 || fail "$(cat /proc/mdstat*)"
+quietly mdp2p stop md128
+remove md200
+
+say 'it comes up although its file holds garbage'
+echo garbage >"$folder/$uuid"
+quietly comes near0
+quietly comes near1
+is_ours md128 || fail "$(cat /proc/mdstat*)"
+quietly mdp2p stop md128
+
+say 'it runs under the other md already'
+quietly mdadm --assemble /dev/md7 --run "$(disk near0)"
+refused 2 'not adding' comes near1
+[[ ! -e /sys/block/md128 ]] || fail "$(cat /proc/mdstat*)"
+quietly mdadm --stop /dev/md7
+
+say 'md-p2p is not there'
+modprobe -r raid1-p2p md-p2p
+rm "/usr/lib/modules/$(uname -r)"/updates/*
+depmod
+echo MD_P2P_NUMBER=200 >"$folder/$uuid"
+comes near1 2>said || fail "$(<said)"
+grep "comes up under the kernel's md: md-p2p cannot be loaded" said >/dev/null || fail "$(<said)"
+comes near0 2>said || fail "$(<said)"
+is_theirs md200 || fail "$(cat /proc/mdstat*)"
