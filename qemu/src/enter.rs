@@ -57,7 +57,7 @@ enum Step {
     },
     Tmpfs(CString),
     Overlay {
-        lower: CString,
+        to: CString,
         options: CString,
     },
 }
@@ -85,24 +85,36 @@ impl Enter {
             root: root.to_owned(),
             ..Self::outside()
         };
-        let lower = cstring(fs::canonicalize(root)?)?;
+        enter.add_overlay(root, changes, cstring(fs::canonicalize(root)?)?)?;
+        enter.add_machine()?;
+        Ok(enter)
+    }
+
+    /// Shows such a copy at `to`, which is in `/run`.
+    pub fn copied(mut self, root: &Path, changes: &Path, to: &str) -> Result<Self> {
+        let to = self.inside(Path::new(to))?;
+        self.steps.push(Step::Folder(to.clone()));
+        self.add_overlay(root, changes, to)?;
+        Ok(self)
+    }
+
+    fn add_overlay(&mut self, root: &Path, changes: &Path, to: CString) -> Result<()> {
         let part = |name: &str| changes.join(name).display().to_string();
         // A user namespace has no other extended attributes.
         let xattr = match Uid::effective().is_root() {
             true => "",
             false => ",userxattr",
         };
-        enter.steps.push(Step::Overlay {
+        self.steps.push(Step::Overlay {
+            to,
             options: CString::new(format!(
                 "lowerdir={},upperdir={},workdir={}{xattr}",
-                lower.to_string_lossy(),
+                fs::canonicalize(root)?.display(),
                 part("upper"),
                 part("work")
             ))?,
-            lower,
         });
-        enter.add_machine()?;
-        Ok(enter)
+        Ok(())
     }
 
     fn add_machine(&mut self) -> Result<()> {
@@ -281,11 +293,11 @@ impl Step {
                     Some(c"mode=755"),
                 ),
             ),
-            Step::Overlay { lower, options } => said(
-                lower,
+            Step::Overlay { to, options } => said(
+                to,
                 mount(
                     Some(c"overlay"),
-                    lower.as_c_str(),
+                    to.as_c_str(),
                     Some(c"overlay"),
                     MsFlags::empty(),
                     Some(options.as_c_str()),

@@ -151,28 +151,25 @@ impl Environment {
     pub fn run_in_copy<S: AsRef<OsStr>>(&self, command: &[S]) -> Result<ExitStatus> {
         let folder = host::repository().join("target/copy");
         let _lock = host::lock(&folder.with_extension("lock"), "works in a copy")?;
-        let outside = |program: &str, arguments: &[&str]| -> Result<()> {
-            let mut command = Enter::outside().command(program)?;
-            match command.args(arguments).arg(&folder).status()?.success() {
-                true => Ok(()),
-                false => bail!("{program} {} failed", folder.display()),
-            }
-        };
-        let remove = || outside("rm", &["-rf", "--one-file-system"]);
         // Of one that was killed.
-        remove()?;
+        remove(&folder)?;
+        let status = self.in_copy(&folder, command)?.status();
+        remove(&folder)?;
+        Ok(status?)
+    }
+
+    /// Such a command. What it changes is in `folder`, which is made, and can be removed with
+    /// [`remove`].
+    pub fn in_copy<S: AsRef<OsStr>>(&self, folder: &Path, command: &[S]) -> Result<Command> {
         for part in ["upper", "work"] {
-            let part = folder.join(part).display().to_string();
-            outside("mkdir", &["-p", &part])?;
+            outside("mkdir", &["-p"], &folder.join(part))?;
         }
-        let status = Enter::copy(&self.root(), &folder)?
+        let mut inside = Enter::copy(&self.root(), folder)?
             .bind(&host::repository(), "/md-p2p", false)?
             .current_dir("/md-p2p")?
-            .command(&command[0])?
-            .args(&command[1..])
-            .status();
-        remove()?;
-        Ok(status?)
+            .command(&command[0])?;
+        inside.args(&command[1..]);
+        Ok(inside)
     }
 
     /// Waits until nobody else builds modules, and keeps others from it.
@@ -199,6 +196,20 @@ impl Environment {
             .arg("BUILD=/md-p2p/target/kbuild")
             .args(arguments);
         Ok(make)
+    }
+}
+
+/// Removes what a command in a copy has changed, in which nobody but the environment's root
+/// may.
+pub fn remove(folder: &Path) -> Result<()> {
+    outside("rm", &["-rf", "--one-file-system"], folder)
+}
+
+fn outside(program: &str, arguments: &[&str], folder: &Path) -> Result<()> {
+    let mut command = Enter::outside().command(program)?;
+    match command.args(arguments).arg(folder).status()?.success() {
+        true => Ok(()),
+        false => bail!("{program} {} failed", folder.display()),
     }
 }
 

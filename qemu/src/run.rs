@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::accel::Accel;
 use crate::control::{Change, Request, Verb};
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::guest::{Event, Guest, Plan, Sink};
 use crate::host;
 use crate::job::{Job, Modules, read_script};
@@ -39,6 +39,9 @@ const SYSTEM_SIZE: u64 = 8 << 30;
 /// How many times longer than others a system guest may take to come up and to shut down.
 const SYSTEM_PATIENCE: u32 = 5;
 
+/// The folder of a run with what its copy of the environment has changed.
+const COPY: &str = "copy";
+
 /// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
 /// by [`Run::go`].
 #[derive(Clone, Debug)]
@@ -55,6 +58,7 @@ pub struct Run {
     keep: Option<PathBuf>,
     shown: bool,
     system: bool,
+    prepare: Option<PathBuf>,
 }
 
 impl Run {
@@ -82,6 +86,7 @@ impl Run {
             keep: None,
             shown: false,
             system: false,
+            prepare: None,
         }
     }
 
@@ -119,6 +124,13 @@ impl Run {
     /// working folder.
     pub fn build(mut self, source: impl Into<PathBuf>) -> Self {
         self.sources.push(source.into());
+        self
+    }
+
+    /// Boots from a copy of the environment in which this script, a file of the repository, has
+    /// been run before: there compilers are quick.
+    pub fn prepare(mut self, script: impl Into<PathBuf>) -> Self {
+        self.prepare = Some(script.into());
         self
     }
 
@@ -257,6 +269,9 @@ impl<'a> Running<'a> {
             fs::create_dir(folder.join(OUT))?;
             make_system(environment, &folder)?;
         }
+        if let Some(script) = &run.prepare {
+            make_copy(environment, script, &folder)?;
+        }
         Ok(Self {
             run,
             environment,
@@ -392,8 +407,12 @@ impl<'a> Running<'a> {
             .environment
             .enter()?
             .bind(&self.folder, RUN, true)?
-            .bind(job, JOB, false)?
-            .bind(&self.environment.root(), ENVIRONMENT, false)?;
+            .bind(job, JOB, false)?;
+        let root = self.environment.root();
+        let enter = match self.run.prepare {
+            None => enter.bind(&root, ENVIRONMENT, false)?,
+            Some(_) => enter.copied(&root, &self.folder.join(COPY), ENVIRONMENT)?,
+        };
         let traces_dma = self.run.traces.iter().any(|event| event == DMA);
         Ok(Plan {
             enter,
@@ -447,6 +466,9 @@ impl<'a> Running<'a> {
     /// Leaves what tells how the run went; the drives only for who asked to keep them.
     fn tidy(&self) -> Result<()> {
         fs::remove_dir_all(self.folder.join("job"))?;
+        if self.run.prepare.is_some() {
+            environment::remove(&self.folder.join(COPY))?;
+        }
         if self.run.keep.is_none() {
             fs::remove_dir_all(self.folder.join("drives"))?;
         }
@@ -682,6 +704,37 @@ fn make_folder(run: &Run) -> Result<PathBuf> {
         }
     }
     bail!("{} has no room for another name", runs.display())
+}
+
+/// The copy of the environment that the guest boots from; what `script` says in there is kept in
+/// a file of its name.
+fn make_copy(environment: &Environment, script: &Path, folder: &Path) -> Result<()> {
+    let path = fs::canonicalize(script).with_context(|| script.display().to_string())?;
+    let inside = path
+        .strip_prefix(fs::canonicalize(host::repository())?)
+        .with_context(|| format!("{} is no file of the repository", script.display()))?;
+    let copy = folder.join(COPY);
+    let log = folder.join(COPY.to_owned() + ".log");
+    let output = File::create(&log)?;
+    let status = environment
+        .in_copy(&copy, &[Path::new("/md-p2p").join(inside)])?
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .status();
+    if !status.as_ref().is_ok_and(ExitStatus::success) {
+        environment::remove(&copy)?;
+        let text = fs::read_to_string(&log)?;
+        let last: Vec<&str> = text.lines().rev().take(10).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        bail!(
+            "{} ended with {}:\n{}",
+            script.display(),
+            status?,
+            last.join("\n")
+        );
+    }
+    Ok(())
 }
 
 /// Makes the disk that the root of a system guest lasts on, empty.

@@ -17,6 +17,8 @@ pub struct Head {
     pub modules: String,
     /// Whether systemd starts its machine, and its root lasts.
     pub system: bool,
+    /// What is run in a copy of the environment, from which it boots then.
+    pub prepare: Option<String>,
     /// Files beside it that it needs.
     pub files: Vec<String>,
     /// Modules of its own: C beside it.
@@ -45,6 +47,7 @@ impl Head {
             topologies: vec!["switch".to_owned()],
             modules: "p2p".to_owned(),
             system: false,
+            prepare: None,
             files: Vec::new(),
             sources: Vec::new(),
             traces: Vec::new(),
@@ -67,6 +70,7 @@ impl Head {
                 ensure!(value == "yes", "the one value is yes");
                 self.system = true;
             }
+            "prepare" => self.prepare = Some(value.to_owned()),
             "add" => self.files.extend(words(value)),
             "build" => self.sources.extend(words(value)),
             "trace" => self.traces.extend(words(value)),
@@ -74,7 +78,9 @@ impl Head {
                 let seconds = value.parse().context("a number of seconds is wanted")?;
                 self.timeout = Duration::from_secs(seconds);
             }
-            _ => bail!("the keys are topology, modules, system, add, build, trace and timeout"),
+            _ => bail!(
+                "the keys are topology, modules, system, prepare, add, build, trace and timeout"
+            ),
         }
         Ok(())
     }

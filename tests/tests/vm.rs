@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use md_p2p_tests::scenario::Head;
 use md_p2p_vm::{Environment, Outcome, Run};
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
 /// The status by which a scenario says that it does not apply.
 const SKIPPED: u8 = 77;
@@ -79,6 +80,9 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
     for file in &head.files {
         run = run.file(script.with_file_name(file));
     }
+    if let Some(file) = &head.prepare {
+        run = run.prepare(script.with_file_name(file));
+    }
     for file in &head.sources {
         run = run.build(script.with_file_name(file));
     }
@@ -92,6 +96,10 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
 }
 
 fn tried(run: &Run, head: &Head) -> Result<Completion, Failed> {
+    if head.prepare.is_some() && is_overlay(&std::env::current_dir()?)? {
+        let why = "this machine's files are on an overlay, and no other can be made there";
+        return Ok(Completion::ignored_with(why));
+    }
     let outcome = Environment::ready().and_then(|environment| run.go(&environment));
     let outcome = outcome.map_err(|error| format!("{error:#}"))?;
     match outcome.status() {
@@ -101,6 +109,10 @@ fn tried(run: &Run, head: &Head) -> Result<Completion, Failed> {
         )),
         _ => Err(failure(head, &outcome).into()),
     }
+}
+
+fn is_overlay(path: &Path) -> Result<bool, Failed> {
+    Ok(statfs(path)?.filesystem_type() == OVERLAYFS_SUPER_MAGIC)
 }
 
 fn failure(head: &Head, outcome: &Outcome) -> String {

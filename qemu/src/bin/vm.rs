@@ -131,6 +131,9 @@ struct Setup {
     /// Let systemd start it, with a root that keeps what is changed until the run ends
     #[arg(long)]
     system: bool,
+    /// Boot from a copy of the environment in which this script of the repository was run before
+    #[arg(long, value_name = "SCRIPT")]
+    prepare: Option<PathBuf>,
     /// A file for the working folder
     #[arg(long, value_name = "FILE")]
     add: Vec<PathBuf>,
@@ -149,6 +152,7 @@ impl Setup {
             .modules(self.modules)
             .system(self.system);
         run = self.kernel.into_iter().fold(run, Run::kernel);
+        run = self.prepare.into_iter().fold(run, Run::prepare);
         run = self.add.into_iter().fold(run, Run::file);
         run = self.build.into_iter().fold(run, Run::build);
         self.trace.into_iter().fold(run, Run::trace)
