@@ -1,4 +1,4 @@
-# What the package installs serves arrays: DKMS's modules load, an enrolled array comes up on the next kernel too, and with the package gone it is the kernel's md's.
+# What the package installs serves arrays: an enrolled one comes up with DKMS's modules, on the next kernel too, and under the kernel's md where that does not trust them, or with the package gone.
 # topology: switch
 # modules: stock
 # system: yes
@@ -45,6 +45,17 @@ first)
 	quietly p2pio write --memory host --seed 1 --length 1M "/dev/$md"
 	is_right "$md"
 	quietly mdp2p enroll data
+	# With Secure Boot it is so, as long as the firmware does not know DKMS's key.
+	vmctl reboot --append module.sig_enforce=1 distrusted
+	;;
+distrusted)
+	say 'a kernel that does not trust them'
+	refused 1 'Key was rejected' mdp2p module load
+	is 'its node' "$(readlink -f /dev/md/data)" /dev/md128
+	[[ ! -e /sys/block/md128/md/p2pdma_state ]] || fail 'it is not the kernel'"'"'s md'"'"'s'
+	quietly p2pio check --memory host --seed 1 --length 1M /dev/md128
+	journalctl --unit 'md-p2p-member@*' | grep "comes up under the kernel's md: md-p2p cannot be loaded" >/dev/null ||
+		fail "$(journalctl --unit 'md-p2p-member@*')"
 	next=$(other_kernel)
 	[[ $next ]] || skip 'there is one kernel only'
 	vmctl reboot --kernel "$next" "$next"
