@@ -2,7 +2,7 @@
 # topology: switch
 # modules: p2p
 # system: yes
-# add: ../../packaging/system/62-md-p2p.rules ../../packaging/system/65-md-p2p.rules
+# add: ../../packaging/system/63-md-raid-p2p.rules ../../packaging/system/65-md-p2p.rules
 # add: ../../packaging/system/md-p2p-member@.service ../../packaging/system/md-p2p-monitor.service
 # add: ../../packaging/system/md-p2p-last-resort@.service ../../packaging/system/md-p2p-last-resort@.timer
 # timeout: 480
@@ -78,7 +78,14 @@ again)
 	vmctl unplug near1
 	until_true is_let_go
 	quietly cmp /root/file "$file"
+	say 'it comes back, while the array is enrolled no more'
+	mkdir /root/kept
+	mv /etc/md-p2p/enrolled/* /root/kept
 	vmctl plug near1
+	until_true eval "! systemctl list-jobs | grep md-p2p-member"
+	! grep "$(basename "$(disk near1)")" /proc/mdstat >&2 || fail "the kernel's md has taken the stale member"
+	mv /root/kept/* /etc/md-p2p/enrolled
+	no_failed_units
 	quietly umount /mnt/data
 	quietly mdp2p mdadm -- --zero-superblock "$(disk near1)"
 	quietly mdp2p mdadm -- /dev/md128 --add "$(disk near1)"
@@ -117,5 +124,20 @@ released)
 	comes_up data theirs
 	comes_up plain theirs
 	! grep '^md_p2p ' /proc/modules || fail 'md-p2p was loaded'
+	say 'an array on an array'
+	quietly umount /mnt/data
+	sed -i '\|/mnt/data|d' /etc/fstab
+	for name in data plain; do remove "$(array_of "$name")"; done
+	quietly mdadm --create /dev/md/inner --run --level=1 --raid-devices=2 --assume-clean --name=inner "$(disk near0)" "$(disk near1)"
+	quietly mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean --size=32M /dev/md/inner "$(disk near2)"
+	quietly p2pio write --memory host --seed 3 --length 1M /dev/md0
+	quietly mdp2p enroll md0
+	vmctl reboot nested
+	;;
+nested)
+	until_true is_ours md0
+	is_whole md0 || fail "$(cat /proc/mdstat*)"
+	quietly p2pio check --memory host --seed 3 --length 1M /dev/md0
+	! is_ours "$(array_of inner)" || fail 'the inner one is not enrolled'
 	;;
 esac

@@ -2,7 +2,7 @@
 # topology: switch
 # modules: p2p
 # system: yes
-# add: ../../packaging/system/62-md-p2p.rules ../../packaging/system/65-md-p2p.rules
+# add: ../../packaging/system/63-md-raid-p2p.rules ../../packaging/system/65-md-p2p.rules
 # add: ../../packaging/system/md-p2p-member@.service ../../packaging/system/md-p2p-monitor.service
 # add: ../../packaging/system/md-p2p-last-resort@.service ../../packaging/system/md-p2p-last-resort@.timer
 # add: ../../packaging/system/initramfs-hook ../../packaging/system/initramfs-local-block

@@ -74,7 +74,7 @@ purged)
 	is 'its node' "$(readlink -f /dev/md/data)" /dev/md128
 	say purge
 	quietly apt-get purge --yes md-p2p
-	for left in /etc/md-p2p /var/cache/md-p2p /usr/sbin/mdp2p /usr/lib/udev/rules.d/62-md-p2p.rules; do
+	for left in /etc/md-p2p /var/cache/md-p2p /usr/sbin/mdp2p /usr/lib/udev/rules.d/63-md-raid-p2p.rules; do
 		[[ ! -e $left ]] || fail "$left is still there"
 	done
 	is 'our array' "$(attr md128 array_state | tr -d '\n' | sed 's/active/clean/')" clean

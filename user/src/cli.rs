@@ -348,7 +348,14 @@ pub struct Release {
 #[command(after_help = "Example:\n  mdp2p incremental /dev/nvme0n1")]
 pub struct Incremental {
     /// The member
-    pub device: PathBuf,
+    #[arg(required_unless_present = "runs")]
+    pub device: Option<PathBuf>,
+    /// It has gone: its array is to forget it
+    #[arg(long)]
+    pub fail: bool,
+    /// Tell, by the exit status, whether md-p2p runs the array of this UUID beside the kernel's md
+    #[arg(long, value_name = "UUID", conflicts_with_all = ["device", "fail"])]
+    pub runs: Option<enroll::Uuid>,
 }
 
 /// `mdp2p mdadm`

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `mdp2p enroll` and `mdp2p release`: which arrays come up under md-p2p. Each has a file,
 //! `/etc/md-p2p/enrolled/UUID`, and that is all: udev's rules look for it when a member
-//! appears (packaging/system/62-md-p2p.rules), leave the others to mdadm's own rules, and
+//! appears (packaging/system/63-md-raid-p2p.rules), leave the others to mdadm's own rules, and
 //! have [`crate::incremental`] do what mdadm does for these.
 
 use std::fmt;
@@ -28,6 +28,12 @@ const FOLDER: &str = "etc/md-p2p/enrolled";
 
 /// Numbers from here on are nobody else's: mdadm counts down from md127.
 const FIRST: u32 = 128;
+
+/// Those for arrays whose own is taken; the lower ones are given out.
+pub const OTHERS: std::ops::Range<u32> = 512..1024;
+
+/// And people begin at md0.
+const CHOSEN: u32 = 100;
 
 /// The last number that md has room for.
 const LAST: u32 = (1 << 20) - 1;
@@ -94,6 +100,28 @@ impl Enrolled {
         Ok(all)
     }
 
+    /// The same, where it matters only that they are enrolled.
+    fn all_any(host: &Host) -> Result<Vec<Self>> {
+        let names = host.names(FOLDER)?;
+        let uuids = names.iter().filter_map(|name| name.parse().ok());
+        Ok(uuids
+            .filter_map(|uuid| Self::find_any(host, uuid))
+            .collect())
+    }
+
+    /// The one of that UUID, if it is enrolled; if its file cannot be understood, no more than
+    /// that: nobody else would put the array together.
+    pub fn find_any(host: &Host, uuid: Uuid) -> Option<Self> {
+        Self::find(host, uuid).unwrap_or_else(|error| {
+            eprintln!("mdp2p: {error:#}; the array gets any number");
+            Some(Self {
+                uuid,
+                number: OTHERS.start,
+                name: None,
+            })
+        })
+    }
+
     /// The one of that UUID, if it is enrolled.
     ///
     /// # Errors
@@ -158,7 +186,10 @@ impl Enrolled {
         let uuid = uuid_of(host, name)?
             .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
-        let alias = match (array.aliases.first(), number) {
+        // udev calls md0 /dev/md/0 as well.
+        let is_name = |alias: &&String| is_plain(alias) && format!("md{alias}") != *name;
+        let called = array.aliases.iter().find(is_name);
+        let alias = match (called, number) {
             (Some(alias), _) => Some(alias.clone()),
             (None, Some(_)) => None,
             (None, None) => Some(name.trim_start_matches("md_").to_owned()),
@@ -167,9 +198,13 @@ impl Enrolled {
             !host.has(format!("sys/block/md{number}"))
                 && others.iter().all(|it| it.number != *number)
         };
-        // One without a name is known by its number. Another would get one of mdadm's choice.
-        let kept = number.filter(|number| alias.is_none() || *number >= FIRST);
-        let number = kept.or_else(|| (FIRST..=LAST).find(is_free));
+        // One without a name is known by its number, unless that was mdadm's choice: the next time
+        // another array may have it.
+        let kept = number.filter(|number| match alias {
+            None => !(CHOSEN..FIRST).contains(number),
+            Some(_) => *number >= FIRST,
+        });
+        let number = kept.or_else(|| (FIRST..OTHERS.start).find(is_free));
         Ok(Self {
             uuid,
             number: number.context("no number for an array is free")?,
@@ -195,6 +230,12 @@ impl fmt::Display for Enrolled {
             None => Ok(()),
         }
     }
+}
+
+/// Whether udev takes it for one name, and for nothing else.
+fn is_plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    name.chars().all(is_plain) && !name.starts_with('.')
 }
 
 /// The UUID of an array that runs; none if it does not.
@@ -252,18 +293,22 @@ pub fn enroll(host: &Host, options: &Enroll) -> Result<u8> {
     }
     renew_initramfs(host, options.dry_run)?;
     let when = match array.driver {
-        Driver::MdP2p => "is md-p2p's, and will be after each boot",
-        Driver::Md => {
-            "will be md-p2p's when it is assembled the next time: after a reboot, for one"
-        }
+        Driver::MdP2p => "after each boot",
+        Driver::Md => "when it is assembled the next time (after a reboot, for one)",
     };
-    writeln!(show::out(), "{} {when}, as {}", array.name, wanted.node())?;
+    let will = if options.dry_run {
+        "would be"
+    } else {
+        "will be"
+    };
+    let (name, node) = (&array.name, wanted.node());
+    writeln!(show::out(), "{name} {will} md-p2p's {when}, as {node}")?;
     Ok(0)
 }
 
 /// Without them nobody would look whether an array is enrolled.
 fn need_rules(host: &Host) -> Result<()> {
-    const RULES: &str = "udev/rules.d/62-md-p2p.rules";
+    const RULES: &str = "udev/rules.d/63-md-raid-p2p.rules";
     let places = ["usr/lib", "lib", "etc"];
     if !places
         .iter()
@@ -285,7 +330,7 @@ pub fn release(host: &Host, options: &Release) -> Result<u8> {
     if !options.dry_run {
         mdadm::need_root("release arrays")?;
     }
-    let all = Enrolled::all(host)?;
+    let all = Enrolled::all_any(host)?;
     let chosen = match &options.array {
         Some(wanted) => vec![chosen(host, &all, wanted)?],
         None => all,
@@ -301,15 +346,17 @@ pub fn release(host: &Host, options: &Release) -> Result<u8> {
         }
     }
     renew_initramfs(host, options.dry_run)?;
+    let will = if options.dry_run {
+        "would be"
+    } else {
+        "will be"
+    };
     for enrolled in &chosen {
         let name = enrolled.node();
-        let when = match running(host, enrolled.uuid)? {
-            Some(array) if array.driver == Driver::MdP2p => {
-                "will be the kernel's md's when it is assembled the next time"
-            }
-            _ => "is the kernel's md's",
-        };
-        writeln!(show::out(), "{name} {when}")?;
+        writeln!(
+            show::out(),
+            "{name} {will} the kernel's md's when it is assembled the next time"
+        )?;
     }
     Ok(0)
 }

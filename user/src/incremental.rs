@@ -6,76 +6,96 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::array::{Array, Driver};
+use crate::array::{self, Array, Driver};
 use crate::cli::Incremental;
 use crate::command::{number, program};
 use crate::device::Device;
-use crate::enroll::{self, Enrolled, Uuid};
+use crate::enroll::{self, Enrolled, OTHERS, Uuid};
 use crate::host::Host;
+use crate::kernel::{self, Mode};
 use crate::mdadm::{self, View};
 use crate::plan::Level;
 
-/// What lasts until the next boot.
+/// What mdadm is told, until the next boot.
 const STATE: &str = "run/md-p2p";
 
-/// Numbers that nobody is given: where one is taken.
-const OTHERS: std::ops::Range<u32> = 128..512;
-
-/// Adds a member to its array, which is started once all are there; mdadm's exit status.
+/// Adds a member to its array, which is started once all are there, or has its array forget it;
+/// mdadm's exit status.
 ///
 /// # Errors
-/// If the device is no member of an enrolled array, or mdadm cannot be run.
+/// If the device is no member of an array that is enrolled, or that md-p2p runs, or mdadm cannot
+/// be run.
 pub fn run(host: &Host, options: &Incremental) -> Result<u8> {
+    if let Some(uuid) = options.runs {
+        return runs(host, uuid);
+    }
     mdadm::need_root("add members")?;
     let mdadm = mdadm::find()?;
-    let device = &options.device;
-    let member = Member::of(&mdadm, device)?;
-    let enrolled = enrolled(host, member.uuid)?.with_context(|| {
-        format!(
+    let device = options.device.as_deref().context("a device is wanted")?;
+    match options.fail {
+        true => fail(host, &mdadm, device),
+        false => add(host, &mdadm, device),
+    }
+}
+
+/// 0 if md-p2p runs that array where mdadm does not see it, else 1.
+fn runs(host: &Host, uuid: Uuid) -> Result<u8> {
+    let is_ours = kernel::mode(host) == Some(Mode::Beside)
+        && enroll::running(host, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
+    Ok(u8::from(!is_ours))
+}
+
+fn add(host: &Host, mdadm: &Path, device: &Path) -> Result<u8> {
+    let member = Member::of(mdadm, device)?;
+    // Two members of an array that come at the same time are to have the same array.
+    let _lock = lock(host)?;
+    let there = there(host, mdadm, member.uuid)?;
+    let place = match (there, Enrolled::find_any(host, member.uuid)) {
+        // The initramfs has done it, for one; what was to be waited for it did not wait for.
+        (Some(array), _) if has(host, &array, device)? => {
+            if array.state == "inactive" {
+                wait_for_more(host, &Place::of(array))?;
+            }
+            return Ok(0);
+        }
+        (Some(array), _) => Place::of(array),
+        (None, Some(enrolled)) => Place::choose(host, &enrolled, member.level)?,
+        (None, None) => bail!(
             "{} is a member of the array {}, which is not enrolled",
             device.display(),
             member.uuid
-        )
-    })?;
-    // Two members of an array that come at the same time are to have the same array.
-    let _lock = lock(host)?;
-    let place = match there(host, enrolled.uuid)? {
-        // The initramfs has done it, for one.
-        Some(array) if has(host, &array, device)? => return Ok(0),
-        Some(Array { name, driver, .. }) => Place { name, driver },
-        None => Place::choose(host, &enrolled, member.level)?,
+        ),
     };
-    let config = place.write(host, enrolled.uuid)?;
+    let config = place.write(host, member.uuid)?;
     let arguments: [OsString; 4] = [
         "--incremental".into(),
         "--export".into(),
         config,
         device.into(),
     ];
-    let (status, told) = place.mdadm(host, &mdadm, &arguments)?;
+    let (status, told) = place.mdadm(host, mdadm, &arguments)?;
     if is_unsafe(&told) {
         wait_for_more(host, &place)?;
     }
     Ok(status)
 }
 
-/// What is known of the array; if that cannot be understood, no more than that it is enrolled:
-/// nobody else would put it together.
-fn enrolled(host: &Host, uuid: Uuid) -> Result<Option<Enrolled>> {
-    Enrolled::find(host, uuid).or_else(|error| {
-        eprintln!("mdp2p: {error:#}; it gets any number");
-        Ok(Some(Enrolled {
-            uuid,
-            number: OTHERS.start,
-            name: None,
-        }))
-    })
+/// `device` is what the kernel called it: it has gone.
+fn fail(host: &Host, mdadm: &Path, device: &Path) -> Result<u8> {
+    let name = device.file_name().unwrap_or_default().to_string_lossy();
+    let is_member = |array: &Array| array.members.iter().any(|member| member.name == name);
+    let Some(array) = array::all(host)?.into_iter().find(is_member) else {
+        return Ok(0);
+    };
+    let arguments = ["--incremental", "--fail", &name].map(OsString::from);
+    let (status, _) = Place::of(array).mdadm(host, mdadm, &arguments)?;
+    Ok(status)
 }
 
 /// What a superblock says.
@@ -143,6 +163,14 @@ struct Place {
 }
 
 impl Place {
+    /// Where it is already.
+    fn of(array: Array) -> Self {
+        Self {
+            name: array.name,
+            driver: array.driver,
+        }
+    }
+
     /// For the first member.
     fn choose(host: &Host, enrolled: &Enrolled, level: Option<Level>) -> Result<Self> {
         let driver = match load(host, level) {
@@ -172,7 +200,7 @@ impl Place {
 
     /// Tells mdadm, and us the next time; the option for mdadm.
     fn write(&self, host: &Host, uuid: Uuid) -> Result<OsString> {
-        let path = file(host, uuid);
+        let path = host.path(format!("{STATE}/{uuid}.conf"));
         let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.of_mdadm());
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         let mut option = OsString::from("--config=");
@@ -203,16 +231,19 @@ impl Place {
     }
 }
 
-fn file(host: &Host, uuid: Uuid) -> PathBuf {
-    host.path(format!("{STATE}/{uuid}.conf"))
-}
-
-/// The array as it is now: it runs, or members have been added to it.
-fn there(host: &Host, uuid: Uuid) -> Result<Option<Array>> {
-    match enroll::running(host, uuid)? {
-        Some(array) => Ok(Some(array)),
-        None => begun(host, uuid),
+/// The array as it is now, whoever has it: it runs, or members have been added to it.
+fn there(host: &Host, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
+    if let Some(array) = enroll::running(host, uuid)? {
+        return Ok(Some(array));
     }
+    // One that does not run does not tell its UUID, but its members do.
+    let is_it = |array: &Array| {
+        let mut members = array.members.iter();
+        let of = |name: &str| Member::of(mdadm, &host.path("dev").join(name));
+        array.state == "inactive"
+            && members.any(|member| of(&member.name).is_ok_and(|member| member.uuid == uuid))
+    };
+    Ok(array::all(host)?.into_iter().find(is_it))
 }
 
 fn has(host: &Host, array: &Array, device: &Path) -> Result<bool> {
@@ -221,21 +252,6 @@ fn has(host: &Host, array: &Array, device: &Path) -> Result<bool> {
         .members
         .iter()
         .any(|member| member.name == device.name))
-}
-
-/// The array that members have been added to before: it does not tell its UUID before it runs.
-fn begun(host: &Host, uuid: Uuid) -> Result<Option<Array>> {
-    let text = host.read_if(file(host, uuid))?.unwrap_or_default();
-    let name = text.split_whitespace().nth(1);
-    let Some(name) = name.and_then(|node| node.strip_prefix("/dev/")) else {
-        return Ok(None);
-    };
-    let state = host.read_if(format!("sys/block/{name}/md/array_state"))?;
-    // One that runs has another UUID, or it would have been found.
-    match state.as_deref() {
-        Some("inactive") => Array::read(host, name).map(Some),
-        _ => Ok(None),
-    }
 }
 
 /// Loads what serves a level. First the kernel's md: then the arrays that are not enrolled stay

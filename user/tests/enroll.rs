@@ -23,7 +23,7 @@ fn at(root: &TempDir) -> assert_cmd::Command {
 /// A machine with an array of md-p2p's, md0 or data, and what enrolled arrays take.
 fn machine() -> TempDir {
     let root = plant("split");
-    put(root.path(), "usr/lib/udev/rules.d/62-md-p2p.rules", "");
+    put(root.path(), "usr/lib/udev/rules.d/63-md-raid-p2p.rules", "");
     root
 }
 
@@ -54,7 +54,7 @@ fn what_would_be_written_is_shown() {
             "\nMD_P2P_NUMBER=128\nMD_UUID={of_mdadm}\nMD_DEVNAME=data\n"
         )))
         .stdout(contains(
-            "md0 is md-p2p's, and will be after each boot, as /dev/md/data\n",
+            "md0 would be md-p2p's after each boot, as /dev/md/data\n",
         ));
     assert!(!root.path().join("etc").exists());
     // One without a name is known by its number.
@@ -65,6 +65,46 @@ fn what_would_be_written_is_shown() {
         .success()
         .stdout(contains("MD_P2P_NUMBER=0\n").and(contains("MD_DEVNAME").not()))
         .stdout(contains("as /dev/md0\n"));
+}
+
+#[test]
+fn a_name_that_udev_would_take_for_two_is_none() {
+    let root = machine();
+    fs::remove_file(root.path().join("dev/md/data")).expect("its link");
+    std::os::unix::fs::symlink("../md0", root.path().join("dev/md/a b")).expect("a link");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .success()
+        .stdout(contains("MD_P2P_NUMBER=0\n").and(contains("a b").not()));
+}
+
+#[test]
+fn a_number_that_mdadm_chose_is_not_kept_and_one_by_which_udev_calls_it_is() {
+    let root = machine();
+    let rename = |from: &str, to: &str| {
+        let blocks = root.path().join("sys/block");
+        fs::rename(blocks.join(from), blocks.join(to)).expect("its link");
+    };
+    fs::remove_file(root.path().join("dev/md/data")).expect("its link");
+    std::os::unix::fs::symlink("../md0", root.path().join("dev/md/0")).expect("a link");
+    at(&root)
+        .args(["enroll", "--dry-run", "md0"])
+        .assert()
+        .success()
+        .stdout(contains("MD_P2P_NUMBER=0\n").and(contains("MD_DEVNAME").not()));
+    rename("md0", "md127");
+    at(&root)
+        .args(["enroll", "--dry-run", "md127"])
+        .assert()
+        .success()
+        .stdout(contains("MD_P2P_NUMBER=128\n").and(contains("as /dev/md128\n")));
+    rename("md127", "md200");
+    at(&root)
+        .args(["enroll", "--dry-run", "md200"])
+        .assert()
+        .success()
+        .stdout(contains("MD_P2P_NUMBER=200\n"));
 }
 
 #[test]
@@ -182,9 +222,8 @@ fn one_is_released_by_any_of_its_names() {
         .assert()
         .success()
         .stdout(contains(FOLDER).count(2))
-        .stdout(contains("/dev/md7 is the kernel's md's\n"))
         .stdout(contains(
-            "/dev/md/data will be the kernel's md's when it is assembled the next time\n",
+            "/dev/md/data would be the kernel's md's when it is assembled the next time\n",
         ));
     at(&root)
         .args(["release", "--dry-run", "md9"])
@@ -194,18 +233,18 @@ fn one_is_released_by_any_of_its_names() {
         .stderr(contains(
             "md9 is not enrolled; those that are: /dev/md7, /dev/md/data",
         ));
-    assert!(root.path().join(FOLDER).join(uuid).exists());
+    assert!(root.path().join(FOLDER).join(&uuid).exists());
+    // That one cannot be understood is no reason to keep it.
+    enrolled(&root, OTHER, "?");
+    removes(OTHER, OTHER);
+    removes("md0", &uuid);
 }
 
 #[test]
 fn garbage_is_named_with_its_file() {
     let root = machine();
     enrolled(&root, OTHER, "MD_P2P_NUMBER=many\n");
-    for arguments in [
-        &["enroll"][..],
-        &["enroll", "--dry-run", "md0"],
-        &["release", "--dry-run", "md0"],
-    ] {
+    for arguments in [&["enroll"][..], &["enroll", "--dry-run", "md0"]] {
         at(&root)
             .args(arguments)
             .assert()

@@ -26,7 +26,7 @@ installkernel() {
 
 install() {
 	inst_multiple mdp2p mdadm systemd-run
-	inst_rules 62-md-p2p.rules 65-md-p2p.rules
+	inst_rules 63-md-raid-p2p.rules 65-md-p2p.rules
 	inst_multiple /etc/md-p2p/enrolled/*-* \
 		/usr/lib/systemd/system/md-p2p-{member,last-resort}@.service \
 		/usr/lib/systemd/system/md-p2p-last-resort@.timer
