@@ -38,6 +38,8 @@ comes_up() {
 	[[ $1 != plain ]] || quietly p2pio check --memory host --seed 2 --length 1M "/dev/$md"
 }
 
+no_member_is_added() { ! systemctl list-jobs | grep md-p2p-member >/dev/null; }
+
 # Its member has gone, and md128 has forgotten it.
 is_let_go() { [[ $(attr md128 degraded) == 1 && $(echo /sys/block/md128/md/dev-*) != *dev-*dev-* ]]; }
 
@@ -82,7 +84,7 @@ again)
 	mkdir /root/kept
 	mv /etc/md-p2p/enrolled/* /root/kept
 	vmctl plug near1
-	until_true eval "! systemctl list-jobs | grep md-p2p-member"
+	until_true no_member_is_added
 	! grep "$(basename "$(disk near1)")" /proc/mdstat >&2 || fail "the kernel's md has taken the stale member"
 	mv /root/kept/* /etc/md-p2p/enrolled
 	no_failed_units
