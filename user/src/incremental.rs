@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p incremental`: what udev has done with a member of an array that is enrolled, as
-//! `mdadm --incremental` with the others. Under md-p2p, and if that cannot be loaded, under the
+//! `mdp2p incremental`: what udev has done with a member of an array that is enrolled, or that
+//! md-p2p runs, as `mdadm --incremental` with the others. Under md-p2p, and if that cannot be loaded, under the
 //! kernel's md: an array that comes up without P2P is better than one that does not.
 
 use std::ffi::OsString;
@@ -198,7 +198,7 @@ impl Place {
         Ok(Self { name, driver })
     }
 
-    /// Tells mdadm, and us the next time; the option for mdadm.
+    /// Writes down where it is, for mdadm and for the initramfs's last resort; mdadm's option.
     fn write(&self, host: &Host, uuid: Uuid) -> Result<OsString> {
         let path = host.path(format!("{STATE}/{uuid}.conf"));
         let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.of_mdadm());
