@@ -52,6 +52,7 @@ int md_p2p_register_blkdev(void (*probe)(dev_t devt));
 void md_p2p_unregister_blkdev(void);
 void md_p2p_mdstat(const struct proc_ops *ops);
 void md_p2p_settings(const struct ctl_table *table, size_t size);
+int md_p2p_add_disk(struct gendisk *disk);
 
 /* The way of a peer bio; the inline functions below stand before each. */
 bool __md_p2p_takes(struct mddev *mddev, struct bio *bio);

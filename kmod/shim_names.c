@@ -7,9 +7,12 @@
  * that plain mdadm works with what is there. If the kernel's md comes, we make
  * way, and if it goes, we take them again: arrays go on meanwhile, since they
  * have a major of their own from the start. Who is to have them names.rs says.
+ *
+ * The name of a disk is whose it was first.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
+#include <linux/device.h>
 #include <linux/major.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -238,6 +241,25 @@ void md_p2p_settings(const struct ctl_table *table, size_t size)
 	settings_size = size;
 	show_settings();
 	mutex_unlock(&names_lock);
+}
+
+/*
+ * As add_disk(), but -EEXIST, and no splat, if there is a disk of that name.
+ * Sleeps. Our own names md_alloc() gives one after the other; if the kernel's
+ * md gives the same in this very moment, it is add_disk() that refuses.
+ */
+int md_p2p_add_disk(struct gendisk *disk)
+{
+	struct device *dev = disk_to_dev(disk);
+	struct device *there = class_find_device_by_name(dev->class,
+							 disk->disk_name);
+
+	if (there) {
+		pr_info("md-p2p: %s is another driver's\n", disk->disk_name);
+		put_device(there);
+		return -EEXIST;
+	}
+	return add_disk(disk);
 }
 
 static int get_mode(char *buffer, const struct kernel_param *kp)

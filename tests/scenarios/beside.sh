@@ -1,7 +1,7 @@
 # Beside the kernel's own md, md-p2p serves its arrays under other names, and neither disturbs the other.
 # topology: switch
 # modules: p2p
-# timeout: 90
+# timeout: 120
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
@@ -36,6 +36,24 @@ quietly mdadm_p2p --detail /dev/md127
 mdp2p list | grep '^md0 .* md$' >/dev/null || fail "$(mdp2p list)"
 refused 1 'the kernel' mdp2p stop md0
 quietly mdp2p stop md127
+
+say 'numbers and names'
+quietly mdadm_p2p --zero-superblock "$(disk near2)" "$(disk near3)"
+sum=$(sha256sum "$(disk near2)" "$(disk near3)")
+refused 1 '/dev/md0 is already in use' mdadm_p2p --create /dev/md0 --run --level=1 --raid-devices=2 --size=8M "$(disk near2)" "$(disk near3)"
+is 'the drives' "$(sha256sum "$(disk near2)" "$(disk near3)")" "$sum"
+quietly mdp2p create data --level 1 --yes "$(disk near2)" missing -- --size=8M --assume-clean --name=0
+quietly mdadm --create /dev/md/other --run --level=1 --raid-devices=2 --size=8M --assume-clean "$(disk near3)" missing
+is 'their numbers' "$(basename -a "$(readlink -f /dev/md/data)" "$(readlink -f /dev/md/other)" | xargs)" 'md511 md127'
+quietly p2pio write --memory "$(bdf near0)" --seed 3 --length 1M /dev/md511
+quietly mdp2p stop data
+say 'mdadm looks at its name in the superblock, and finds that of an array of the other md'
+refused 1 '/dev/md0 is already in use' mdp2p assemble md0 "$(disk near2)"
+quietly mdp2p assemble data "$(disk near2)" -- --run
+quietly p2pio check --memory host --seed 3 --length 1M "$(readlink -f /dev/md/data)"
+is 'the arrays' "$(grep -c '^md' /proc/mdstat):$(grep -c '^md' /proc/mdstat-p2p)" 2:1
+quietly mdp2p stop data
+quietly mdadm --stop /dev/md127
 is 'mounts' "$(</proc/self/mounts)" "$mounts"
 quietly modprobe -r raid456-p2p raid1-p2p md-p2p
 quietly p2pio check --memory host --seed 1 --length 1M /dev/md0

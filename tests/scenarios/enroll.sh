@@ -19,6 +19,8 @@ install_files() {
 }
 
 is_ours() { [[ -e /sys/block/$1/md/p2pdma_state ]]; }
+is_gone() { [[ ! -L $1 ]]; }
+leads_to() { [[ $(readlink -f "$1") == "$2" ]]; }
 array_of() { basename "$(readlink -f "/dev/md/$1")"; }
 
 # uuid_of NAME: as mdadm writes it.
@@ -141,5 +143,17 @@ nested)
 	is_whole md0 || fail "$(cat /proc/mdstat*)"
 	quietly p2pio check --memory host --seed 3 --length 1M /dev/md0
 	! is_ours "$(array_of inner)" || fail 'the inner one is not enrolled'
+	say 'names of those that are not enrolled'
+	is 'who has md127' "$(array_of inner)" md127
+	quietly mdp2p create named --level 1 --yes "$(disk near3)" missing -- --size=8M
+	is 'its node' "$(readlink -f /dev/md/named)" /dev/md511
+	is 'its link by UUID' "$(readlink -f "/dev/disk/by-id/md-uuid-$(uuid_of named)")" /dev/md511
+	echo ',1M' | sfdisk --quiet --label gpt /dev/md511 >said 2>&1 || fail "$(<said)"
+	until_true leads_to /dev/md/named1 /dev/md511p1
+	quietly mdp2p stop named
+	until_true is_gone /dev/md/named
+	quietly mdp2p mdadm -- --assemble --run /dev/md/other "$(disk near3)"
+	is 'its node' "$(readlink -f /dev/md/other)" /dev/md511
+	! is_ours md127 || fail "$(cat /proc/mdstat*)"
 	;;
 esac

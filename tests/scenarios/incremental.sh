@@ -76,6 +76,8 @@ chmod +x /usr/local/bin/systemctl
 quietly comes near0
 is 'what is started' "$(</run/vm/started)" '--no-block start md-p2p-last-resort@md512.timer'
 rm -r /usr/local/bin/systemctl /run/systemd
+say 'mdadm looks anew for the arrays that there are'
+quietly mdadm --incremental --rebuild-map
 quietly mdp2p mdadm -- --run /dev/md512
 is_ours md512 || fail "$(cat /proc/mdstat*)"
 quietly mdp2p stop md512

@@ -348,7 +348,7 @@ pub struct Release {
 #[command(after_help = "Example:\n  mdp2p incremental /dev/nvme0n1")]
 pub struct Incremental {
     /// The member
-    #[arg(required_unless_present = "runs")]
+    #[arg(required_unless_present_any = ["runs", "export"])]
     pub device: Option<PathBuf>,
     /// It has gone: its array is to forget it
     #[arg(long)]
@@ -356,6 +356,9 @@ pub struct Incremental {
     /// Tell, by the exit status, whether md-p2p runs the array of this UUID beside the kernel's md
     #[arg(long, value_name = "UUID", conflicts_with_all = ["device", "fail"])]
     pub runs: Option<enroll::Uuid>,
+    /// Tell udev of an array of md-p2p beside the kernel's md: its UUID and its name
+    #[arg(long, value_name = "ARRAY", conflicts_with_all = ["device", "fail", "runs"])]
+    pub export: Option<String>,
 }
 
 /// `mdp2p mdadm`

@@ -13,12 +13,11 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use crate::array::{self, Array, Driver};
 use crate::cli::{Enroll, Release};
 use crate::command::{program, typed};
-use crate::host::{Host, garbage};
+use crate::host::{self, Host, garbage};
 use crate::mdadm;
 use crate::plan::Level;
 use crate::show;
@@ -233,7 +232,7 @@ impl fmt::Display for Enrolled {
 }
 
 /// Whether udev takes it for one name, and for nothing else.
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
     name.chars().all(is_plain) && !name.starts_with('.')
 }
@@ -289,7 +288,7 @@ pub fn enroll(host: &Host, options: &Enroll) -> Result<u8> {
     if options.dry_run {
         write!(show::out(), "# {}\n{wanted}", path.display())?;
     } else {
-        write(&path, &wanted.to_string())?;
+        host::replace(&path, &wanted.to_string())?;
     }
     renew_initramfs(host, options.dry_run)?;
     let when = match array.driver {
@@ -453,22 +452,6 @@ pub fn running(host: &Host, uuid: Uuid) -> Result<Option<Array>> {
     Ok(None)
 }
 
-/// Who reads it sees the old content or the new one.
-fn write(path: &std::path::Path, text: &str) -> Result<()> {
-    let folder = path.parent().context("a folder")?;
-    let put = || {
-        fs::create_dir_all(folder)?;
-        let mut file = NamedTempFile::with_prefix_in(".", folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file()
-            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    put().with_context(|| path.display().to_string())
-}
-
 /// The initramfs assembles arrays too, so it has to know which are enrolled.
 fn renew_initramfs(host: &Host, dry_run: bool) -> Result<()> {
     let all: [&[&str]; 2] = [
@@ -538,7 +521,7 @@ mod tests {
                 name,
             };
             put(root.path(), "etc/md-p2p/enrolled/.new", "half");
-            write(&enrolled.path(&host), &enrolled.to_string()).expect("written");
+            host::replace(&enrolled.path(&host), &enrolled.to_string()).expect("written");
             assert_eq!(Enrolled::all(&host).expect("one"), [enrolled]);
         }
         for wrong in ["", "MD_P2P_NUMBER=-1\n", "MD_P2P_NUMBER=1048576\n"] {

@@ -4,8 +4,9 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{self, OFlag};
 use nix::libc;
 use nix::sys::stat::Mode;
+use tempfile::NamedTempFile;
 
 /// A machine, by its root folder.
 #[derive(Clone, Debug)]
@@ -222,6 +224,25 @@ pub fn each<T: Send>(
         made.extend(part?);
     }
     Ok(made)
+}
+
+/// Writes a file, and makes the folders above it. Who reads it sees the old content or the new one.
+///
+/// # Errors
+/// With the path, if it cannot be written.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().context("a folder")?;
+    let put = || {
+        fs::create_dir_all(folder)?;
+        let mut file = NamedTempFile::with_prefix_in(".", folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file()
+            .set_permissions(PermissionsExt::from_mode(0o644))?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(folder)?.sync_all()
+    };
+    put().with_context(|| path.display().to_string())
 }
 
 /// The error for a file that holds what nobody can read.

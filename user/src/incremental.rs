@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::kernel::{self, Mode};
 use crate::mdadm::{self, View};
 use crate::plan::Level;
+use crate::show;
 
 /// What mdadm is told, until the next boot.
 const STATE: &str = "run/md-p2p";
@@ -34,6 +35,9 @@ const STATE: &str = "run/md-p2p";
 pub fn run(host: &Host, options: &Incremental) -> Result<u8> {
     if let Some(uuid) = options.runs {
         return runs(host, uuid);
+    }
+    if let Some(name) = &options.export {
+        return export(host, name);
     }
     mdadm::need_root("add members")?;
     let mdadm = mdadm::find()?;
@@ -49,6 +53,31 @@ fn runs(host: &Host, uuid: Uuid) -> Result<u8> {
     let is_ours = kernel::mode(host) == Some(Mode::Beside)
         && enroll::running(host, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
     Ok(u8::from(!is_ours))
+}
+
+/// Tells udev of an array what `mdadm --detail --export` tells only of those that it sees.
+fn export(host: &Host, name: &str) -> Result<u8> {
+    if let Some(uuid) = enroll::uuid_of(host, name)? {
+        let mut out = show::out();
+        writeln!(out, "MD_UUID={}", uuid.of_mdadm())?;
+        if let Some(alias) = alias(host, name, uuid)? {
+            writeln!(out, "MD_DEVNAME={alias}")?;
+        }
+    }
+    Ok(0)
+}
+
+/// What mdadm has called an array in `/dev/md`, in whose map it has a line
+/// `md511 1.2 UUID /dev/md/data`.
+fn alias(host: &Host, name: &str, uuid: Uuid) -> Result<Option<String>> {
+    let map = host.read_if(mdadm::OUR_MAP)?.unwrap_or_default();
+    let alias = |line: &str| {
+        let mut words = line.split_whitespace();
+        let is_it = words.next() == Some(name) && words.nth(1)?.parse() == Ok(uuid);
+        let alias = words.next()?.strip_prefix("/dev/md/")?;
+        (is_it && enroll::is_plain(alias)).then(|| alias.to_owned())
+    };
+    Ok(map.lines().find_map(alias))
 }
 
 fn add(host: &Host, mdadm: &Path, device: &Path) -> Result<u8> {
@@ -214,7 +243,7 @@ impl Place {
         let mut command = Command::new(mdadm);
         command.args(arguments).stdin(Stdio::null()).stdout(write);
         let view = match self.driver {
-            Driver::MdP2p => View::of(host),
+            Driver::MdP2p => View::of(host, arguments)?,
             Driver::Md => View::default(),
         };
         // A few lines: there is room for them in the pipe.
@@ -291,6 +320,27 @@ fn wait_for_more(host: &Host, place: &Place) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tests::put;
+
+    #[test]
+    fn a_name_is_taken_from_the_line_of_that_array_only() {
+        let root = tempfile::tempdir().expect("a folder");
+        let uuid = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
+        let map = format!(
+            "md9 1.2 00000000:cc38c2c0:16b6a6ba:3c2c9491 /dev/md/old\n\
+             md511 1.2 {uuid} /dev/md/data\n\
+             md0 1.2 {uuid} /dev/md0\nmd1 1.2 {uuid} /dev/md/a/b\nmd2 1.2\n\n"
+        );
+        put(root.path(), "sys/block/x", "");
+        put(root.path(), mdadm::OUR_MAP, &map);
+        let host = Host::at(root.path()).expect("a host");
+        let uuid = uuid.parse().expect("a UUID");
+        let alias = |name: &str| alias(&host, name, uuid).expect("a map");
+        assert_eq!(alias("md511").as_deref(), Some("data"));
+        for none in ["md9", "md0", "md1", "md2", "md51", ""] {
+            assert_eq!(alias(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn what_is_missing_is_waited_for_in_arrays_of_this_host() {

@@ -49,6 +49,8 @@ fn machine(beside: bool) -> (TempDir, Host) {
     let root = tempfile::tempdir().expect("a folder");
     put(root.path(), "sys/module/md_p2p/parameters/new_array", "");
     put(root.path(), "sys/module/md_mod/parameters/new_array", "");
+    put(root.path(), "run/mdadm/map", "the kernel's\n");
+    put(root.path(), "etc/mdadm/mdadm.conf", "MAILADDR root\n");
     if beside {
         put(root.path(), "proc/mdstat", "the kernel's\n");
         put(root.path(), "proc/mdstat-p2p", "md-p2p's\n");
@@ -112,19 +114,21 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
     if !may_mount() {
         return;
     }
-    for beside in [true, false] {
+    for (beside, mode) in [(true, "--detail"), (true, "--create"), (false, "--create")] {
         let (root, host) = machine(beside);
         let script = "
             cd \"$1\" || exit 1
             cat proc/mdstat >seen
             echo md7 >sys/module/md_mod/parameters/new_array
+            echo \"md-p2p's\" >run/mdadm/map
+            cat etc/mdadm/mdadm.conf >read
             cat /proc/self/mountinfo >mounts
             echo started >started
             until [ -e go ]; do sleep 0.05; done
             exit 7";
         let mut command = Command::new("sh");
         command.args(["-c", script, "mdadm"]).arg(root.path());
-        let view = View::of(&host);
+        let view = View::of(&host, &[mode.into()]).expect("a view");
         let before = text(&root, "proc/mdstat");
         let look = || (mounts(&root), text(&root, "proc/mdstat"));
         let (meanwhile, status) = with_shared(&root, || {
@@ -140,11 +144,27 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
         assert_eq!(meanwhile, (vec![], before));
         assert_eq!(status.code(), Some(7));
 
-        assert_eq!(text(&root, "seen"), "md-p2p's\n");
+        let seen = match (beside, mode) {
+            (true, "--create") => "md-p2p's\nthe kernel's\n",
+            _ => "md-p2p's\n",
+        };
+        assert_eq!(text(&root, "seen"), seen);
+        assert_eq!(
+            text(&root, "read").lines().count() > 1,
+            seen.contains("kernel")
+        );
+        let left = fs::read_dir(root.path().join("run/md-p2p/mdadm"));
+        assert_eq!(left.map_or(1, Iterator::count), 1, "only the map");
         let written =
             |module: &str| text(&root, &format!("sys/module/{module}/parameters/new_array"));
         let of = if beside { ["md7\n", ""] } else { ["", "md7\n"] };
         assert_eq!([written("md_p2p"), written("md_mod")], of);
+        let map = if beside {
+            "the kernel's\n"
+        } else {
+            "md-p2p's\n"
+        };
+        assert_eq!(text(&root, "run/mdadm/map"), map);
         let over = format!(" {}/proc/mdstat ", root.path().display());
         assert_eq!(text(&root, "mounts").contains(&over), beside);
         assert_eq!(mounts(&root), [""; 0]);
@@ -182,6 +202,7 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
 fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
     let view = View {
         binds: vec![(root.path().join("sys"), "/sys".into())],
+        ..View::default()
     };
     // Whoever runs the tests in the background has it ignore interrupts.
     let mut command = Command::new("env");
