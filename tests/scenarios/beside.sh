@@ -38,6 +38,7 @@ refused 1 'the kernel' mdp2p stop md0
 quietly mdp2p stop md127
 
 say 'numbers and names'
+refused 1 'File exists' bash -c 'echo md0 >/sys/module/md_p2p/parameters/new_array'
 quietly mdadm_p2p --zero-superblock "$(disk near2)" "$(disk near3)"
 sum=$(sha256sum "$(disk near2)" "$(disk near3)")
 refused 1 '/dev/md0 is already in use' mdadm_p2p --create /dev/md0 --run --level=1 --raid-devices=2 --size=8M "$(disk near2)" "$(disk near3)"
@@ -48,7 +49,7 @@ is 'their numbers' "$(basename -a "$(readlink -f /dev/md/data)" "$(readlink -f /
 quietly p2pio write --memory "$(bdf near0)" --seed 3 --length 1M /dev/md511
 quietly mdp2p stop data
 say 'mdadm looks at its name in the superblock, and finds that of an array of the other md'
-refused 1 '/dev/md0 is already in use' mdp2p assemble md0 "$(disk near2)"
+refused 1 "/dev/md0 is already in use" mdadm_p2p --assemble --run /dev/md0 "$(disk near2)"
 quietly mdp2p assemble data "$(disk near2)" -- --run
 quietly p2pio check --memory host --seed 3 --length 1M "$(readlink -f /dev/md/data)"
 is 'the arrays' "$(grep -c '^md' /proc/mdstat):$(grep -c '^md' /proc/mdstat-p2p)" 2:1

@@ -5,7 +5,7 @@
 # add: ../../packaging/system/63-md-raid-p2p.rules ../../packaging/system/65-md-p2p.rules
 # add: ../../packaging/system/md-p2p-member@.service ../../packaging/system/md-p2p-monitor.service
 # add: ../../packaging/system/md-p2p-last-resort@.service ../../packaging/system/md-p2p-last-resort@.timer
-# timeout: 480
+# timeout: 600
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
@@ -148,7 +148,9 @@ nested)
 	quietly mdp2p create named --level 1 --yes "$(disk near3)" missing -- --size=8M
 	is 'its node' "$(readlink -f /dev/md/named)" /dev/md511
 	is 'its link by UUID' "$(readlink -f "/dev/disk/by-id/md-uuid-$(uuid_of named)")" /dev/md511
-	echo ',1M' | sfdisk --quiet --label gpt /dev/md511 >said 2>&1 || fail "$(<said)"
+	# A partition of 1 MiB.
+	{ head --bytes=446 /dev/zero && printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x08\0\0' && head --bytes=48 /dev/zero && printf '\x55\xaa'; } >/dev/md511
+	quietly blockdev --rereadpt /dev/md511
 	until_true leads_to /dev/md/named1 /dev/md511p1
 	quietly mdp2p stop named
 	until_true is_gone /dev/md/named

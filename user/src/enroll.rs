@@ -45,7 +45,16 @@ pub struct Uuid(u128);
 impl Uuid {
     /// As mdadm writes it: `3a344e36:cc38c2c0:16b6a6ba:3c2c9491`.
     pub fn of_mdadm(self) -> String {
-        let word = |shift: u32| format!("{:08x}", (self.0 >> shift) as u32);
+        self.words(|word| word)
+    }
+
+    /// As mdadm writes it into its map: each word as this machine's processor reads it.
+    pub fn of_map(self) -> String {
+        self.words(u32::to_be)
+    }
+
+    fn words(self, change: fn(u32) -> u32) -> String {
+        let word = |shift: u32| format!("{:08x}", change((self.0 >> shift) as u32));
         [96, 64, 32, 0].map(word).join(":")
     }
 }
@@ -491,12 +500,17 @@ mod tests {
     const TEXT: &str = "3a344e36-cc38-c2c0-16b6-a6ba3c2c9491";
 
     #[test]
-    fn a_uuid_is_written_in_two_ways() {
+    fn a_uuid_is_written_in_three_ways() {
         let uuid: Uuid = TEXT.parse().expect("a UUID");
         assert_eq!(uuid.to_string(), TEXT);
         let other = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
         assert_eq!(uuid.of_mdadm(), other);
         assert_eq!(other.parse(), Ok(uuid));
+        let map = match cfg!(target_endian = "little") {
+            true => "364e343a:c0c238cc:baa6b616:91942c3c",
+            false => other,
+        };
+        assert_eq!(uuid.of_map(), map);
         for wrong in [
             "",
             "3a344e36",

@@ -71,9 +71,10 @@ fn export(host: &Host, name: &str) -> Result<u8> {
 /// `md511 1.2 UUID /dev/md/data`.
 fn alias(host: &Host, name: &str, uuid: Uuid) -> Result<Option<String>> {
     let map = host.read_if(mdadm::OUR_MAP)?.unwrap_or_default();
+    let uuid = uuid.of_map();
     let alias = |line: &str| {
         let mut words = line.split_whitespace();
-        let is_it = words.next() == Some(name) && words.nth(1)?.parse() == Ok(uuid);
+        let is_it = words.next() == Some(name) && words.nth(1) == Some(&uuid);
         let alias = words.next()?.strip_prefix("/dev/md/")?;
         (is_it && enroll::is_plain(alias)).then(|| alias.to_owned())
     };
@@ -325,16 +326,16 @@ mod tests {
     #[test]
     fn a_name_is_taken_from_the_line_of_that_array_only() {
         let root = tempfile::tempdir().expect("a folder");
-        let uuid = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
+        let mdadms = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
+        let uuid: Uuid = mdadms.parse().expect("a UUID");
+        let uuid_of_map = uuid.of_map();
         let map = format!(
-            "md9 1.2 00000000:cc38c2c0:16b6a6ba:3c2c9491 /dev/md/old\n\
-             md511 1.2 {uuid} /dev/md/data\n\
-             md0 1.2 {uuid} /dev/md0\nmd1 1.2 {uuid} /dev/md/a/b\nmd2 1.2\n\n"
+            "md9 1.2 {mdadms} /dev/md/old\nmd511 1.2 {uuid_of_map} /dev/md/data\n\
+             md0 1.2 {uuid_of_map} /dev/md0\nmd1 1.2 {uuid_of_map} /dev/md/a/b\nmd2 1.2\n\n"
         );
         put(root.path(), "sys/block/x", "");
         put(root.path(), mdadm::OUR_MAP, &map);
         let host = Host::at(root.path()).expect("a host");
-        let uuid = uuid.parse().expect("a UUID");
         let alias = |name: &str| alias(&host, name, uuid).expect("a map");
         assert_eq!(alias("md511").as_deref(), Some("data"));
         for none in ["md9", "md0", "md1", "md2", "md51", ""] {

@@ -176,10 +176,9 @@ impl View {
     /// it is for mdadm to choose one, it counts down from 127, and on from 511 if those below 128
     /// are spoken for in its configuration. They are, for arrays that nobody has.
     fn for_numbers(&mut self, host: &Host) -> Result<()> {
-        let both = ["proc/mdstat-p2p", "proc/mdstat"].map(|file| host.read(file));
-        let [ours, theirs] = both;
-        let text = format!("{}\n{}\n", ours?, theirs?);
-        self.texts.push((text, host.path("proc/mdstat")));
+        let (ours, theirs) = (host.read("proc/mdstat-p2p")?, host.read("proc/mdstat")?);
+        self.texts
+            .push((format!("{ours}\n{theirs}\n"), host.path("proc/mdstat")));
         for config in CONFIGS {
             if let Some(mut text) = host.read_if(config)? {
                 for number in 0..128 {
