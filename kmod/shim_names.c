@@ -29,6 +29,7 @@
 #define THEIRS	"md_mod"
 /* What mdadm looks for in /proc/devices: it takes a node for an array by major. */
 #define MAJOR_NAME	"mdp"
+#define TAKEN_NUMBERS	"mdstat-p2p-numbers"
 #define RETRY	msecs_to_jiffies(100)
 
 int md_p2p_major;
@@ -43,15 +44,52 @@ static const struct ctl_table *settings;
 static size_t settings_size;
 static struct ctl_table_header *settings_header;
 
+/* The class of disks, which has no exported name. */
+static const struct class *disks;
+
 static const char *mdstat_name(void)
 {
 	return beside ? "mdstat-p2p" : "mdstat";
 }
 
+/* A line of mdstat for an array, if it has members or another driver has it. */
+static int show_taken(struct device *dev, void *data)
+{
+	struct seq_file *seq = data;
+	struct gendisk *disk = dev_to_disk(dev);
+	struct mddev *mddev;
+
+	if (bdev_is_partition(dev_to_bdev(dev)) ||
+	    strncmp(disk->disk_name, "md", 2))
+		return 0;
+	if (disk->major == md_p2p_major || disk->major == mdp_major) {
+		/* Lives as long as its disk, which the iteration holds. */
+		mddev = disk->private_data;
+		if (!READ_ONCE(mddev->raid_disks) && list_empty(&mddev->disks))
+			return 0;
+	}
+	seq_printf(seq, "%s : active\n\n", disk->disk_name);
+	return 0;
+}
+
+/*
+ * What mdadm is to see in the place of /proc/mdstat where it chooses a number:
+ * it stops an array whose number it takes for free.
+ */
+static int show_taken_numbers(struct seq_file *seq, void *unused)
+{
+	return class_for_each_device(disks, NULL, seq, show_taken);
+}
+
 static void show_mdstat(void)
 {
-	if (mdstat && !proc_create(mdstat_name(), 0444, NULL, mdstat))
+	if (!mdstat)
+		return;
+	if (!proc_create(mdstat_name(), 0444, NULL, mdstat))
 		pr_warn("md-p2p: /proc/%s cannot be made\n", mdstat_name());
+	if (beside &&
+	    !proc_create_single(TAKEN_NUMBERS, 0444, NULL, show_taken_numbers))
+		pr_warn("md-p2p: /proc/%s cannot be made\n", TAKEN_NUMBERS);
 }
 
 static void show_settings(void)
@@ -64,8 +102,11 @@ static void show_settings(void)
 
 static void hide(void)
 {
-	if (mdstat)
+	if (mdstat) {
 		remove_proc_entry(mdstat_name(), NULL);
+		if (beside)
+			remove_proc_entry(TAKEN_NUMBERS, NULL);
+	}
 	/* Takes NULL as well. */
 	unregister_sysctl_table(settings_header);
 	settings_header = NULL;
@@ -191,10 +232,24 @@ static struct notifier_block module_notifier = {
 	.notifier_call = module_event,
 };
 
+static int find_disks(void)
+{
+	struct gendisk *disk = blk_alloc_disk(NULL, NUMA_NO_NODE);
+
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	disks = disk_to_dev(disk)->class;
+	put_disk(disk);
+	return 0;
+}
+
 int shim_names_take(void (*probe)(dev_t devt))
 {
-	int ret = __register_blkdev(0, MAJOR_NAME, probe);
+	int ret = find_disks();
 
+	if (ret)
+		return ret;
+	ret = __register_blkdev(0, MAJOR_NAME, probe);
 	if (ret < 0)
 		return ret;
 	md_p2p_major = ret;
@@ -250,8 +305,7 @@ void md_p2p_settings(const struct ctl_table *table, size_t size)
  */
 int md_p2p_add_disk(struct gendisk *disk)
 {
-	struct device *dev = disk_to_dev(disk);
-	struct device *there = class_find_device_by_name(dev->class,
+	struct device *there = class_find_device_by_name(disks,
 							 disk->disk_name);
 
 	if (there) {

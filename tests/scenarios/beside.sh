@@ -49,12 +49,25 @@ is 'their numbers' "$(basename -a "$(readlink -f /dev/md/data)" "$(readlink -f /
 quietly p2pio write --memory "$(bdf near0)" --seed 3 --length 1M /dev/md511
 quietly mdp2p stop data
 say 'mdadm looks at its name in the superblock, and finds that of an array of the other md'
-refused 1 "/dev/md0 is already in use" mdadm_p2p --assemble --run /dev/md0 "$(disk near2)"
+for mode in --assemble -qA; do
+	refused 1 "/dev/md0 is already in use" mdadm_p2p $mode --run /dev/md0 "$(disk near2)"
+done
 quietly mdp2p assemble data "$(disk near2)" -- --run
 quietly p2pio check --memory host --seed 3 --length 1M "$(readlink -f /dev/md/data)"
 is 'the arrays' "$(grep -c '^md' /proc/mdstat):$(grep -c '^md' /proc/mdstat-p2p)" 2:1
 quietly mdp2p stop data
 quietly mdadm --stop /dev/md127
+say 'two that mdadm finds by itself'
+quietly mdadm --zero-superblock "$(disk near2)" "$(disk near3)"
+for number in 2 3; do
+	quietly mdp2p create "found$number" --level 1 --yes "$(disk near$number)" missing -- --size=8M --assume-clean
+done
+mdadm_p2p --detail --scan >>/etc/mdadm/mdadm.conf
+quietly mdadm_p2p --stop --scan
+rm -f /dev/md/found*
+quietly mdadm_p2p --assemble --scan
+is 'the arrays' "$(grep -c '^md' /proc/mdstat):$(grep -o '^md[0-9]*' /proc/mdstat-p2p | sort | xargs)" '1:md510 md511'
+quietly mdadm_p2p --stop --scan
 is 'mounts' "$(</proc/self/mounts)" "$mounts"
 quietly modprobe -r raid456-p2p raid1-p2p md-p2p
 quietly p2pio check --memory host --seed 1 --length 1M /dev/md0

@@ -39,7 +39,7 @@ const LAST: u32 = (1 << 20) - 1;
 
 /// What an array is known by, whatever it is called: 16 bytes of its superblock (set_uuid in
 /// include/uapi/linux/raid/md_p.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uuid(u128);
 
 impl Uuid {

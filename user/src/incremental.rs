@@ -55,30 +55,41 @@ fn runs(host: &Host, uuid: Uuid) -> Result<u8> {
     Ok(u8::from(!is_ours))
 }
 
-/// Tells udev of an array what `mdadm --detail --export` tells only of those that it sees.
+/// Tells udev of an array what `mdadm --detail --export` tells only of those that mdadm sees, and
+/// has in its own map.
 fn export(host: &Host, name: &str) -> Result<u8> {
-    if let Some(uuid) = enroll::uuid_of(host, name)? {
-        let mut out = show::out();
+    let Some(uuid) = enroll::uuid_of(host, name)? else {
+        return Ok(0);
+    };
+    let mut out = show::out();
+    // Without superblocks it is another one each time.
+    if host.read(format!("sys/block/{name}/md/metadata_version"))? != "none" {
         writeln!(out, "MD_UUID={}", uuid.of_mdadm())?;
-        if let Some(alias) = alias(host, name, uuid)? {
-            writeln!(out, "MD_DEVNAME={alias}")?;
-        }
+    }
+    if let Some(alias) = alias(host, name, uuid)? {
+        writeln!(out, "MD_DEVNAME={alias}")?;
     }
     Ok(0)
 }
 
 /// What mdadm has called an array in `/dev/md`, in whose map it has a line
-/// `md511 1.2 UUID /dev/md/data`.
+/// `md511 1.2 UUID /dev/md/data`, with zeros where the array has no superblocks.
 fn alias(host: &Host, name: &str, uuid: Uuid) -> Result<Option<String>> {
-    let map = host.read_if(mdadm::OUR_MAP)?.unwrap_or_default();
-    let uuid = uuid.of_map();
+    // The second was written while md-p2p was alone, or is all that there is.
+    let maps = [mdadm::OUR_MAP, mdadm::MAP].map(|map| host.read_if(map));
+    let maps = maps.into_iter().collect::<Result<Vec<_>>>()?;
+    let uuids = [uuid, Uuid::default()].map(Uuid::of_map);
     let alias = |line: &str| {
-        let mut words = line.split_whitespace();
-        let is_it = words.next() == Some(name) && words.nth(1) == Some(&uuid);
-        let alias = words.next()?.strip_prefix("/dev/md/")?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [array, _, uuid, path] = words[..] else {
+            return None;
+        };
+        let is_it = array == name && uuids.iter().any(|it| it == uuid);
+        let alias = path.strip_prefix("/dev/md/")?;
         (is_it && enroll::is_plain(alias)).then(|| alias.to_owned())
     };
-    Ok(map.lines().find_map(alias))
+    let lines = |map: &Option<String>| map.as_deref().and_then(|map| map.lines().find_map(alias));
+    Ok(maps.iter().find_map(lines))
 }
 
 fn add(host: &Host, mdadm: &Path, device: &Path) -> Result<u8> {
@@ -331,13 +342,19 @@ mod tests {
         let uuid_of_map = uuid.of_map();
         let map = format!(
             "md9 1.2 {mdadms} /dev/md/old\nmd511 1.2 {uuid_of_map} /dev/md/data\n\
+             md4 none 00000000:00000000:00000000:00000000 /dev/md/built\n\
              md0 1.2 {uuid_of_map} /dev/md0\nmd1 1.2 {uuid_of_map} /dev/md/a/b\nmd2 1.2\n\n"
         );
         put(root.path(), "sys/block/x", "");
         put(root.path(), mdadm::OUR_MAP, &map);
+        let theirs =
+            format!("md511 1.2 {uuid_of_map} /dev/md/x\nmd3 1.2 {uuid_of_map} /dev/md/y\n");
+        put(root.path(), mdadm::MAP, &theirs);
         let host = Host::at(root.path()).expect("a host");
         let alias = |name: &str| alias(&host, name, uuid).expect("a map");
         assert_eq!(alias("md511").as_deref(), Some("data"));
+        assert_eq!(alias("md3").as_deref(), Some("y"));
+        assert_eq!(alias("md4").as_deref(), Some("built"));
         for none in ["md9", "md0", "md1", "md2", "md51", ""] {
             assert_eq!(alias(none), None, "{none}");
         }

@@ -4,13 +4,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -18,7 +20,7 @@ use tempfile::NamedTempFile;
 
 use crate::cli::Mdadm;
 use crate::command::{number, program, typed};
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::kernel::{self, Mode};
 use crate::show;
 
@@ -116,10 +118,13 @@ pub fn execute(host: &Host, mdadm: &Path, arguments: &[OsString]) -> Result<u8> 
 /// Where mdadm writes down what its arrays are called, and which it is about to make.
 const NOTES: &str = "run/mdadm";
 
+/// In there: a line `md0 1.2 UUID /dev/md/data` for each array.
+pub const MAP: &str = "run/mdadm/map";
+
 /// The same for md-p2p's arrays, beside the kernel's md.
 const OUR_NOTES: &str = "run/md-p2p/mdadm";
 
-/// In there: a line `md0 1.2 UUID /dev/md/data` for each array.
+/// And their map.
 pub const OUR_MAP: &str = "run/md-p2p/mdadm/map";
 
 /// What mdadm reads, one of them.
@@ -142,8 +147,10 @@ impl View {
     ///
     /// Beside the kernel's md, that is `/proc/mdstat` for what runs,
     /// `/sys/module/md_mod/parameters/new_array` for arrays to be made by name, and a folder of its
-    /// own for notes. If it may choose a number for an array, more of it, see
-    /// [`Self::for_numbers`].
+    /// own for notes.
+    ///
+    /// Where it makes arrays, it takes one that has the number it wants for a leftover, and stops
+    /// it. So there `/proc/mdstat` has the kernel's md's too.
     ///
     /// # Errors
     /// If there can be no such folder, or what is there cannot be read.
@@ -161,24 +168,21 @@ impl View {
             texts: Vec::new(),
             scratch: host.path(OUR_NOTES),
         };
-        match makes_arrays(arguments) {
-            true => view.for_numbers(host)?,
-            false => view.binds.push(bind("proc/mdstat-p2p", "proc/mdstat")),
+        let mdstat = match makes_arrays(arguments) {
+            true => "proc/mdstat-p2p-numbers",
+            false => "proc/mdstat-p2p",
+        };
+        view.binds.push(bind(mdstat, "proc/mdstat"));
+        if makes_arrays(arguments) {
+            view.speak_for_numbers(host)?;
         }
         Ok(view)
     }
 
-    /// mdadm takes an array that has the number it wants for a leftover, and stops it. So it is
-    /// told of the kernel's md's too. It does not watch this file while it makes an array, so it
-    /// may be one that does not change.
-    ///
-    /// And the kernel's mdadm, which does not see ours, is not to want a number that we have: where
-    /// it is for mdadm to choose one, it counts down from 127, and on from 511 if those below 128
-    /// are spoken for in its configuration. They are, for arrays that nobody has.
-    fn for_numbers(&mut self, host: &Host) -> Result<()> {
-        let (ours, theirs) = (host.read("proc/mdstat-p2p")?, host.read("proc/mdstat")?);
-        self.texts
-            .push((format!("{ours}\n{theirs}\n"), host.path("proc/mdstat")));
+    /// The kernel's mdadm, which does not see ours, is not to want a number that we have: where it
+    /// is for mdadm to choose one, it counts down from 127, and on from 511 if those below 128 are
+    /// spoken for in its configuration. They are, for arrays that nobody has.
+    fn speak_for_numbers(&mut self, host: &Host) -> Result<()> {
         for config in CONFIGS {
             if let Some(mut text) = host.read_if(config)? {
                 for number in 0..128 {
@@ -228,6 +232,8 @@ impl View {
     fn start(&self, mut command: Command) -> Result<Child> {
         if *self != Self::default() {
             self.enter()?;
+            // What systemd would run for mdadm sees nothing of this.
+            command.env("MDADM_NO_SYSTEMCTL", "1");
         }
         command
             .spawn()
@@ -262,18 +268,21 @@ impl View {
     }
 }
 
-/// Whether mdadm may make an array, and choose its number.
+/// Whether mdadm may make an array.
 fn makes_arrays(arguments: &[OsString]) -> bool {
-    const MODES: [&str; 4] = ["--create", "--assemble", "--build", "--incremental"];
-    let is_one = |word: &OsString| {
-        let word = word.to_string_lossy();
-        let is_long = word.len() > 3 && MODES.iter().any(|mode| mode.starts_with(&*word));
-        is_long
-            || ["-C", "-A", "-B", "-I"]
-                .iter()
-                .any(|mode| word.starts_with(mode))
+    let has = |long: &str, short: char| {
+        arguments.iter().any(|word| {
+            let word = word.to_string_lossy();
+            let is_long = word.len() > 3 && long.starts_with(&*word);
+            // Some may be the value of one before: then it is shown more than it needs.
+            is_long || (word.starts_with('-') && !word.starts_with("--") && word.contains(short))
+        })
     };
-    arguments.iter().any(is_one)
+    let adds = || !has("--fail", 'f') && !has("--rebuild-map", 'r');
+    has("--create", 'C')
+        || has("--assemble", 'A')
+        || has("--build", 'B')
+        || (has("--incremental", 'I') && adds())
 }
 
 /// Makes the folder for mdadm's notes. Those of arrays that were made while md-p2p was alone are
@@ -282,20 +291,57 @@ fn make_notes(host: &Host) -> Result<()> {
     for folder in [OUR_NOTES, NOTES].map(|folder| host.path(folder)) {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
-    let path = host.path(OUR_MAP);
-    let mut file = match File::create_new(&path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-        file => file.with_context(|| path.display().to_string())?,
+    let merged = || {
+        let ours = host.read_if(OUR_MAP)?;
+        let theirs = host.read_if(MAP)?.unwrap_or_default();
+        anyhow::Ok(merged(host, ours.as_deref(), &theirs))
     };
-    let map = host.read_if(Path::new(NOTES).join("map"))?;
-    let is_ours = |line: &&str| {
-        let name = line.split_whitespace().next().unwrap_or_default();
-        host.has(format!("sys/block/{name}/md/p2pdma_state"))
+    if merged()?.is_none() {
+        return Ok(());
+    }
+    let path = host.path(OUR_NOTES).join("map.lock");
+    let lock = lock_map(&path)?;
+    if let Some(map) = merged()? {
+        host::replace(&host.path(OUR_MAP), &map)?;
+    }
+    // Whoever waits for this one sees that, and takes another.
+    fs::remove_file(&path).with_context(|| path.display().to_string())?;
+    drop(lock);
+    Ok(())
+}
+
+/// Our map with those lines of the other that are about our arrays; none if there is nothing to
+/// add. A map that is not there mdadm would make of all arrays that it sees.
+fn merged(host: &Host, ours: Option<&str>, theirs: &str) -> Option<String> {
+    let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let is_new = |line: &&str| {
+        let Some(name_of_it) = name(line) else {
+            return false;
+        };
+        let is_there = ours.is_some_and(|map| {
+            map.lines()
+                .any(|line| name(line).as_ref() == Some(&name_of_it))
+        });
+        !is_there && host.has(format!("sys/block/{name_of_it}/md/p2pdma_state"))
     };
-    let map = map.unwrap_or_default();
-    let lines = map.lines().filter(is_ours).map(|line| format!("{line}\n"));
-    file.write_all(lines.collect::<String>().as_bytes())
-        .with_context(|| path.display().to_string())
+    let new: Vec<&str> = theirs.lines().filter(is_new).collect();
+    if new.is_empty() && ours.is_some() {
+        return None;
+    }
+    let lines = ours.unwrap_or_default().lines().chain(new);
+    Some(lines.map(|line| format!("{line}\n")).collect())
+}
+
+/// As mdadm locks its map.
+fn lock_map(path: &Path) -> Result<Flock<File>> {
+    loop {
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| anyhow!("{}: {}", path.display(), errno.desc()))?;
+        if lock.metadata().context("the lock of mdadm's map")?.nlink() > 0 {
+            return Ok(lock);
+        }
+    }
 }
 
 fn bind(from: &Path, to: &Path) -> Result<()> {
@@ -343,8 +389,7 @@ mod tests {
 
     fn beside() -> (tempfile::TempDir, Host) {
         let (root, host) = host(&["sys/module/md_mod/version", "sys/module/md_p2p/version"]);
-        put(root.path(), "proc/mdstat-p2p", "md1 : active raid1\n");
-        put(root.path(), "proc/mdstat", "md0 : active raid1\n");
+        put(root.path(), "proc/mdstat-p2p", "");
         (root, host)
     }
 
@@ -371,15 +416,18 @@ mod tests {
     }
 
     #[test]
-    fn where_numbers_are_chosen_both_mds_arrays_are_seen_and_small_ones_are_spoken_for() {
+    fn where_numbers_are_chosen_those_of_both_are_seen_and_small_ones_are_spoken_for() {
         let (root, host) = beside();
-        let mdstat = "md1 : active raid1\nmd0 : active raid1\n".to_owned();
         let create = || view(&host, &["-v", "--create", "/dev/md/data"]);
-        assert_eq!(create().texts, [(mdstat, host.path("proc/mdstat"))]);
-        assert_eq!(create().binds.len(), 2);
+        assert_eq!(create().texts, []);
+        let numbers = (
+            host.path("proc/mdstat-p2p-numbers"),
+            host.path("proc/mdstat"),
+        );
+        assert_eq!(create().binds.last(), Some(&numbers));
         let config = "etc/mdadm.conf";
         put(root.path(), config, "MAILADDR root\nCREATE\n mode=0640");
-        let (text, over) = &create().texts[1];
+        let (text, over) = &create().texts[0];
         assert_eq!(over, &host.path(config));
         let mut lines = text.lines();
         for line in ["MAILADDR root", "CREATE", " mode=0640"] {
@@ -401,6 +449,14 @@ mod tests {
             (&["-Av"], true),
             (&["-q", "-I", "/dev/sda"], true),
             (&["--build"], true),
+            (&["-vA"], true),
+            (&["-qI", "/dev/sda"], true),
+            (&["-vC"], true),
+            (&["--assemble", "--force", "--scan"], true),
+            (&["--incremental", "--fail", "sda"], false),
+            (&["-If", "sda"], false),
+            (&["--incremental", "--rebuild-map"], false),
+            (&["-Ir"], false),
             (&["--detail", "/dev/md0"], false),
             (&["/dev/md0", "--add", "/dev/sda"], false),
             (&["--monitor", "--scan"], false),
@@ -414,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_while_md_p2p_was_alone_is_taken_along_once() {
+    fn what_was_noted_while_md_p2p_was_alone_is_taken_along() {
         let (root, host) = beside();
         put(root.path(), "sys/block/md1/md/p2pdma_state", "");
         put(root.path(), "sys/block/md0/md/level", "");
@@ -425,8 +481,13 @@ mod tests {
             fs::read_to_string(host.path(OUR_MAP)).expect("a map")
         };
         assert_eq!(map(), ours);
-        put(root.path(), OUR_MAP, "");
-        assert_eq!(map(), "");
+        let changed = "md1 1.2 1:2:3:4 /dev/md/c\n";
+        put(root.path(), OUR_MAP, changed);
+        assert_eq!(map(), changed);
+        put(root.path(), "sys/block/md2/md/p2pdma_state", "");
+        let other = "md2 1.2 1:2:3:5 /dev/md/d\n";
+        put(root.path(), MAP, &format!("{other}{theirs}"));
+        assert_eq!(map(), format!("{changed}{other}"));
     }
 
     #[test]

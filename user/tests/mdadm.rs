@@ -54,6 +54,7 @@ fn machine(beside: bool) -> (TempDir, Host) {
     if beside {
         put(root.path(), "proc/mdstat", "the kernel's\n");
         put(root.path(), "proc/mdstat-p2p", "md-p2p's\n");
+        put(root.path(), "proc/mdstat-p2p-numbers", "both\n");
     } else {
         put(root.path(), "proc/mdstat", "md-p2p's\n");
     }
@@ -122,6 +123,7 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
             echo md7 >sys/module/md_mod/parameters/new_array
             echo \"md-p2p's\" >run/mdadm/map
             cat etc/mdadm/mdadm.conf >read
+            echo \"$MDADM_NO_SYSTEMCTL\" >alone
             cat /proc/self/mountinfo >mounts
             echo started >started
             until [ -e go ]; do sleep 0.05; done
@@ -145,20 +147,19 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
         assert_eq!(status.code(), Some(7));
 
         let seen = match (beside, mode) {
-            (true, "--create") => "md-p2p's\nthe kernel's\n",
+            (true, "--create") => "both\n",
             _ => "md-p2p's\n",
         };
         assert_eq!(text(&root, "seen"), seen);
-        assert_eq!(
-            text(&root, "read").lines().count() > 1,
-            seen.contains("kernel")
-        );
+        assert_eq!(text(&root, "read").lines().count() > 1, seen == "both\n");
         let left = fs::read_dir(root.path().join("run/md-p2p/mdadm"));
         assert_eq!(left.map_or(1, Iterator::count), 1, "only the map");
         let written =
             |module: &str| text(&root, &format!("sys/module/{module}/parameters/new_array"));
         let of = if beside { ["md7\n", ""] } else { ["", "md7\n"] };
         assert_eq!([written("md_p2p"), written("md_mod")], of);
+        let alone = if beside { "1\n" } else { "\n" };
+        assert_eq!(text(&root, "alone"), alone);
         let map = if beside {
             "the kernel's\n"
         } else {
