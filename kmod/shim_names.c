@@ -309,7 +309,7 @@ int md_p2p_add_disk(struct gendisk *disk)
 							 disk->disk_name);
 
 	if (there) {
-		pr_info("md-p2p: %s is another driver's\n", disk->disk_name);
+		pr_info("md-p2p: there is a disk %s\n", disk->disk_name);
 		put_device(there);
 		return -EEXIST;
 	}
