@@ -34,17 +34,22 @@ done
 # taken NAME: the most that was taken of this drive's memory.
 taken() { echo $((${had[$1]} - $(</tmp/least."$1"))); }
 
-# rebuild FROM TO: an array of both, TO being recovered; sets in_use to what p2pdma_provider says in the middle.
+# rebuild FROM TO...: an array of all, TO being recovered; sets in_use to what p2pdma_provider says in the middle.
 rebuild() {
-	local watcher
+	local watcher name
 	rm -f /tmp/enough
 	watch left{0..3} right{0..3} &
 	watcher=$!
-	quietly mdadm /dev/md0 --fail "$(disk "$2")"
-	quietly mdadm /dev/md0 --remove "$(disk "$2")"
-	wipe "$2" 20M
+	for name in "${@:2}"; do
+		quietly mdadm /dev/md0 --fail "$(disk "$name")"
+		quietly mdadm /dev/md0 --remove "$(disk "$name")"
+		wipe "$name" 20M
+	done
+	# Not before all are there.
+	echo frozen >/sys/block/md0/md/sync_action
 	echo $((size / 1024)) >/sys/block/md0/md/sync_max
-	quietly mdadm /dev/md0 --add "$(disk "$2")"
+	for name in "${@:2}"; do quietly mdadm /dev/md0 --add "$(disk "$name")"; done
+	echo idle >/sys/block/md0/md/sync_action
 	until_true is_half_done
 	in_use=$(counter md0 provider)
 	is 'free peer memory in the pause' "$(pools)" "$free"
@@ -185,14 +190,13 @@ remove md0
 say 'two that are written: the one that has memory of its own, and is nearer to the other'
 prepare left0 left1 left2
 last_peer=0 last_host=0
-quietly mdadm /dev/md0 --fail "$(disk left2)"
-quietly mdadm /dev/md0 --remove "$(disk left2)"
-quietly mdadm --zero-superblock "$(disk left2)"
-echo frozen >/sys/block/md0/md/sync_action
-quietly mdadm /dev/md0 --add "$(disk left2)"
-echo idle >/sys/block/md0/md/sync_action
-rebuild left0 left1
-members_hold md0 1 0 $size
+read_before=$(sectors_read left0)
+rebuild left0 left1 left2
+is provider "$in_use" "${pci[left1]} (auto)"
+counts $((2 * size)) 0
+only left1
+# For both at once: less than twice, and what members_hold reads.
+is_about 'sectors read of left0' $(($(sectors_read left0) - read_before)) $((2 * size / 512)) $((3 * size / 512 - 1))
 remove md0
 
 say 'a resync: not the one that is read'
