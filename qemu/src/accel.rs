@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::environment::Environment;
 use crate::kernels::Kernel;
-use crate::machine::{Boot, Machine, RUN};
+use crate::machine::{Boot, Machine, Processors, RUN};
 
 /// How long a kernel under a KVM that works may take to say that it lives.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -60,7 +60,12 @@ impl Accel {
 
 fn kvm_boots(environment: &Environment, kernel: &Kernel) -> Result<bool> {
     let run = tempfile::tempdir()?;
-    let mut machine = Machine::new(&kernel.release, Accel::Kvm, false, Boot(1));
+    let processors = Processors {
+        accel: Accel::Kvm,
+        parallel: true,
+        reach_all: false,
+    };
+    let mut machine = Machine::new(&kernel.release, processors, Boot(1));
     machine.kernel(&["vm.probe"]);
     let enter = environment.enter()?.bind(run.path(), RUN, true)?;
     let mut qemu = enter.command("qemu-system-x86_64")?;

@@ -66,6 +66,12 @@ pub fn panic(dmesg: &str) -> Option<&str> {
         .map(str::trim_end)
 }
 
+/// Whether the kernel panicked before it had started any program.
+pub fn died_alone(dmesg: &str) -> bool {
+    let started = |line| message(line).trim_end() == "Run /init as init process";
+    panic(dmesg).is_some() && !dmesg.lines().any(started)
+}
+
 fn is_complaint(message: &str) -> bool {
     STARTS.iter().any(|start| message.starts_with(start))
         || CONTAINS.iter().any(|part| message.contains(part))
@@ -104,6 +110,15 @@ mod tests {
     fn a_clean_boot_is_clean() {
         assert_eq!(complaints(CLEAN), Vec::<&str>::new());
         assert_eq!(panic(CLEAN), None);
+    }
+
+    #[test]
+    fn a_kernel_dies_alone_only_before_its_first_program() {
+        let panic = "[    5.1] Kernel panic - not syncing: Fatal exception in interrupt\r\n";
+        let init = "[    4.1] Run /init as init process\r\n";
+        assert!(died_alone(&format!("{CLEAN}{panic}")));
+        assert!(!died_alone(&format!("{CLEAN}{init}{panic}")));
+        assert!(!died_alone(CLEAN));
     }
 
     #[test]

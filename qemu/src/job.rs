@@ -244,6 +244,18 @@ impl Job {
     }
 }
 
+/// Builds what a job would bring along, if it is not up to date: our programs and modules.
+pub fn build(environment: &Environment, kernel: &Kernel, modules: Modules) -> Result<()> {
+    for (package, program) in PROGRAMS {
+        build_program(package, program)?;
+    }
+    if modules == Modules::P2p {
+        let _lock = environment.lock_modules()?;
+        install_modules(environment, kernel)?;
+    }
+    Ok(())
+}
+
 /// A script as the user names it: a file, or `-` for standard input.
 pub fn read_script(script: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();

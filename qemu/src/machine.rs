@@ -35,6 +35,20 @@ const SYSTEM_BOOT: &[&str] = &[
     "modprobe.blacklist=kvm_amd,kvm_intel",
 ];
 
+/// What an emulated CPU can do.
+const EMULATED: &str = "max,smap=off,smep=off,erms=off,fsrm=off";
+
+/// What the guest's two processors are.
+#[derive(Clone, Copy, Debug)]
+pub struct Processors {
+    /// What runs them.
+    pub accel: Accel,
+    /// Whether both run at the same time where they are emulated.
+    pub parallel: bool,
+    /// Whether the kernel takes any two devices for reachable.
+    pub reach_all: bool,
+}
+
 /// QEMU's command line, made bit by bit.
 #[derive(Debug)]
 pub struct Machine {
@@ -59,7 +73,7 @@ pub struct Channels {
 impl Machine {
     /// A machine that boots `release` and has nothing but its two serial ports: one for the
     /// kernel's messages, one for what the guest's first programs say.
-    pub fn new(release: &str, accel: Accel, reach_all: bool, boot: Boot) -> Self {
+    pub fn new(release: &str, processors: Processors, boot: Boot) -> Self {
         let mut machine = Self {
             arguments: Vec::new(),
             kernel_arguments: Vec::new(),
@@ -70,8 +84,7 @@ impl Machine {
         machine.option("-no-reboot", &[]);
         machine.option("-display", &["none"]);
         machine.option("-machine", &["q35,kernel-irqchip=split"]);
-        machine.accelerate(accel, reach_all);
-        machine.option("-smp", &["2"]);
+        machine.processors(processors);
         machine.option("-m", &["2G"]);
         machine.option("-kernel", &[&format!("/usr/lib/modules/{release}/vmlinuz")]);
         for name in ["dmesg", "console"] {
@@ -216,21 +229,27 @@ impl Machine {
         self.arguments
     }
 
-    /// Says what CPU the guest has. The kernel takes any two devices for reachable if it is one
-    /// of AMD's from Zen on, so it is one only where that is asked for.
-    fn accelerate(&mut self, accel: Accel, reach_all: bool) {
-        let (accel, cpu) = match accel {
-            // Emulated, each change of what the kernel may touch ends a block of translated code.
-            Accel::Tcg => ("tcg,thread=multi", "max,smap=off,smep=off"),
+    /// Says what CPUs the guest has. The kernel takes any two devices for reachable if they are
+    /// of AMD's from Zen on, so they are only where that is asked for.
+    ///
+    /// Emulated, they take turns unless they are to run in parallel: one does not burn the other's
+    /// time while it waits for it, and the whole is half as dear where other guests run too. Each
+    /// change of what the kernel may touch ends a block of translated code, and strings are moved
+    /// byte by byte where the CPU says that this is quick.
+    fn processors(&mut self, processors: Processors) {
+        let (accel, cpu) = match processors.accel {
+            Accel::Tcg if processors.parallel => ("tcg,thread=multi", EMULATED),
+            Accel::Tcg => ("tcg,thread=single", EMULATED),
             Accel::Kvm => ("kvm", "host"),
         };
-        let kind = if reach_all {
+        let kind = if processors.reach_all {
             "vendor=AuthenticAMD,family=25"
         } else {
             "vendor=GenuineIntel,family=6"
         };
         self.option("-accel", &[accel]);
         self.option("-cpu", &[&format!("{cpu},{kind}")]);
+        self.option("-smp", &["2"]);
     }
 
     fn device(&mut self, device: &Value) {
@@ -395,7 +414,7 @@ mod tests {
     use super::*;
 
     fn devices(name: &str) -> Vec<Value> {
-        let mut machine = Machine::new("7.2", Accel::Tcg, false, Boot(1));
+        let mut machine = Machine::new("7.2", processors(Accel::Tcg), Boot(1));
         machine.add_topology(&Topology::find(name).expect("a topology"));
         let arguments = machine.arguments();
         let is_device = |pair: &&[String]| pair[0] == "-device";
@@ -505,19 +524,42 @@ mod tests {
         }
     }
 
+    fn processors(accel: Accel) -> Processors {
+        Processors {
+            accel,
+            parallel: false,
+            reach_all: false,
+        }
+    }
+
+    /// What follows `option` on the command line of a machine with these processors.
+    fn value(option: &str, processors: Processors) -> String {
+        let arguments = Machine::new("7.2", processors, Boot(1)).arguments();
+        let place = arguments.iter().position(|argument| argument == option);
+        arguments[place.expect(option) + 1].clone()
+    }
+
     #[test]
     fn no_cpu_makes_every_pair_reachable_unless_it_shall() {
-        let cpu = |accel, reach_all| {
-            let arguments = Machine::new("7.2", accel, reach_all, Boot(1)).arguments();
-            let place = arguments
-                .iter()
-                .position(|argument| argument == "-cpu")
-                .expect("a CPU");
-            arguments[place + 1].clone()
-        };
         for accel in [Accel::Tcg, Accel::Kvm] {
-            assert!(cpu(accel, false).contains("vendor=GenuineIntel"));
-            assert!(cpu(accel, true).contains("vendor=AuthenticAMD"));
+            let usual = processors(accel);
+            let amd = Processors {
+                reach_all: true,
+                ..usual
+            };
+            assert!(value("-cpu", usual).contains("vendor=GenuineIntel"));
+            assert!(value("-cpu", amd).contains("vendor=AuthenticAMD"));
         }
+    }
+
+    #[test]
+    fn emulated_processors_take_turns_unless_they_shall_not() {
+        let usual = processors(Accel::Tcg);
+        let parallel = Processors {
+            parallel: true,
+            ..usual
+        };
+        assert_eq!(value("-accel", usual), "tcg,thread=single");
+        assert_eq!(value("-accel", parallel), "tcg,thread=multi");
     }
 }

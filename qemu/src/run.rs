@@ -14,12 +14,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::accel::Accel;
 use crate::control::{Change, Request, Verb};
+use crate::dmesg;
 use crate::environment::{self, Environment};
 use crate::guest::{Event, Guest, Plan, Sink};
 use crate::host;
-use crate::job::{Job, Modules, read_script};
+use crate::job::{self, Job, Modules, read_script};
 use crate::kernels::Kernel;
-use crate::machine::{Boot, ENVIRONMENT, JOB, Machine, OUT, RUN, SYSTEM};
+use crate::machine::{Boot, ENVIRONMENT, JOB, Machine, OUT, Processors, RUN, SYSTEM};
 use crate::outcome::{End, Outcome, Report};
 use crate::topology::Topology;
 use crate::trace::DMA;
@@ -58,6 +59,7 @@ pub struct Run {
     keep: Option<PathBuf>,
     shown: bool,
     system: bool,
+    parallel: bool,
     prepare: Option<PathBuf>,
 }
 
@@ -86,6 +88,7 @@ impl Run {
             keep: None,
             shown: false,
             system: false,
+            parallel: false,
             prepare: None,
         }
     }
@@ -165,6 +168,13 @@ impl Run {
         self
     }
 
+    /// Has the guest's processors run at the same time where they are emulated, not in turns: it
+    /// is dear, and for what goes wrong only if two things happen at once.
+    pub fn parallel(mut self, parallel: bool) -> Self {
+        self.parallel = parallel;
+        self
+    }
+
     /// Whether it is a shell, not a script.
     pub fn is_shell(&self) -> bool {
         self.script.is_none()
@@ -229,6 +239,8 @@ struct Running<'a> {
     script: Vec<u8>,
     folder: PathBuf,
     boot: Boot,
+    /// Those of which nothing came, and their messages are not to be judged.
+    stillborn: Vec<Boot>,
     modules: Modules,
     /// An initramfs of the guest's own, and words for its kernel.
     initrd: Option<String>,
@@ -270,7 +282,8 @@ impl<'a> Running<'a> {
             make_system(environment, &folder)?;
         }
         if let Some(script) = &run.prepare {
-            make_copy(environment, script, &folder)?;
+            job::build(environment, kernel, run.modules)?;
+            make_copy(environment, script, &kernel.release, &folder)?;
         }
         Ok(Self {
             run,
@@ -281,6 +294,7 @@ impl<'a> Running<'a> {
             script,
             folder,
             boot: Boot(0),
+            stillborn: Vec::new(),
             modules: run.modules,
             initrd: None,
             append: None,
@@ -299,12 +313,15 @@ impl<'a> Running<'a> {
             let guest = Guest::start(&self.topology, self.plan(&job, end)?)?;
             match self.attend(guest)? {
                 Next::End(end) => return Ok(end),
-                // QEMU's emulated processors race with devices that are being mapped: now
-                // and then an assertion of its own ends it, or it says nothing for ever.
-                // Nothing of ours has been loaded by then.
+                // QEMU's emulated processors race with devices that are being mapped, and with
+                // code that the kernel changes: now and then an assertion of its own ends it, or
+                // it says nothing for ever, or the kernel meets a breakpoint that is there no
+                // more. Nothing of ours has been loaded by then.
                 Next::Stillborn(end) => {
+                    self.stillborn.push(self.boot);
                     stillborn += 1;
                     if stillborn > STILLBORN {
+                        self.stillborn.clear();
                         return Ok(end);
                     }
                     eprintln!("vm: {end}; booting again");
@@ -382,12 +399,12 @@ impl<'a> Running<'a> {
     }
 
     fn plan(&self, job: &Path, end: String) -> Result<Plan> {
-        let mut machine = Machine::new(
-            &self.kernel.release,
-            self.accel,
-            self.topology.reach_all,
-            self.boot,
-        );
+        let processors = Processors {
+            accel: self.accel,
+            parallel: self.run.parallel,
+            reach_all: self.topology.reach_all,
+        };
+        let mut machine = Machine::new(&self.kernel.release, processors, self.boot);
         machine.add_topology(&self.topology);
         machine.add_root();
         if self.run.system {
@@ -454,13 +471,23 @@ impl<'a> Running<'a> {
         self.folder.join(self.boot.name(name))
     }
 
-    /// The kernel's messages of all boots.
+    /// The kernel's messages of all boots that came to something.
     fn dmesg(&self) -> String {
-        let boots = (1..=self.boot.0).map(|boot| self.folder.join(Boot(boot).name("dmesg")));
-        let texts = boots.map(|file| fs::read(file).unwrap_or_default());
-        texts
-            .map(|bytes| String::from_utf8_lossy(&bytes).replace('\r', ""))
+        (1..=self.boot.0)
+            .map(Boot)
+            .filter(|boot| !self.stillborn.contains(boot))
+            .map(|boot| self.dmesg_of(boot))
             .collect()
+    }
+
+    fn dmesg_of(&self, boot: Boot) -> String {
+        let bytes = fs::read(self.folder.join(boot.name("dmesg"))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\r', "")
+    }
+
+    /// Whether emulation is to blame: no program had been started.
+    fn died_alone(&self) -> bool {
+        self.accel == Accel::Tcg && dmesg::died_alone(&self.dmesg_of(self.boot))
     }
 
     /// Leaves what tells how the run went; the drives only for who asked to keep them.
@@ -497,10 +524,11 @@ impl<'a> Running<'a> {
                 Event::Late if state.up => break Next::End(self.late(&state)),
                 Event::Late => break Next::Stillborn(self.silent()),
                 Event::Gone(status) => {
-                    let aborted = !state.up && status.signal() == Some(nix::libc::SIGABRT);
+                    let aborted = status.signal() == Some(nix::libc::SIGABRT);
+                    let stillborn = !state.up && (aborted || self.died_alone());
                     break state.next.unwrap_or_else(|| {
                         let end = self.gone(state.up, status);
-                        if aborted {
+                        if stillborn {
                             Next::Stillborn(end)
                         } else {
                             Next::End(end)
@@ -706,9 +734,9 @@ fn make_folder(run: &Run) -> Result<PathBuf> {
     bail!("{} has no room for another name", runs.display())
 }
 
-/// The copy of the environment that the guest boots from; what `script` says in there is kept in
-/// a file of its name.
-fn make_copy(environment: &Environment, script: &Path, folder: &Path) -> Result<()> {
+/// The copy of the environment that the guest boots from; what `script`, which is told the kernel,
+/// says in there is kept in a file of its name.
+fn make_copy(environment: &Environment, script: &Path, release: &str, folder: &Path) -> Result<()> {
     let path = fs::canonicalize(script).with_context(|| script.display().to_string())?;
     let inside = path
         .strip_prefix(fs::canonicalize(host::repository())?)
@@ -717,7 +745,10 @@ fn make_copy(environment: &Environment, script: &Path, folder: &Path) -> Result<
     let log = folder.join(COPY.to_owned() + ".log");
     let output = File::create(&log)?;
     let status = environment
-        .in_copy(&copy, &[Path::new("/md-p2p").join(inside)])?
+        .in_copy(
+            &copy,
+            &[&Path::new("/md-p2p").join(inside), Path::new(release)],
+        )?
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

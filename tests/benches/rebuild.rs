@@ -16,6 +16,7 @@ fn main() -> Result<ExitCode> {
     let outcome = Run::new(here.join("benches/rebuild.sh"))
         .file(here.join("scenarios/lib.bash"))
         .topology("switch")
+        .parallel(true)
         .trace(trace::DMA)
         .timeout(Duration::from_secs(1200))
         .shown()

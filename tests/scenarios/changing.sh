@@ -1,5 +1,6 @@
 # An application that changes its memory while it is written gets one version or another, but the same on every mirror and in the parity.
 # topology: split
+# parallel: yes
 # modules: p2p
 # add: changing.py
 # timeout: 150

@@ -1,5 +1,6 @@
 # A provider that stops answering while a write from it waits to be copied makes that write an error, not a success with other data.
 # topology: split
+# parallel: yes
 # modules: p2p
 # timeout: 150
 #

@@ -1,5 +1,6 @@
 # What was acknowledged is there after the array was stopped and started under its load, and after a power failure.
 # topology: split
+# parallel: yes
 # modules: p2p
 # timeout: 300
 #

@@ -1,5 +1,6 @@
 # Whatever is read and written through several memories at once, of any size and at any place: each member holds the right bytes.
 # topology: switch split nocmb mixed big iommu
+# parallel: yes
 # modules: p2p
 # timeout: 300
 #

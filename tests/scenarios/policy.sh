@@ -1,5 +1,6 @@
 # A policy can be changed at any time: what must not be staged is refused before any member is touched.
 # topology: split
+# parallel: yes
 # modules: p2p
 # trace: pci_nvme_map_addr
 # timeout: 240

@@ -1,5 +1,6 @@
 # With reads and writes from several memories running, each kind of rebuild leaves every member with what was written.
 # topology: iommu
+# parallel: yes
 # modules: p2p
 # timeout: 300
 #

@@ -1,5 +1,6 @@
 # A provider that goes a hundred times under a rebuild, and members too, never stop it, and are let go at once.
 # topology: switch
+# parallel: yes
 # modules: p2p
 # timeout: 900
 #

@@ -1,5 +1,6 @@
 # Under load from near, far and host memory, members fail, come back and are pulled: what was acknowledged is on every member.
 # topology: split
+# parallel: yes
 # modules: p2p
 # timeout: 500
 #

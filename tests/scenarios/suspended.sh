@@ -1,5 +1,6 @@
 # While staged writes wait for a suspended part of the array, reads that must be tried again on a far mirror do not.
 # topology: split
+# parallel: yes
 # modules: p2p
 # timeout: 90
 #

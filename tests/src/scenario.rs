@@ -17,6 +17,8 @@ pub struct Head {
     pub modules: String,
     /// Whether systemd starts its machine, and its root lasts.
     pub system: bool,
+    /// Whether its machine's processors are to run at the same time, emulated too.
+    pub parallel: bool,
     /// What is run in a copy of the environment, from which it boots then.
     pub prepare: Option<String>,
     /// Files beside it that it needs.
@@ -47,6 +49,7 @@ impl Head {
             topologies: vec!["switch".to_owned()],
             modules: "p2p".to_owned(),
             system: false,
+            parallel: false,
             prepare: None,
             files: Vec::new(),
             sources: Vec::new(),
@@ -66,10 +69,8 @@ impl Head {
         match key {
             "topology" => self.topologies = words(value).collect(),
             "modules" => self.modules = value.to_owned(),
-            "system" => {
-                ensure!(value == "yes", "the one value is yes");
-                self.system = true;
-            }
+            "system" => self.system = yes(value)?,
+            "parallel" => self.parallel = yes(value)?,
             "prepare" => self.prepare = Some(value.to_owned()),
             "add" => self.files.extend(words(value)),
             "build" => self.sources.extend(words(value)),
@@ -79,11 +80,16 @@ impl Head {
                 self.timeout = Duration::from_secs(seconds);
             }
             _ => bail!(
-                "the keys are topology, modules, system, prepare, add, build, trace and timeout"
+                "the keys are topology, modules, system, parallel, prepare, add, build, trace and timeout"
             ),
         }
         Ok(())
     }
+}
+
+fn yes(value: &str) -> Result<bool> {
+    ensure!(value == "yes", "the one value is yes");
+    Ok(true)
 }
 
 fn words(value: &str) -> impl Iterator<Item = String> {
@@ -96,12 +102,13 @@ mod tests {
 
     #[test]
     fn a_head_ends_with_an_empty_line() {
-        let text = "# All is well.\n# topology: split\n# system: yes\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
+        let text = "# All is well.\n# topology: split\n# system: yes\n# parallel: yes\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
         let head = Head::parse(text).expect("a head");
         assert_eq!(head.promise, "All is well.");
         assert_eq!(head.topologies, ["split"]);
         assert_eq!(head.modules, "p2p");
         assert!(head.system);
+        assert!(head.parallel);
         assert_eq!(head.files, ["c"]);
         assert_eq!(head.traces, ["a", "b"]);
         assert_eq!(head.timeout, Duration::from_secs(60));
@@ -112,6 +119,7 @@ mod tests {
         let head = Head::parse("# All is well.\nset -e\n").expect("a head");
         assert_eq!(head.topologies, ["switch"]);
         assert!(!head.system);
+        assert!(!head.parallel);
         assert!(head.traces.is_empty());
     }
 

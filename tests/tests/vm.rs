@@ -7,6 +7,7 @@
 //! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]`. With
 //! `MD_P2P_KERNEL=RELEASE` in the environment this kernel is booted, else the newest.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,12 +49,18 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
         .collect::<Result<_>>()?;
     scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
     scripts.sort();
-    let mut trials = Vec::new();
+    let mut scenarios = Vec::new();
     for script in scripts {
         let head = fs::read_to_string(&script)
             .map_err(Into::into)
             .and_then(|text| Head::parse(&text))
             .with_context(|| script.display().to_string())?;
+        scenarios.push((script, head));
+    }
+    // The long ones first, so that no processor waits for the last of them.
+    scenarios.sort_by_key(|(_, head)| Reverse(head.timeout));
+    let mut trials = Vec::new();
+    for (script, head) in scenarios {
         for topology in &head.topologies {
             let run = machine(&script, &head, topology)?;
             let run = if arguments.nocapture {
@@ -76,6 +83,7 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
         .topology(topology)
         .modules(head.modules.parse()?)
         .system(head.system)
+        .parallel(head.parallel)
         .timeout(BUSY * head.timeout);
     for file in &head.files {
         run = run.file(script.with_file_name(file));

@@ -131,6 +131,9 @@ struct Setup {
     /// Let systemd start it, with a root that keeps what is changed until the run ends
     #[arg(long)]
     system: bool,
+    /// Let emulated processors run at the same time, not in turns: dear, and for races
+    #[arg(long)]
+    parallel: bool,
     /// Boot from a copy of the environment in which this script of the repository was run before
     #[arg(long, value_name = "SCRIPT")]
     prepare: Option<PathBuf>,
@@ -150,7 +153,8 @@ impl Setup {
         run = run
             .topology(self.topology)
             .modules(self.modules)
-            .system(self.system);
+            .system(self.system)
+            .parallel(self.parallel);
         run = self.kernel.into_iter().fold(run, Run::kernel);
         run = self.prepare.into_iter().fold(run, Run::prepare);
         run = self.add.into_iter().fold(run, Run::file);
