@@ -232,9 +232,8 @@ impl Machine {
     /// Says what CPUs the guest has. The kernel takes any two devices for reachable if they are
     /// of AMD's from Zen on, so they are only where that is asked for.
     ///
-    /// Emulated, they take turns unless they are to run in parallel: one does not burn the other's
-    /// time while it waits for it, and the whole is half as dear where other guests run too. Each
-    /// change of what the kernel may touch ends a block of translated code, and strings are moved
+    /// Emulated, they take turns unless they are to run in parallel: where other guests run too,
+    /// the whole takes two thirds of the time then. Each change of what the kernel may touch ends a block of translated code, and strings are moved
     /// byte by byte where the CPU says that this is quick.
     fn processors(&mut self, processors: Processors) {
         let (accel, cpu) = match processors.accel {

@@ -239,8 +239,8 @@ struct Running<'a> {
     script: Vec<u8>,
     folder: PathBuf,
     boot: Boot,
-    /// Those of which nothing came, and their messages are not to be judged.
-    stillborn: Vec<Boot>,
+    /// Those that emulation alone ended: their messages are not to be judged.
+    excused: Vec<Boot>,
     modules: Modules,
     /// An initramfs of the guest's own, and words for its kernel.
     initrd: Option<String>,
@@ -294,7 +294,7 @@ impl<'a> Running<'a> {
             script,
             folder,
             boot: Boot(0),
-            stillborn: Vec::new(),
+            excused: Vec::new(),
             modules: run.modules,
             initrd: None,
             append: None,
@@ -318,11 +318,12 @@ impl<'a> Running<'a> {
                 // it says nothing for ever, or the kernel meets a breakpoint that is there no
                 // more. Nothing of ours has been loaded by then.
                 Next::Stillborn(end) => {
-                    self.stillborn.push(self.boot);
                     stillborn += 1;
                     if stillborn > STILLBORN {
-                        self.stillborn.clear();
                         return Ok(end);
+                    }
+                    if self.met_stale_breakpoint() {
+                        self.excused.push(self.boot);
                     }
                     eprintln!("vm: {end}; booting again");
                 }
@@ -471,11 +472,11 @@ impl<'a> Running<'a> {
         self.folder.join(self.boot.name(name))
     }
 
-    /// The kernel's messages of all boots that came to something.
+    /// The kernel's messages of all boots that are to be judged.
     fn dmesg(&self) -> String {
         (1..=self.boot.0)
             .map(Boot)
-            .filter(|boot| !self.stillborn.contains(boot))
+            .filter(|boot| !self.excused.contains(boot))
             .map(|boot| self.dmesg_of(boot))
             .collect()
     }
@@ -485,9 +486,9 @@ impl<'a> Running<'a> {
         String::from_utf8_lossy(&bytes).replace('\r', "")
     }
 
-    /// Whether emulation is to blame: no program had been started.
-    fn died_alone(&self) -> bool {
-        self.accel == Accel::Tcg && dmesg::died_alone(&self.dmesg_of(self.boot))
+    /// Whether emulation alone is to blame for this boot's end.
+    fn met_stale_breakpoint(&self) -> bool {
+        self.accel == Accel::Tcg && dmesg::stale_breakpoint(&self.dmesg_of(self.boot))
     }
 
     /// Leaves what tells how the run went; the drives only for who asked to keep them.
@@ -525,7 +526,7 @@ impl<'a> Running<'a> {
                 Event::Late => break Next::Stillborn(self.silent()),
                 Event::Gone(status) => {
                     let aborted = status.signal() == Some(nix::libc::SIGABRT);
-                    let stillborn = !state.up && (aborted || self.died_alone());
+                    let stillborn = !state.up && (aborted || self.met_stale_breakpoint());
                     break state.next.unwrap_or_else(|| {
                         let end = self.gone(state.up, status);
                         if stillborn {
