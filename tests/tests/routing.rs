@@ -134,6 +134,33 @@ proptest! {
     }
 
     #[test]
+    fn a_way_that_is_left_alone_is_not_tried_and_all_others_are_as_ever(
+        topology in topology(), left_alone in any::<u64>(),
+    ) {
+        for row in rows(&topology) {
+            let without = row.without(left_alone);
+            let is_left_alone = |slot: usize| left_alone >> slot & 1 == 1;
+            for slot in 0..SLOTS {
+                let expected = row.distances.get(slot).filter(|_| !is_left_alone(slot));
+                prop_assert_eq!(without.distances.get(slot), expected);
+            }
+            let none_is_missed = (0..SLOTS)
+                .all(|slot| row.distances.get(slot).is_none() || !is_left_alone(slot));
+            prop_assert_eq!(without.by_all, row.by_all && none_is_missed);
+        }
+    }
+
+    #[test]
+    fn only_what_is_written_to_a_mirror_is_staged_as_a_whole(
+        topology in topology(), address in 0..0x10000u64, spread in spread(), policy in policy(),
+        write in any::<bool>(),
+    ) {
+        let rows = rows(&topology);
+        let way = route_of(spread, policy, write, reach_of(row(&rows, address)));
+        prop_assert!(way != Route::Staged || (write && spread == Spread::Mirrored));
+    }
+
+    #[test]
     fn each_part_of_a_bio_goes_one_way_and_what_is_written_to_a_mirror_the_same(
         topology in topology(), address in 0..0x10000u64, spread in spread(), policy in policy(),
         write in any::<bool>(), healthy in any::<bool>(),
