@@ -126,13 +126,20 @@ static inline bool md_p2p_has_peer_integrity(struct bio *bio)
 }
 
 /*
+ * In the array's queue only: a clone with host pages, for which the application's
+ * cgroup has paid there already.
+ */
+#define MD_P2P_STAGED_CLONE	REQ_DRV
+
+/*
  * True if the bio is no longer MD's: it has been ended with an error, or comes
  * back with host pages. Called with mddev->active_io held, so that no member
  * can join between the answer and the DMA.
  */
 static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio) ||
+	return unlikely((bio->bi_opf & MD_P2P_STAGED_CLONE) ||
+			md_p2p_is_peer(bio) ||
 			md_p2p_has_peer_integrity(bio)) &&
 	       __md_p2p_takes(mddev, bio);
 }

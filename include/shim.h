@@ -178,6 +178,11 @@ bool shim_answers(const struct md_p2p_array *array, const struct bio *bio);
  */
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
 /*
+ * If @bio is such a clone, or a part of one: the members' queues are to charge
+ * the application's cgroup for it.
+ */
+void shim_charge(struct bio *bio);
+/*
  * Takes a member's part of what MD has accounted for through host pages, some
  * time soon: the sectors of the application's bio from @offset on. @part is the
  * member's bio, which has not been submitted, or has failed. It comes back

@@ -473,6 +473,10 @@ static bool takes(struct mddev *mddev, struct bio *bio,
 
 bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
+	if (bio->bi_opf & MD_P2P_STAGED_CLONE)
+		shim_charge(bio);
+	if (!md_p2p_is_peer(bio) && !md_p2p_has_peer_integrity(bio))
+		return false;
 	if (!mddev->p2p) {
 		refuse(bio);
 		return true;
@@ -867,6 +871,7 @@ static void set_status(struct md_io_clone *io, bool write)
 
 bool __md_p2p_io_end(struct md_io_clone *io)
 {
+	struct md_p2p_stager *stager = md_p2p_glue_stager(io->mddev->p2p);
 	struct bio *clone = &io->bio_clone;
 	bool write = op_is_write(bio_op(clone));
 
@@ -876,9 +881,9 @@ bool __md_p2p_io_end(struct md_io_clone *io)
 		       io->orig_bio->bi_iter.bi_sector, io->p2p_to,
 		       bio_sectors(io->orig_bio)) == MD_P2P_AGAIN)
 		return true;
-	if (io->p2p_due && !io->p2p_settled) {
+	if (io->p2p_due && !io->p2p_settled && stager) {
 		io->p2p_settled = true;
-		shim_settle(md_p2p_glue_stager(io->mddev->p2p), io);
+		shim_settle(stager, io);
 		return true;
 	}
 	set_status(io, write);

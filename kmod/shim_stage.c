@@ -19,6 +19,7 @@
  * in reserve as a piece may want, so that pieces in flight always make room.
  */
 #include <linux/bio.h>
+#include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
 #include <linux/mempool.h>
 #include <linux/slab.h>
@@ -300,9 +301,36 @@ static void stage_write(struct lane *lane, struct bio *peer)
 		lose(piece);
 		return;
 	}
-	/* The cgroup has paid for it. */
-	bio_set_flag(piece->host, BIO_BPS_THROTTLED);
+	/* The cgroup has paid for it in this queue: see shim_charge(). */
+	bio_associate_blkg_from_css(piece->host, blkcg_root_css);
+	piece->host->bi_opf |= MD_P2P_STAGED_CLONE;
 	submit(piece);
+}
+
+/* What bio_chain() sets, which has no exported name. */
+static bio_end_io_t *chain_end_io(void)
+{
+	struct bio parent, bio = {};
+
+	bio_init(&parent, NULL, NULL, 0, 0);
+	bio_chain(&bio, &parent);
+	return bio.bi_end_io;
+}
+
+/* The limits of the array's queue may have had it split. */
+void shim_charge(struct bio *bio)
+{
+	struct bio *host = bio;
+	struct piece *piece;
+
+	if (bio->bi_end_io != host_end_io && bio->bi_end_io == chain_end_io())
+		host = bio->bi_private;
+	/* Some other driver's flag. */
+	if (host->bi_end_io != host_end_io)
+		return;
+	piece = host->bi_private;
+	bio->bi_opf &= ~MD_P2P_STAGED_CLONE;
+	bio_clone_blkg_association(bio, piece->peer);
 }
 
 /* The bio in front, if there is room; it stays there until its last piece. */
