@@ -618,6 +618,7 @@ static u64 peer_word(const struct bio *bio)
 {
 	struct bio_vec vec = bio_iovec(bio);
 
+	/* First what the CPU has written, then the read. */
 	wmb();
 	return word_at(vec.bv_page, vec.bv_offset + vec.bv_len - 1);
 }
