@@ -5,13 +5,16 @@
 
 static := x86_64-unknown-linux-gnu
 
-.PHONY: help demo test mdp2p install deb
+.PHONY: help demo test soak soak-report mdp2p install deb
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
 	@echo "make deb    target/md-p2p_VERSION_amd64.deb: mdp2p, and the modules for DKMS"
 	@echo "make mdp2p  target/mdp2p, the program for those who run md-p2p, as one static binary"
 	@echo "make install  what the package has, to DESTDIR= and PREFIX=/usr; then dkms install md-p2p/VERSION"
-	@echo "make test   format, lint, host tests, rule fixtures, the build, and the VM scenarios"
+	@echo "make test   in half an hour: format, lint, host tests, the build, the package, and the VM scenarios that matter most"
+	@echo "make soak   all tests, on all kernels; those that passed at this commit are not run again"
+	@echo "            ONLY=REGEX of SOURCE/CASE KERNEL, HOURS=N, SEED=N, JOBS=N, LEDGER=FILE"
+	@echo "make soak-report  the ledger of all soaks as a table"
 	@echo "The modules alone, for a kernel of your own: make -C kbuild help"
 
 demo:
@@ -19,6 +22,16 @@ demo:
 
 test:
 	@tests/run
+
+LEDGER ?= target/soak/ledger.jsonl
+soak_tool := cargo run --quiet --release --package md-p2p-tests --bin soak -- --ledger '$(LEDGER)'
+
+soak:
+	@$(soak_tool) run $(if $(ONLY),--only '$(ONLY)') $(if $(HOURS),--hours $(HOURS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
+
+soak-report:
+	@$(soak_tool) report
 
 mdp2p:
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \

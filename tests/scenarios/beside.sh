@@ -1,4 +1,5 @@
 # Beside the kernel's own md, md-p2p serves its arrays under other names, and neither disturbs the other.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 120

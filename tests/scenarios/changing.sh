@@ -1,4 +1,5 @@
 # An application that changes its memory while it is written gets one version or another, but the same on every mirror and in the parity.
+# run: soak
 # topology: split
 # parallel: yes
 # modules: p2p

@@ -1,4 +1,5 @@
 # Every byte is counted once, for the array and for the member that moved it; the state has its reasons, and each decision an event.
+# run: test
 # topology: split
 # modules: p2p
 # trace: pci_nvme_map_addr

@@ -1,4 +1,5 @@
 # An array that is enrolled comes up under md-p2p after each boot, others as ever; where md-p2p is not there, and once it is released, it is the kernel's md's, with its data.
+# run: soak
 # topology: switch
 # modules: p2p
 # system: yes

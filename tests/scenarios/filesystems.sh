@@ -1,4 +1,5 @@
 # A file on ext4 or XFS on an array is written and read by peer memory like any other file.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 180

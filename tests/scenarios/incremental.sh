@@ -1,4 +1,5 @@
 # Members of an enrolled array that come one by one, or all at once, become one array, under md-p2p if that can be, and else under the kernel's md.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 120

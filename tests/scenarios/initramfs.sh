@@ -1,4 +1,5 @@
 # The root filesystem may be on an array that is enrolled: the initramfs, of either maker, brings it up under md-p2p.
+# run: soak
 # topology: switch
 # modules: p2p
 # system: yes

@@ -1,4 +1,5 @@
 # A write with its protection information in peer memory is refused, wherever its data are: nobody can say who reaches it.
+# run: soak
 # topology: protected
 # modules: p2p
 # add: pi.py

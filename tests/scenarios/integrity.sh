@@ -1,4 +1,5 @@
 # Drives with protection information (T10 PI) find no block wrong, whichever memory it came from, and arrays pass it on as the kernel's do.
+# run: soak
 # topology: protected
 # modules: stock
 # add: pi.py

@@ -1,4 +1,5 @@
 # What peer memory writes passes a write journal or a partial parity log and is found after a restart of the array.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 120

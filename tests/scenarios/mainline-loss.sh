@@ -1,4 +1,5 @@
 # The kernel's own md still reports peer writes as done that a mirror never got: the loss that md-p2p prevents.
+# run: soak
 # topology: split
 # modules: stock
 # timeout: 90

@@ -1,4 +1,5 @@
 # Who is not root may look at everything; what takes root says so, and changes nothing.
+# run: soak
 # topology: split
 # modules: p2p
 # timeout: 180

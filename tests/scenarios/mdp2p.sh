@@ -1,4 +1,5 @@
 # mdp2p tells before what will be true after, and makes, checks and removes arrays as it says.
+# run: test
 # topology: split
 # modules: p2p
 # trace: pci_nvme_map_addr

@@ -1,4 +1,5 @@
 # Bad blocks, replacements, failfast and skip_copy mean for peer memory what they mean for host memory.
+# run: soak
 # topology: split
 # modules: p2p
 # timeout: 200

@@ -1,5 +1,7 @@
 # A member's queue never merges I/O from peer memory with a neighbour: of host memory, of its provider, or of another.
-# topology: switch iommu
+# run: test
+# topology: iommu
+# soak: switch
 # modules: p2p
 # timeout: 120
 #

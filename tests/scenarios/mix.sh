@@ -1,5 +1,7 @@
 # Whatever is read and written through several memories at once, of any size and at any place: each member holds the right bytes.
-# topology: switch split nocmb mixed big iommu
+# run: test
+# topology: split
+# soak: switch nocmb mixed big iommu
 # parallel: yes
 # modules: p2p
 # timeout: 300
@@ -67,7 +69,8 @@ counted() { echo $(($(counter md0 "$1_direct_bytes") + $(counter md0 "$1_staged_
 
 use_p2p
 free=$(pools)
-seed=0
+# Another first argument makes up other I/O.
+seed=${1:-0}
 for level in linear 0 1 10 4 5 6; do
 	arrange
 	say "$level of $names, through host $providers"

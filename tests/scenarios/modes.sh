@@ -1,4 +1,5 @@
 # Whichever of the two mds comes first, both work: the one that is alone serves plain mdadm, and makes way for the other.
+# run: test
 # topology: switch
 # modules: p2p
 # timeout: 120

@@ -1,4 +1,5 @@
 # A drive of several paths is direct only where every path is, however the kernel chooses among them; otherwise no byte is lost.
+# run: soak
 # topology: paths
 # modules: p2p
 # trace: pci_nvme_map_addr

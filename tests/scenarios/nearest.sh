@@ -1,4 +1,5 @@
 # Of the mirrors that can be read, peer memory gets its data from the nearest that reaches it, and from a far one only if no other is left.
+# run: soak
 # topology: split
 # modules: p2p
 # timeout: 150

@@ -1,4 +1,5 @@
 # Flushes, FUA, NOWAIT, io_uring, atomic writes, discard and zeroing end as they do from host memory, with the same data.
+# run: soak
 # topology: split
 # modules: p2p
 # timeout: 300

@@ -1,4 +1,5 @@
 # A provider that is no member of the array serves it as well as one that is.
+# run: soak
 # topology: nocmb
 # modules: p2p
 # trace: pci_nvme_map_addr

@@ -1,4 +1,5 @@
 # What the package installs serves arrays: an enrolled one comes up with DKMS's modules, on the next kernel too, and under the kernel's md where that does not trust them, or with the package gone.
+# run: soak
 # topology: switch
 # modules: stock
 # system: yes

@@ -1,4 +1,5 @@
 # A policy can be changed at any time: what must not be staged is refused before any member is touched.
+# run: test
 # topology: split
 # parallel: yes
 # modules: p2p

@@ -1,4 +1,5 @@
 # Staging goes on when memory is short and all room is made through a swap file on the same array.
+# run: soak
 # topology: split
 # modules: p2p
 # timeout: 300

@@ -1,5 +1,7 @@
 # When a member cannot be read, peer memory gets the data from the others, near or far, and each byte counts once, the way it went.
-# topology: switch split
+# run: test
+# topology: split
+# soak: switch
 # modules: p2p
 # trace: pci_nvme_map_addr
 # timeout: 240

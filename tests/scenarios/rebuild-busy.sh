@@ -1,4 +1,5 @@
 # With reads and writes from several memories running, each kind of rebuild leaves every member with what was written.
+# run: soak
 # topology: iommu
 # parallel: yes
 # modules: p2p

@@ -1,4 +1,5 @@
 # A provider that goes a hundred times under a rebuild, and members too, never stop it, and are let go at once.
+# run: soak
 # topology: switch
 # parallel: yes
 # modules: p2p

@@ -1,4 +1,5 @@
 # Speed limits, sync_min and sync_max, frozen, suspended I/O and several arrays that rebuild at once mean what they ever meant.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 240

@@ -1,4 +1,5 @@
 # A rebuild whose data peer memory refuses, or loses without a word, is done through host memory: the members hold the right bytes, none is blamed, and what does not work is not tried all the time.
+# run: soak
 # topology: switch
 # modules: p2p
 # build: picky.c amnesia.c poolless.c

@@ -1,4 +1,5 @@
 # A rebuild borrows from the provider that p2pdma_provider says, or the nearest to what is written, never more than its share, and takes the rest from host memory.
+# run: soak
 # topology: big
 # modules: p2p
 # timeout: 300

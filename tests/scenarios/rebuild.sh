@@ -1,4 +1,5 @@
 # Each kind of rebuild of a mirror passes through peer pages, and host memory sees next to none of it; with the kernel's own modules it sees all, twice.
+# run: test
 # topology: switch
 # modules: p2p
 # trace: pci_nvme_map_addr

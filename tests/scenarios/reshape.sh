@@ -1,4 +1,5 @@
 # A raid5 grows from three members to four while peer memory is written and read, and loses nothing.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 180

@@ -1,4 +1,5 @@
 # A member that does not reach the provider loses no byte: what is near goes direct, the rest through host memory.
+# run: test
 # topology: split
 # modules: p2p
 # trace: pci_nvme_map_addr

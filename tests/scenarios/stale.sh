@@ -1,4 +1,5 @@
 # Members that left the bus with their bridge do not spoil the answers about those that came after them.
+# run: test
 # topology: switch
 # modules: p2p
 # timeout: 180

@@ -1,4 +1,5 @@
 # Arrays made under md-p2p are the kernel's md's too, byte for byte, and come back as they were.
+# run: test
 # topology: switch
 # modules: p2p
 # timeout: 240

@@ -1,4 +1,5 @@
 # Under load from near, far and host memory, members fail, come back and are pulled: what was acknowledged is on every member.
+# run: soak
 # topology: split
 # parallel: yes
 # modules: p2p

@@ -1,4 +1,5 @@
 # A member that cannot map peer memory, or not transfer it, whatever its distance said, is not blamed: the I/O is done again through host memory.
+# run: test
 # topology: switch
 # modules: p2p
 # build: picky.c

@@ -1,4 +1,5 @@
 # A write-mostly mirror is written like the others and not read; writes that md holds back for it are copied, and counted so.
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 90

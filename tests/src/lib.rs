@@ -2,10 +2,13 @@
 //! What `p2pio` is made of beside what it shares with `mdp2p`: reads and writes at random
 //! with a model of what they must leave ([`mix`], [`model`]), what md keeps where
 //! ([`layout`]), and what is said of it all ([`report`]). Beside it, what a [`scenario`]
-//! says of itself.
+//! says of itself, and a [`soak`] of everything with its [`ledger`] and the [`tally`] of it.
 
 pub mod layout;
+pub mod ledger;
 pub mod mix;
 pub mod model;
 pub mod report;
 pub mod scenario;
+pub mod soak;
+pub mod tally;

@@ -4,8 +4,10 @@
 //! virtual machine of its own and ends with 0, and the kernel in there has nothing to
 //! complain about. Status 77 skips it, with its last line as the reason.
 //!
-//! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]`. With
-//! `MD_P2P_KERNEL=RELEASE` in the environment this kernel is booted, else the newest.
+//! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]`. Without a name
+//! it runs those that say `# run: test`; with `MD_P2P_SOAK=1` in the environment, all.
+//! `MD_P2P_KERNEL=RELEASE` says which kernel is booted: the newest, if nothing does.
+//! `MD_P2P_SEED=N` is the first argument of the scenario, for those that make up I/O.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -14,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use md_p2p_tests::scenario::Head;
+use md_p2p_tests::scenario::{Head, Scope};
 use md_p2p_vm::{Environment, Outcome, Run};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
@@ -24,6 +26,15 @@ const SKIPPED: u8 = 77;
 /// What a scenario says that it may take is for a machine with nothing else to do. Time
 /// limits are there to end what hangs: on a busy machine, nothing may fail by them.
 const BUSY: u32 = 3;
+
+/// Says in the environment that all scenarios are wanted.
+const SOAK: &str = "MD_P2P_SOAK";
+
+/// Names in the environment the kernel that is booted.
+const KERNEL: &str = "MD_P2P_KERNEL";
+
+/// Holds in the environment what a scenario makes its I/O from, if that is made up.
+const SEED: &str = "MD_P2P_SEED";
 
 /// Lines of a failed scenario's output that are shown.
 const SHOWN: usize = 40;
@@ -61,7 +72,7 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
     scenarios.sort_by_key(|(_, head)| Reverse(head.timeout));
     let mut trials = Vec::new();
     for (script, head) in scenarios {
-        for topology in &head.topologies {
+        for topology in head.topologies_in(scope(arguments)) {
             let run = machine(&script, &head, topology)?;
             let run = if arguments.nocapture {
                 run.shown()
@@ -69,12 +80,33 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
                 run
             };
             let name = script.file_stem().unwrap_or_default().to_string_lossy();
-            let head = head.clone();
-            trials
-                .push(Trial::ignorable_test(name, move || tried(&run, &head)).with_kind(topology));
+            let again = again(&name, topology);
+            let promise = head.clone();
+            trials.push(
+                Trial::ignorable_test(name, move || tried(&run, &promise, &again))
+                    .with_kind(topology),
+            );
         }
     }
     Ok(trials)
+}
+
+/// What is to be run. A scenario that somebody names is run wherever it belongs.
+fn scope(arguments: &Arguments) -> Scope {
+    if arguments.filter.is_some() || std::env::var_os(SOAK).is_some() {
+        Scope::Soak
+    } else {
+        Scope::Test
+    }
+}
+
+/// The command that runs this one again, in this topology and on this kernel.
+fn again(name: &str, topology: &str) -> String {
+    let given = |name| Some(format!("{name}={} ", std::env::var(name).ok()?));
+    let settings: String = [KERNEL, SEED].into_iter().filter_map(given).collect();
+    format!(
+        "{settings}cargo test --package md-p2p-tests --test vm -- --exact '[{topology}] {name}' --nocapture"
+    )
 }
 
 fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
@@ -97,13 +129,16 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
     for event in &head.traces {
         run = run.trace(event);
     }
-    if let Ok(release) = std::env::var("MD_P2P_KERNEL") {
+    if let Ok(release) = std::env::var(KERNEL) {
         run = run.kernel(release);
+    }
+    if let Ok(seed) = std::env::var(SEED) {
+        run = run.arguments([seed]);
     }
     Ok(run)
 }
 
-fn tried(run: &Run, head: &Head) -> Result<Completion, Failed> {
+fn tried(run: &Run, head: &Head, again: &str) -> Result<Completion, Failed> {
     if head.prepare.is_some() && is_overlay(&std::env::current_dir()?)? {
         let why = "this machine's files are on an overlay, and no other can be made there";
         return Ok(Completion::ignored_with(why));
@@ -115,7 +150,7 @@ fn tried(run: &Run, head: &Head) -> Result<Completion, Failed> {
         SKIPPED => Ok(Completion::ignored_with(
             outcome.stdout.lines().next_back().unwrap_or_default(),
         )),
-        _ => Err(failure(head, &outcome).into()),
+        _ => Err(failure(head, &outcome, again).into()),
     }
 }
 
@@ -123,9 +158,9 @@ fn is_overlay(path: &Path) -> Result<bool, Failed> {
     Ok(statfs(path)?.filesystem_type() == OVERLAYFS_SUPER_MAGIC)
 }
 
-fn failure(head: &Head, outcome: &Outcome) -> String {
+fn failure(head: &Head, outcome: &Outcome, again: &str) -> String {
     format!(
-        "Not so: {}\n{}; see {}\n{}\n{}",
+        "Not so: {}\n{}; see {}\nagain: {again}\n{}\n{}",
         head.promise,
         outcome.end,
         outcome.folder.display(),

@@ -276,13 +276,17 @@ fn list() -> Result<u8> {
         let topology = Topology::find(&name)?;
         println!("topology  {name:<10}  {}", topology.about);
     }
-    for kernel in Environment::ready()?.kernels().all() {
+    let environment = Environment::ready()?;
+    for kernel in environment.kernels().all() {
         let can = if kernel.bootable {
             "boots"
         } else {
             "can be built for"
         };
         println!("kernel    {}  {can}", kernel.release);
+    }
+    if let Some(kernel) = &environment.kernels().debug {
+        println!("debug     {}  boots", kernel.release);
     }
     Ok(0)
 }
