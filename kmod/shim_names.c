@@ -17,9 +17,11 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/poll.h>
 #include <linux/proc_fs.h>
 #include <linux/sysctl.h>
 #include <linux/sysfs.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "md.h"
@@ -31,15 +33,21 @@
 #define MAJOR_NAME	"mdp"
 #define TAKEN_NUMBERS	"mdstat-p2p-numbers"
 #define RETRY	msecs_to_jiffies(100)
+/* How long a file that goes waits for those who poll it, in ms. */
+#define POLLERS_LEAVE	1000
 
 int md_p2p_major;
 
-/* Guards what follows, of which @beside may be read without. */
+/* Guards what follows; @beside and @mdstat_goes may be read without. */
 static DEFINE_MUTEX(names_lock);
 static enum md_p2p_names names = MD_P2P_WAITING;
 static bool beside = true;
 static struct kobject *folder;
-static const struct proc_ops *mdstat;
+/* MD's operations, and the same with a poll of our own. */
+static const struct proc_ops *md_mdstat;
+static struct proc_ops mdstat;
+static wait_queue_head_t *mdstat_waiters;
+static bool mdstat_goes;
 static const struct ctl_table *settings;
 static size_t settings_size;
 static struct ctl_table_header *settings_header;
@@ -81,11 +89,54 @@ static int show_taken_numbers(struct seq_file *seq, void *unused)
 	return class_for_each_device(disks, NULL, seq, show_taken);
 }
 
+/*
+ * MD's own, but nobody goes to sleep on a file that is about to go. Whoever
+ * gets into the queue after wake_pollers() has had its lock sees @mdstat_goes.
+ */
+static __poll_t poll_mdstat(struct file *file, struct poll_table_struct *table)
+{
+	__poll_t mask = md_mdstat->proc_poll(file, table);
+
+	if (READ_ONCE(mdstat_goes))
+		mask |= EPOLLERR | EPOLLPRI;
+	return mask;
+}
+
+/*
+ * Those in select() and poll() leave the queue as soon as they have asked
+ * again. Those in epoll_wait() ask too, but stay in it, so this is bounded.
+ */
+static void wake_pollers(void)
+{
+	int waited;
+
+	WRITE_ONCE(mdstat_goes, true);
+	wake_up_all(mdstat_waiters);
+	for (waited = 0; waited < POLLERS_LEAVE; waited += 10) {
+		if (!waitqueue_active(mdstat_waiters))
+			break;
+		fsleep(10 * USEC_PER_MSEC);
+	}
+}
+
+/*
+ * Once the file is gone, nobody enters the queue any more, and epoll would not
+ * leave it before its owner closes that file: md_exit() would wait for that.
+ * POLLFREE puts epoll out; wake_up_pollfree() would complain of a late poll(),
+ * which is on its way out, and which md_exit() waits for.
+ */
+static void put_pollers_out(void)
+{
+	__wake_up(mdstat_waiters, TASK_NORMAL, 0,
+		  poll_to_key(EPOLLHUP | POLLFREE));
+	WRITE_ONCE(mdstat_goes, false);
+}
+
 static void show_mdstat(void)
 {
-	if (!mdstat)
+	if (!md_mdstat)
 		return;
-	if (!proc_create(mdstat_name(), 0444, NULL, mdstat))
+	if (!proc_create(mdstat_name(), 0444, NULL, &mdstat))
 		pr_warn("md-p2p: /proc/%s cannot be made\n", mdstat_name());
 	if (beside &&
 	    !proc_create_single(TAKEN_NUMBERS, 0444, NULL, show_taken_numbers))
@@ -102,8 +153,10 @@ static void show_settings(void)
 
 static void hide(void)
 {
-	if (mdstat) {
+	if (md_mdstat) {
+		wake_pollers();
 		remove_proc_entry(mdstat_name(), NULL);
+		put_pollers_out();
 		if (beside)
 			remove_proc_entry(TAKEN_NUMBERS, NULL);
 	}
@@ -273,7 +326,7 @@ void shim_names_leave(void)
 	mutex_lock(&names_lock);
 	happens(MD_P2P_LEAVING);
 	hide();
-	mdstat = NULL;
+	md_mdstat = NULL;
 	settings = NULL;
 	mutex_unlock(&names_lock);
 	unregister_module_notifier(&module_notifier);
@@ -281,10 +334,13 @@ void shim_names_leave(void)
 	unregister_blkdev(md_p2p_major, MAJOR_NAME);
 }
 
-void md_p2p_mdstat(const struct proc_ops *ops)
+void md_p2p_mdstat(const struct proc_ops *ops, wait_queue_head_t *waiters)
 {
 	mutex_lock(&names_lock);
-	mdstat = ops;
+	md_mdstat = ops;
+	mdstat = *ops;
+	mdstat.proc_poll = poll_mdstat;
+	mdstat_waiters = waiters;
 	show_mdstat();
 	mutex_unlock(&names_lock);
 }

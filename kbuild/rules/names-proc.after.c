@@ -1,6 +1,6 @@
 static void md_geninit(void)
 {
-	md_p2p_mdstat(&mdstat_proc_ops);
+	md_p2p_mdstat(&mdstat_proc_ops, &md_event_waiters);
 }
 
 static __exit void md_exit(void)

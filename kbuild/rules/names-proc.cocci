@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: the making of /proc/mdstat becomes a call, and its removal a part of the first call in md_exit()
-// Why: there is one /proc/mdstat: when the kernel's md comes, ours gets another name, and back when it goes
+// Why: there is one /proc/mdstat: when the kernel's md comes, ours gets another name, and back when it goes;
+//      whoever polls the file that goes is woken, so it must be known where they sleep
 // Since: 7.2
 // Matches: md.c 2
 // Fixture: 2
@@ -10,7 +11,7 @@ expression mode, ops;
 position p;
 @@
 -proc_create@p("mdstat", mode, NULL, &ops);
-+md_p2p_mdstat(&ops);
++md_p2p_mdstat(&ops, &md_event_waiters);
 
 @remove@
 position p;
