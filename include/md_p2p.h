@@ -52,6 +52,7 @@ extern int md_p2p_major;
 int md_p2p_register_blkdev(void (*probe)(dev_t devt));
 void md_p2p_unregister_blkdev(void);
 void md_p2p_mdstat(const struct proc_ops *ops, wait_queue_head_t *waiters);
+__poll_t md_p2p_mdstat_goes(void);
 void md_p2p_settings(const struct ctl_table *table, size_t size);
 int md_p2p_add_disk(struct gendisk *disk);
 

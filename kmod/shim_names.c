@@ -43,9 +43,7 @@ static DEFINE_MUTEX(names_lock);
 static enum md_p2p_names names = MD_P2P_WAITING;
 static bool beside = true;
 static struct kobject *folder;
-/* MD's operations, and the same with a poll of our own. */
-static const struct proc_ops *md_mdstat;
-static struct proc_ops mdstat;
+static const struct proc_ops *mdstat;
 static wait_queue_head_t *mdstat_waiters;
 static bool mdstat_goes;
 static const struct ctl_table *settings;
@@ -90,16 +88,12 @@ static int show_taken_numbers(struct seq_file *seq, void *unused)
 }
 
 /*
- * MD's own, but nobody goes to sleep on a file that is about to go. Whoever
- * gets into the queue after wake_pollers() has had its lock sees @mdstat_goes.
+ * For MD's poll, at its end: nobody goes to sleep on a file that is about to go.
+ * Whoever gets into the queue after wake_pollers() has had its lock sees this.
  */
-static __poll_t poll_mdstat(struct file *file, struct poll_table_struct *table)
+__poll_t md_p2p_mdstat_goes(void)
 {
-	__poll_t mask = md_mdstat->proc_poll(file, table);
-
-	if (READ_ONCE(mdstat_goes))
-		mask |= EPOLLERR | EPOLLPRI;
-	return mask;
+	return READ_ONCE(mdstat_goes) ? EPOLLERR | EPOLLPRI : 0;
 }
 
 /*
@@ -113,6 +107,7 @@ static void wake_pollers(void)
 	WRITE_ONCE(mdstat_goes, true);
 	wake_up_all(mdstat_waiters);
 	for (waited = 0; waited < POLLERS_LEAVE; waited += 10) {
+		/* Without a barrier: who is seen late is put out later. */
 		if (!waitqueue_active(mdstat_waiters))
 			break;
 		fsleep(10 * USEC_PER_MSEC);
@@ -134,9 +129,9 @@ static void put_pollers_out(void)
 
 static void show_mdstat(void)
 {
-	if (!md_mdstat)
+	if (!mdstat)
 		return;
-	if (!proc_create(mdstat_name(), 0444, NULL, &mdstat))
+	if (!proc_create(mdstat_name(), 0444, NULL, mdstat))
 		pr_warn("md-p2p: /proc/%s cannot be made\n", mdstat_name());
 	if (beside &&
 	    !proc_create_single(TAKEN_NUMBERS, 0444, NULL, show_taken_numbers))
@@ -153,7 +148,7 @@ static void show_settings(void)
 
 static void hide(void)
 {
-	if (md_mdstat) {
+	if (mdstat) {
 		wake_pollers();
 		remove_proc_entry(mdstat_name(), NULL);
 		put_pollers_out();
@@ -326,7 +321,7 @@ void shim_names_leave(void)
 	mutex_lock(&names_lock);
 	happens(MD_P2P_LEAVING);
 	hide();
-	md_mdstat = NULL;
+	mdstat = NULL;
 	settings = NULL;
 	mutex_unlock(&names_lock);
 	unregister_module_notifier(&module_notifier);
@@ -337,9 +332,7 @@ void shim_names_leave(void)
 void md_p2p_mdstat(const struct proc_ops *ops, wait_queue_head_t *waiters)
 {
 	mutex_lock(&names_lock);
-	md_mdstat = ops;
-	mdstat = *ops;
-	mdstat.proc_poll = poll_mdstat;
+	mdstat = ops;
 	mdstat_waiters = waiters;
 	show_mdstat();
 	mutex_unlock(&names_lock);
