@@ -180,6 +180,14 @@ static struct kobject *modules(void)
 	return THIS_MODULE->mkobj.kobj.parent;
 }
 
+/* At once: somebody else's reference must not keep the kernel's md from it. */
+static void remove_folder(void)
+{
+	kobject_del(folder);
+	kobject_put(folder);
+	folder = NULL;
+}
+
 /*
  * A folder md_mod with our parameters. It has no "initstate", by which modprobe
  * would take the kernel's md for loaded.
@@ -199,10 +207,8 @@ static int make_folder(void)
 		return -ENOMEM;
 	ret = compat_only_sysfs_link_entry_to_kobj(folder, ours, "parameters",
 						   NULL);
-	if (ret) {
-		kobject_put(folder);
-		folder = NULL;
-	}
+	if (ret)
+		remove_folder();
 	return ret;
 }
 
@@ -223,8 +229,7 @@ static enum md_p2p_event take(void)
 
 static void make_way(void)
 {
-	kobject_put(folder);
-	folder = NULL;
+	remove_folder();
 	unregister_blkdev(MD_MAJOR, "md");
 	change(true);
 }
