@@ -17,6 +17,7 @@
 #include <linux/memremap.h>
 #include <linux/proc_fs.h>
 #include <linux/sysctl.h>
+#include <linux/wait.h>
 
 #include "md.h"
 
@@ -57,7 +58,8 @@ ssize_t md_p2p_show_write_bytes(struct md_rdev *rdev, char *page);
 extern int md_p2p_major;
 int md_p2p_register_blkdev(void (*probe)(dev_t devt));
 void md_p2p_unregister_blkdev(void);
-void md_p2p_mdstat(const struct proc_ops *ops);
+void md_p2p_mdstat(const struct proc_ops *ops, wait_queue_head_t *waiters);
+__poll_t md_p2p_mdstat_goes(void);
 void md_p2p_settings(const struct ctl_table *table, size_t size);
 int md_p2p_add_disk(struct gendisk *disk);
 

@@ -17,9 +17,11 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/poll.h>
 #include <linux/proc_fs.h>
 #include <linux/sysctl.h>
 #include <linux/sysfs.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "md.h"
@@ -31,15 +33,19 @@
 #define MAJOR_NAME	"mdp"
 #define TAKEN_NUMBERS	"mdstat-p2p-numbers"
 #define RETRY	msecs_to_jiffies(100)
+/* How long a file that goes waits for those who poll it, in ms. */
+#define POLLERS_LEAVE	1000
 
 int md_p2p_major;
 
-/* Guards what follows, of which @beside may be read without. */
+/* Guards what follows; @beside and @mdstat_goes may be read without. */
 static DEFINE_MUTEX(names_lock);
 static enum md_p2p_names names = MD_P2P_WAITING;
 static bool beside = true;
 static struct kobject *folder;
 static const struct proc_ops *mdstat;
+static wait_queue_head_t *mdstat_waiters;
+static bool mdstat_goes;
 static const struct ctl_table *settings;
 static size_t settings_size;
 static struct ctl_table_header *settings_header;
@@ -81,6 +87,46 @@ static int show_taken_numbers(struct seq_file *seq, void *unused)
 	return class_for_each_device(disks, NULL, seq, show_taken);
 }
 
+/*
+ * For MD's poll, at its end: nobody goes to sleep on a file that is about to go.
+ * Whoever gets into the queue after wake_pollers() has had its lock sees this.
+ */
+__poll_t md_p2p_mdstat_goes(void)
+{
+	return READ_ONCE(mdstat_goes) ? EPOLLERR | EPOLLPRI : 0;
+}
+
+/*
+ * Those in select() and poll() leave the queue as soon as they have asked
+ * again. Those in epoll_wait() ask too, but stay in it, so this is bounded.
+ */
+static void wake_pollers(void)
+{
+	int waited;
+
+	WRITE_ONCE(mdstat_goes, true);
+	wake_up_all(mdstat_waiters);
+	for (waited = 0; waited < POLLERS_LEAVE; waited += 10) {
+		/* Without a barrier: who is seen late is put out later. */
+		if (!waitqueue_active(mdstat_waiters))
+			break;
+		fsleep(10 * USEC_PER_MSEC);
+	}
+}
+
+/*
+ * Once the file is gone, nobody enters the queue any more, and epoll would not
+ * leave it before its owner closes that file: md_exit() would wait for that.
+ * POLLFREE puts epoll out; wake_up_pollfree() would complain of a late poll(),
+ * which is on its way out, and which md_exit() waits for.
+ */
+static void put_pollers_out(void)
+{
+	__wake_up(mdstat_waiters, TASK_NORMAL, 0,
+		  poll_to_key(EPOLLHUP | POLLFREE));
+	WRITE_ONCE(mdstat_goes, false);
+}
+
 static void show_mdstat(void)
 {
 	if (!mdstat)
@@ -103,7 +149,9 @@ static void show_settings(void)
 static void hide(void)
 {
 	if (mdstat) {
+		wake_pollers();
 		remove_proc_entry(mdstat_name(), NULL);
+		put_pollers_out();
 		if (beside)
 			remove_proc_entry(TAKEN_NUMBERS, NULL);
 	}
@@ -132,6 +180,14 @@ static struct kobject *modules(void)
 	return THIS_MODULE->mkobj.kobj.parent;
 }
 
+/* At once: somebody else's reference must not keep the kernel's md from it. */
+static void remove_folder(void)
+{
+	kobject_del(folder);
+	kobject_put(folder);
+	folder = NULL;
+}
+
 /*
  * A folder md_mod with our parameters. It has no "initstate", by which modprobe
  * would take the kernel's md for loaded.
@@ -151,10 +207,8 @@ static int make_folder(void)
 		return -ENOMEM;
 	ret = compat_only_sysfs_link_entry_to_kobj(folder, ours, "parameters",
 						   NULL);
-	if (ret) {
-		kobject_put(folder);
-		folder = NULL;
-	}
+	if (ret)
+		remove_folder();
 	return ret;
 }
 
@@ -175,8 +229,7 @@ static enum md_p2p_event take(void)
 
 static void make_way(void)
 {
-	kobject_put(folder);
-	folder = NULL;
+	remove_folder();
 	unregister_blkdev(MD_MAJOR, "md");
 	change(true);
 }
@@ -281,10 +334,11 @@ void shim_names_leave(void)
 	unregister_blkdev(md_p2p_major, MAJOR_NAME);
 }
 
-void md_p2p_mdstat(const struct proc_ops *ops)
+void md_p2p_mdstat(const struct proc_ops *ops, wait_queue_head_t *waiters)
 {
 	mutex_lock(&names_lock);
 	mdstat = ops;
+	mdstat_waiters = waiters;
 	show_mdstat();
 	mutex_unlock(&names_lock);
 }

@@ -1,3 +1,14 @@
+static __poll_t mdstat_poll(struct file *filp, poll_table *wait)
+{
+	__poll_t mask;
+
+	if (md_unloading)
+		return EPOLLIN|EPOLLRDNORM|EPOLLERR|EPOLLPRI;
+	poll_wait(filp, &md_event_waiters, wait);
+	mask = EPOLLIN | EPOLLRDNORM;
+	return mask;
+}
+
 static void md_geninit(void)
 {
 	proc_create("mdstat", S_IRUGO, NULL, &mdstat_proc_ops);

@@ -100,7 +100,7 @@ struct Facts<'a> {
 type Examine = fn(&Facts) -> Result<Check>;
 
 /// All of them, in the order in which one would set a machine up.
-const CHECKS: [(&str, Examine); 15] = [
+const CHECKS: [(&str, Examine); 16] = [
     ("kernel options", kernel_options),
     ("modules installed", modules_installed),
     ("modules loaded", modules_loaded),
@@ -114,6 +114,7 @@ const CHECKS: [(&str, Examine); 15] = [
     ("IOMMU", iommu),
     ("bounce buffers", bounce_buffers),
     ("NVMe multipath", multipath),
+    ("nvidia-fs", nvidia_fs),
     ("arrays", arrays),
     ("privileges", privileges),
 ];
@@ -879,6 +880,26 @@ fn multipath(facts: &Facts) -> Result<Check> {
             "see that all paths reach the provider (mdp2p topology), or take the others away",
         ),
     })
+}
+
+/// Outside its P2PDMA mode nvidia-fs gives block drivers pages of host memory, for which a patched
+/// NVMe driver puts in the GPU's addresses. A level whose CPU reads such a page finds zeros.
+fn nvidia_fs(facts: &Facts) -> Result<Check> {
+    const MODULE: &str = "sys/module/nvidia_fs";
+    const FILE: &str = "sys/module/nvidia_fs/parameters/use_pci_p2pdma";
+    if !facts.host.has(MODULE) {
+        return Ok(ok("not loaded"));
+    }
+    match facts.host.read_if(FILE)?.as_deref() {
+        Some("Y" | "1") => Ok(ok("loaded, in its P2PDMA mode")),
+        Some("N" | "0") | None => Ok(warning(
+            "nvidia-fs is loaded and not in P2PDMA mode: it passes GPU memory off as host memory, \
+             so that arrays whose CPU copies or computes (raid4/5/6, write-behind) would store zeros",
+            "load it with use_pci_p2pdma=1, if it has that parameter; else use only linear, raid0, \
+             raid1 and raid10 with it",
+        )),
+        Some(other) => Err(garbage(&facts.host.path(FILE), other, &"Y or N is wanted")),
+    }
 }
 
 fn arrays(facts: &Facts) -> Result<Check> {

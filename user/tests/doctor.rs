@@ -179,7 +179,7 @@ fn a_machine_that_has_all_it_takes_is_well() {
     assert_eq!(not_ok(&report), [""; 0]);
     assert_eq!(
         (&report["ok"], &report["problems"]),
-        (&15.into(), &0.into())
+        (&16.into(), &0.into())
     );
     assert_eq!(report["virtual_machine"], false);
 }
@@ -548,6 +548,29 @@ fn bounce_buffers_leave_no_provider() {
 }
 
 #[test]
+fn gpu_memory_that_looks_like_host_memory_is_a_warning() {
+    let name = "nvidia-fs";
+    let parameter = "sys/module/nvidia_fs/parameters/use_pci_p2pdma";
+    becomes(name, "ok", "not loaded", "", |_| {});
+    becomes(name, "warning", "zeros", "use_pci_p2pdma=1", |root| {
+        put(root, "sys/module/nvidia_fs/initstate", "live")
+    });
+    for off in ["N", "0"] {
+        becomes(name, "warning", "zeros", "raid10", |root| {
+            put(root, parameter, off)
+        });
+    }
+    for on in ["Y", "1"] {
+        becomes(name, "ok", "its P2PDMA mode", "", |root| {
+            put(root, parameter, on)
+        });
+    }
+    becomes(name, "problem", parameter, "file", |root| {
+        put(root, parameter, "?")
+    });
+}
+
+#[test]
 fn garbage_is_named_with_its_file() {
     let multipath = "sys/module/nvme_core/parameters/multipath";
     becomes("NVMe multipath", "problem", multipath, "file", |root| {
@@ -635,7 +658,7 @@ fn people_get_lines_that_fit_and_a_sum() {
     );
     let sum = stdout.lines().last().expect("a line");
     assert!(
-        sum.starts_with("15 checks: ") && sum.ends_with(" 1 problem"),
+        sum.starts_with("16 checks: ") && sum.ends_with(" 1 problem"),
         "{sum}"
     );
     assert!(!stdout.contains('\x1b'), "{stdout}");
