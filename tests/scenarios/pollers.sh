@@ -1,4 +1,5 @@
 # Whoever polls mdstat neither keeps md-p2p from going, nor sleeps on a file that went: not in select, poll or epoll.
+# run: test
 # topology: switch
 # modules: p2p
 # timeout: 120
