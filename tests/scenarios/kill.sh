@@ -1,5 +1,5 @@
 # What was acknowledged is there after the array was stopped and started under its load, and after a power failure.
-# run: test
+# run: soak
 # topology: split
 # parallel: yes
 # modules: p2p

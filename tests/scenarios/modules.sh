@@ -1,5 +1,5 @@
 # The modules load and unload fifty times, taint the kernel as unsigned ones must and no more, and leave nothing behind.
-# run: test
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 180

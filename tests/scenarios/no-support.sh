@@ -1,5 +1,5 @@
 # A member that cannot do P2PDMA at all is given host pages, whenever it joins; if nothing is to be staged, peer I/O is refused.
-# run: test
+# run: soak
 # topology: mixed
 # modules: p2p
 # trace: pci_nvme_map_addr

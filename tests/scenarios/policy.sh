@@ -1,5 +1,5 @@
 # A policy can be changed at any time: what must not be staged is refused before any member is touched.
-# run: test
+# run: soak
 # topology: split
 # parallel: yes
 # modules: p2p

@@ -1,5 +1,5 @@
 # Plain mdadm, udev and lsblk find nothing strange in an array of md-p2p, and sysfs tells who reaches whom.
-# run: test
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 90
