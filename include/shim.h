@@ -226,8 +226,9 @@ enum md_p2p_route md_p2p_glue_route(const struct md_p2p_array *array,
 enum md_p2p_route md_p2p_glue_route_member(const struct md_p2p_array *array,
 					   u64 address, unsigned int slot);
 enum md_p2p_route md_p2p_glue_route_cached(const struct md_p2p_array *array);
-enum md_p2p_route md_p2p_glue_route_unmapped(const struct md_p2p_array *array,
-					     bool write);
+/* @mapped: the member could map the pages. */
+enum md_p2p_route md_p2p_glue_route_again(const struct md_p2p_array *array,
+					  bool write, bool mapped);
 u64 md_p2p_glue_ring(const struct md_p2p_array *array, u64 address,
 		     int *distance);
 struct md_p2p_stager *md_p2p_glue_stager(const struct md_p2p_array *array);

@@ -228,7 +228,7 @@ impl Array {
     pub(crate) fn route(&self, address: u64, level: i32, write: bool) -> Route {
         let reach = self.passable(address, reach::reach);
         match route::route(Spread::of(level), self.policy(), write, reach) {
-            // It may have to be staged yet: see `route_unmapped`.
+            // It may have to be staged yet: see `route_again`.
             Route::Direct if self.stager().is_none() => Route::Refused,
             route => self.possible(route),
         }
@@ -245,9 +245,9 @@ impl Array {
         self.possible(route::member(self.policy(), distance))
     }
 
-    /// The way of a bio that a member could not map. Does not sleep.
-    pub(crate) fn route_unmapped(&self, write: bool) -> Route {
-        self.possible(route::unmapped(self.policy(), write))
+    /// The way of direct I/O that a member has failed. Does not sleep.
+    pub(crate) fn route_again(&self, write: bool, mapped: bool) -> Route {
+        self.possible(route::again(self.policy(), write, mapped))
     }
 
     /// Without pages nothing is staged.

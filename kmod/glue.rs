@@ -54,7 +54,7 @@ as_declared!(
     md_p2p_glue_route,
     md_p2p_glue_route_member,
     md_p2p_glue_route_cached,
-    md_p2p_glue_route_unmapped,
+    md_p2p_glue_route_again,
     md_p2p_glue_ring,
     md_p2p_glue_stager,
     md_p2p_glue_count_refused,
@@ -214,18 +214,19 @@ pub unsafe extern "C" fn md_p2p_glue_route_cached(array: *const md_p2p_array) ->
     route_to_c(unsafe { ffi::borrow(array) }.route_cached())
 }
 
-/// The way of a peer bio that a member could not map. Does not sleep.
+/// The way of direct I/O that a member has failed. Does not sleep.
 ///
 /// # Safety
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_route_unmapped(
+pub unsafe extern "C" fn md_p2p_glue_route_again(
     array: *const md_p2p_array,
     write: bool,
+    mapped: bool,
 ) -> md_p2p_route {
     // SAFETY: By the safety requirements.
-    route_to_c(unsafe { ffi::borrow(array) }.route_unmapped(write))
+    route_to_c(unsafe { ffi::borrow(array) }.route_again(write, mapped))
 }
 
 /// Whose page it is, as `shim_pci_id()` numbers it; `ffff:ff:1f.7` if it is no

@@ -137,11 +137,12 @@ pub(crate) fn cached(policy: Policy) -> Route {
     }
 }
 
-/// The way of a bio that a member could not map, whatever its distance said.
-/// Of a write other members may have their part, so that refusing would leave
-/// them different.
-pub(crate) fn unmapped(policy: Policy, write: bool) -> Route {
-    match write {
+/// The way of a member's part of direct I/O that has failed, whatever its
+/// distance said. Of a write other members may have their part, so that refusing
+/// would leave them different. A read that the member could map may have failed by
+/// the member's fault, and only host memory tells.
+pub(crate) fn again(policy: Policy, write: bool, mapped: bool) -> Route {
+    match write || mapped {
         true => Route::Staged,
         false => policy.otherwise(),
     }

@@ -711,8 +711,10 @@ EXPORT_SYMBOL_GPL(__md_p2p_submit);
 
 static bool can_repeat(struct md_io_clone *io, blk_status_t status, bool write)
 {
+	bool mapped = status != BLK_STS_INVAL;
+
 	return status != BLK_STS_AGAIN && shim_can_stage(io->orig_bio) &&
-	       md_p2p_glue_route_unmapped(io->mddev->p2p, write) ==
+	       md_p2p_glue_route_again(io->mddev->p2p, write, mapped) ==
 	       MD_P2P_STAGED;
 }
 

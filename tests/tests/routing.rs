@@ -17,8 +17,8 @@ use reach::{
     row,
 };
 use route::{
-    Lender, Means, Policy, Route, Spread, State, advertises, cached, member, route as route_of,
-    state, unmapped,
+    Lender, Means, Policy, Route, Spread, State, advertises, again, cached, member,
+    route as route_of, state,
 };
 
 /// The levels as md numbers them: linear, 0, 1, 10, 4, 5, 6.
@@ -206,7 +206,7 @@ proptest! {
             route_of(spread, policy, write, reach),
             member(policy, None),
             cached(policy),
-            unmapped(policy, false),
+            again(policy, false, false),
         ];
         if policy == Policy::Auto {
             prop_assert!(!ways.contains(&Route::Refused));
@@ -219,8 +219,13 @@ proptest! {
     }
 
     #[test]
-    fn what_members_may_have_in_part_is_never_refused(policy in policy()) {
-        prop_assert_eq!(unmapped(policy, true), Route::Staged);
+    fn what_members_may_have_in_part_is_never_refused(policy in policy(), mapped in any::<bool>()) {
+        prop_assert_eq!(again(policy, true, mapped), Route::Staged);
+    }
+
+    #[test]
+    fn no_member_is_blamed_for_a_read_that_host_memory_has_not_been_tried_for(policy in policy()) {
+        prop_assert_eq!(again(policy, false, true), Route::Staged);
     }
 
     #[test]
