@@ -8,6 +8,7 @@ pub mod cases;
 pub mod layout;
 pub mod mix;
 pub mod model;
+pub mod partition;
 pub mod report;
 pub mod rig;
 pub mod scenario;

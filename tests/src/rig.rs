@@ -20,6 +20,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use crate::cases::{Action, Bitmap, Case, Errors, Failfast, Fault, Known, Place, Policy, Promise};
 use crate::cases::{Shape, State};
 use crate::model::Model;
+use crate::partition;
 
 const K: u64 = 1024;
 const M: u64 = 1024 * K;
@@ -120,8 +121,7 @@ impl<'a> Array<'a> {
         self.model = Model::new(0, vec![0; usize::try_from(size)?]);
         config(self.provider)?.read_exact_at(&mut self.command, 4)?;
         if self.case.place == Place::Partition {
-            let (start, length) = (PARTITION.0 / SECTOR as u64, PARTITION.1 / SECTOR as u64);
-            program("addpart", &format!("/dev/md0 1 {start} {length}"))?;
+            partition::add(Path::new("/dev/md0"), PARTITION.0, PARTITION.1)?;
         }
         let mut old = vec![0; OLD as usize];
         Pattern::new(1).fill(self.base(), &mut old);
@@ -306,8 +306,13 @@ impl<'a> Array<'a> {
     }
 
     /// After a write that failed, each sector is old or new; the model takes what was found.
+    /// The CPU cannot tell what it copied of a provider that has gone, and parity needs a copy.
     fn settle(&mut self, found: &[u8], new: &[u8]) -> Result<()> {
         let offset = self.range().0;
+        if self.case.shape.has_parity() && self.case.fault.is_gone() {
+            self.model.put(offset, found);
+            return Ok(());
+        }
         let wrong = self.model.mismatches(offset, found);
         for mismatch in wrong {
             let at = (mismatch.offset - offset) as usize;
@@ -367,13 +372,13 @@ impl<'a> Array<'a> {
         if !self.case.shape.is_redundant() || degraded()? > 0 {
             return Ok(None);
         }
-        let member = fs::read_link("/sys/block/md0/md/rd0")?;
-        let state = format!("{}/state", member.display());
+        let member = member_in_slot_0()?;
+        let state = format!("{member}/state");
         set(&state, "faulty")?;
         let removed = until(|| Ok(set(&state, "remove").is_ok()));
         Ok(removed
             .is_err()
-            .then(|| format!("{} cannot be removed", member.display())))
+            .then(|| format!("{member} cannot be removed")))
     }
 }
 
@@ -381,7 +386,7 @@ fn judge_end(case: &Case, attempt: &Attempt) -> Option<String> {
     let promise = case.promise(attempt.met);
     let allowed = |errors, errno| match errors {
         Errors::Refused => errno == Errno::EREMOTEIO,
-        Errors::Failed => errno == Errno::EIO,
+        Errors::Failed => errno == Errno::EIO || errno == Errno::ENODATA,
         Errors::Any => errno == Errno::EREMOTEIO || errno == Errno::EIO,
     };
     let kept = match (promise, attempt.errno) {
@@ -436,7 +441,9 @@ impl Counters {
                 self.direct, self.staged
             ));
         }
-        let refused = case.policy == Policy::Direct && attempt.errno == Some(Errno::EREMOTEIO);
+        let refused = case.policy == Policy::Direct
+            && !case.fault.is_gone()
+            && attempt.errno == Some(Errno::EREMOTEIO);
         if refused && self.refused == 0 {
             wrong.push("what was refused is not counted".into());
         }
@@ -491,7 +498,7 @@ fn create_arguments(case: &Case) -> String {
 /// Stops the array.
 fn remove(case: &Case) -> Result<()> {
     if case.place == Place::Partition && Path::new("/dev/md0p1").exists() {
-        program("delpart", "/dev/md0 1")?;
+        partition::remove(Path::new("/dev/md0"))?;
     }
     mdadm("--stop /dev/md0")
 }
@@ -589,6 +596,16 @@ fn members() -> Result<Vec<String>> {
         .into_iter()
         .filter(|name| name.starts_with("dev-"))
         .collect())
+}
+
+fn member_in_slot_0() -> Result<String> {
+    for member in members()? {
+        let state = md(&format!("{member}/state"))?;
+        if state.contains("in_sync") && md(&format!("{member}/slot"))? == "0" {
+            return Ok(member);
+        }
+    }
+    bail!("no member in sync has slot 0")
 }
 
 /// Returns the sector at which the data of a member begin.
