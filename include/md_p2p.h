@@ -23,6 +23,13 @@
 struct md_p2p_array;
 struct md_p2p_loan;
 
+/* What has become of a member's part of a direct I/O. */
+enum md_p2p_end {
+	MD_P2P_ENDED,		/* it has ended as its bio says */
+	MD_P2P_AGAIN,		/* it is done again, and will end once more */
+	MD_P2P_EXCUSED,		/* it has failed, but not by the member's fault */
+};
+
 /* Which members a read of a mirror may choose from. */
 struct md_p2p_ring {
 	u64 members;		/* bits of their slots */
@@ -56,7 +63,8 @@ int md_p2p_add_disk(struct gendisk *disk);
 
 /* The way of a peer bio; the inline functions below stand before each. */
 bool __md_p2p_takes(struct mddev *mddev, struct bio *bio);
-bool __md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio);
+bool __md_p2p_refuses(struct md_rdev *rdev, struct bio *bio);
+void __md_p2p_submit(struct bio *clone, struct md_rdev *rdev, struct bio *bio);
 bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio);
 bool __md_p2p_may_copy(struct mddev *mddev);
 bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio);
@@ -70,8 +78,12 @@ void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio);
 void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev);
 void __md_p2p_io_copied(struct md_io_clone *io);
 bool __md_p2p_io_end(struct md_io_clone *io);
-bool __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
-			   struct bio *bio, unsigned int sectors);
+enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+				      struct bio *bio, sector_t sector,
+				      sector_t to, unsigned int sectors);
+void md_p2p_copy_data(struct bio *to, struct bvec_iter to_iter,
+		      struct bio *from, struct bvec_iter from_iter);
+void md_p2p_resync_due(struct mddev *mddev);
 
 /*
  * A rebuild of a mirror, buffer by buffer. The loan is kept with the buffer, and
@@ -125,13 +137,26 @@ static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
 	       __md_p2p_takes(mddev, bio);
 }
 
-/* The same for the one member that a level has chosen. */
-static inline bool md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio)
+/* True if the bio has been refused for the one member that a level has chosen. */
+static inline bool md_p2p_refuses(struct md_rdev *rdev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_takes_for(rdev, bio);
+	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_refuses(rdev, bio);
 }
 
-/* The same for what raid4/5/6 are about to copy through their stripe cache. */
+/*
+ * Submits @bio, a member's part of what @clone stands for: as it is if the
+ * member reaches its pages, else through host pages.
+ */
+static inline void md_p2p_submit(struct bio *clone, struct md_rdev *rdev,
+				 struct bio *bio)
+{
+	if (unlikely(md_p2p_is_peer(bio)))
+		__md_p2p_submit(clone, rdev, bio);
+	else
+		submit_bio_noacct(bio);
+}
+
+/* As md_p2p_takes() for what raid4/5/6 are about to copy through their stripe cache. */
 static inline bool md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
 {
 	return unlikely(md_p2p_is_peer(bio)) &&
@@ -217,9 +242,8 @@ static inline void md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 }
 
 /*
- * True if the bio that @io stands for has not ended, but is done again, through
- * host pages: a member could not map its pages, so nobody can say which members
- * have it. @io stays until that has ended.
+ * True if the bio that @io stands for has not ended: it is done again, or MD is
+ * yet to be told that its members must be brought in sync. It ends once more.
  */
 static inline bool md_p2p_io_end(struct md_io_clone *io)
 {
@@ -247,17 +271,19 @@ static inline void md_p2p_io_to(struct bio *clone, struct md_rdev *rdev)
 }
 
 /*
- * A mirror's part has ended; @bio is the member's. True if MD is to take no
- * notice of its error: all of it is done again, through host pages. Of a bio
- * that has ended only the first page is still there to look at, and it speaks
- * for all.
+ * A mirror's part has ended, that of the array's sectors from @sector on, which
+ * the member has from @to on; @bio is the member's, and @clone stands for the
+ * whole. Of a bio that has ended only the first page is still there to look at,
+ * and it speaks for all.
  */
-static inline bool md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
-				       struct bio *bio, unsigned int sectors)
+static inline enum md_p2p_end
+md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone, struct bio *bio,
+		    sector_t sector, sector_t to, unsigned int sectors)
 {
-	return (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
-	       unlikely(is_pci_p2pdma_page(bio->bi_io_vec->bv_page)) &&
-	       __md_p2p_member_ended(rdev, clone, bio, sectors);
+	if ((bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE) ||
+	    likely(!is_pci_p2pdma_page(bio->bi_io_vec->bv_page)))
+		return MD_P2P_ENDED;
+	return __md_p2p_member_ended(rdev, clone, bio, sector, to, sectors);
 }
 
 /* MD's write to a member that is brought in sync has ended. */

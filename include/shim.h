@@ -12,6 +12,7 @@
 #include <linux/types.h>
 
 struct bio;
+struct md_io_clone;
 struct md_p2p_array;
 struct md_p2p_counters;
 struct md_p2p_pages;
@@ -169,8 +170,35 @@ enum md_p2p_names md_p2p_glue_names(enum md_p2p_names names,
 
 /* The physical address of the first peer page of @bio. */
 u64 shim_peer_address(const struct bio *bio);
-/* Takes @bio through host pages, some time soon. Does not sleep. */
+/* Whether what the CPU copies of @bio's peer pages, or into them, gets there. */
+bool shim_answers(const struct md_p2p_array *array, const struct bio *bio);
+/*
+ * Takes @bio, which MD has not accounted for, through host pages and back into
+ * the array, some time soon. Does not sleep.
+ */
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
+/*
+ * Takes a member's part of what MD has accounted for through host pages, some
+ * time soon: the sectors of the application's bio from @offset on. @part is the
+ * member's bio, which has not been submitted, or has failed. It comes back
+ * to its bi_end_io, and shim_part() says how. Does not sleep.
+ */
+void shim_stage_part(struct md_p2p_stager *stager, struct md_io_clone *io,
+		     struct bio *part, struct md_rdev *rdev, u64 to,
+		     unsigned int offset, unsigned int sectors);
+enum shim_part {
+	SHIM_DIRECT,	/* it was not staged */
+	SHIM_STAGED,	/* it was, at the first try; so it is below */
+	SHIM_REPEATED,	/* it was, after it had failed */
+	SHIM_LOST,	/* the provider has gone: it is not there, or half of it is */
+};
+enum shim_part shim_part(struct bio *part);
+/*
+ * Some time soon, in a thread that may sleep: MD is told that the members may
+ * differ where @io is, and its clone ends once more. Does not sleep.
+ */
+void shim_settle(struct md_p2p_stager *stager, struct md_io_clone *io);
+void shim_resync(struct md_io_clone *io);
 /* Whether it can: an atomic write is never split, and may be too large. */
 bool shim_can_stage(const struct bio *bio);
 
@@ -203,8 +231,16 @@ void md_p2p_glue_count(const struct md_p2p_array *array, bool write,
 		       bool direct, u64 bytes);
 void md_p2p_glue_count_member(const struct md_p2p_array *array,
 			      unsigned int slot, bool write, u64 bytes);
-/* Whether the owner of a peer page is still there to give what is in it. */
-bool md_p2p_glue_answers(const struct md_p2p_array *array, u64 address);
+/*
+ * Whether the owner of a peer page is still there to give what is in it: 1 or 0,
+ * below zero if it is not known whose page it is.
+ */
+int md_p2p_glue_answers(const struct md_p2p_array *array, u64 address);
+/* A direct I/O with the member in a slot has worked, or only its repetition has. */
+void md_p2p_glue_way_worked(const struct md_p2p_array *array, u64 address,
+			    unsigned int slot);
+void md_p2p_glue_way_failed(const struct md_p2p_array *array, u64 address,
+			    unsigned int slot);
 /* As shim_pci_id(); U32_MAX if the page is no known provider's. */
 u64 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
 ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,

@@ -17,7 +17,7 @@ use crate::{
     ffi::{self, Global, Mddev, Member, MemberId, PciDev, RcuBox, Stager},
     pause::Pause,
     provider::Provider,
-    reach::{self, Distance, Distances, Reach, Row, SLOTS},
+    reach::{self, Distance, Distances, Row, SLOTS},
     rebuild::Loan,
     route::{self, Lender, Means, Policy, Route, Spread, State},
     stats::Stats,
@@ -27,10 +27,73 @@ use crate::{
 /// What `%pg` makes of a block device.
 pub(crate) type Name = Text<32>;
 
+/// The ways between one provider and each member that are left alone for a while,
+/// since only the repetition of direct I/O worked, through host memory.
+struct Ways {
+    /// False if no slot has a pause, or if one has just been lost sight of; then
+    /// the way is tried again, and found out again.
+    some: Atomic<bool>,
+    /// A [`Pause`] for each slot.
+    pauses: [Atomic<u64>; SLOTS],
+}
+
+impl Ways {
+    fn new() -> Self {
+        Self {
+            some: Atomic::new(false),
+            pauses: [const { Atomic::new(0) }; SLOTS],
+        }
+    }
+
+    /// The bits of the slots whose pause is not over.
+    fn left_alone(&self, now: impl FnOnce() -> u64) -> u64 {
+        if !self.some.load(Relaxed) {
+            return 0;
+        }
+        let (now, mut none, mut waits) = (now(), true, 0);
+        for (slot, pause) in self.pauses.iter().enumerate() {
+            let pause = Pause::from_bits(pause.load(Relaxed));
+            none &= pause == Pause::NONE;
+            waits |= u64::from(!pause.is_over(now)) << slot;
+        }
+        if none {
+            self.some.store(false, Relaxed);
+        }
+        waits
+    }
+
+    /// Whether that is news.
+    fn failed(&self, slot: usize, now: u64) -> bool {
+        let Some(bits) = self.pauses.get(slot) else {
+            return false;
+        };
+        let Some(pause) = Pause::from_bits(bits.load(Relaxed)).failed(now) else {
+            return false;
+        };
+        bits.store(pause.to_bits(), Relaxed);
+        self.some.store(true, Relaxed);
+        true
+    }
+
+    fn worked(&self, slot: usize, now: impl FnOnce() -> u64) {
+        if !self.some.load(Relaxed) {
+            return;
+        }
+        let Some(bits) = self.pauses.get(slot) else {
+            return;
+        };
+        if let Some(pause) = Pause::from_bits(bits.load(Relaxed)).worked(now()) {
+            bits.store(pause.to_bits(), Relaxed);
+        }
+    }
+}
+
 /// The providers, and who reaches their memory.
 struct Table {
     rows: KVec<Row>,
     providers: KVec<Arc<Provider>>,
+    /// Of each provider.
+    ways: KVec<Ways>,
 }
 
 impl Table {
@@ -72,7 +135,7 @@ impl Array {
     fn means(&self) -> Means {
         Means {
             some_reached: self.some_reached.load(Relaxed),
-            all_reached: self.all_reached.load(Relaxed),
+            all_reached: self.all_reached.load(Relaxed) && !self.leaves_some_alone(),
             can_stage: self.stager.as_ref().is_some(),
         }
     }
@@ -88,8 +151,11 @@ impl Array {
         route::advertises(Spread::of(level), self.policy(), self.means())
     }
 
-    /// Calls `f` with the row of the page at `address`. Does not sleep.
-    fn row<R>(&self, address: u64, f: impl FnOnce(Option<&Row>) -> R) -> R {
+    /// Calls `f` with the row of the page at `address`, without the ways that are
+    /// left alone. If nothing may be staged, none is: trying is all that can be
+    /// done. Does not sleep.
+    fn passable<R>(&self, address: u64, f: impl FnOnce(Option<&Row>) -> R) -> R {
+        let policy = self.policy();
         self.table.read(|table| {
             let row = table.and_then(|table| reach::row(&table.rows, address));
             if row.is_none() {
@@ -97,13 +163,70 @@ impl Array {
                 // wait for the answer, the next one will have it.
                 ffi::look_for_providers();
             }
-            f(row)
+            let left_alone = match (table, row, policy) {
+                (Some(table), Some(row), Policy::Auto) => table
+                    .ways
+                    .get(row.provider)
+                    .map_or(0, |ways| ways.left_alone(ffi::milliseconds)),
+                _ => 0,
+            };
+            match (row, left_alone) {
+                (row, 0) => f(row),
+                (row, _) => f(row.map(|row| row.without(left_alone)).as_ref()),
+            }
         })
+    }
+
+    /// Calls `f` with the ways from the provider of the page at `address`, if it
+    /// is known. Does not sleep.
+    fn ways<R>(&self, address: u64, f: impl FnOnce(&Ways) -> R) -> Option<R> {
+        self.table.read(|table| {
+            let table = table?;
+            let row = reach::row(&table.rows, address)?;
+            table.ways.get(row.provider).map(f)
+        })
+    }
+
+    /// Direct I/O with the member in `slot` has worked. Does not sleep.
+    pub(crate) fn way_worked(&self, address: u64, slot: usize) {
+        self.ways(address, |ways| ways.worked(slot, ffi::milliseconds));
+    }
+
+    /// Direct I/O with the member in `slot` has failed, and its repetition has
+    /// not: the way is left alone for a while. Does not sleep.
+    pub(crate) fn way_failed(&self, address: u64, slot: usize) {
+        let news = self.ways(address, |ways| ways.failed(slot, ffi::milliseconds()));
+        if news == Some(true) {
+            // The member may have a path that no bus event has told of.
+            ffi::look_for_providers();
+        }
+    }
+
+    /// The slots to which no way is tried now from the provider with this index.
+    fn left_alone(&self, provider: usize) -> u64 {
+        if self.policy() != Policy::Auto {
+            return 0;
+        }
+        self.table.read(|table| {
+            let ways = table.and_then(|table| table.ways.get(provider));
+            ways.map_or(0, |ways| ways.left_alone(ffi::milliseconds))
+        })
+    }
+
+    /// Whether some way is not tried now.
+    fn leaves_some_alone(&self) -> bool {
+        self.policy() == Policy::Auto
+            && self.table.read(|table| {
+                table.is_some_and(|table| {
+                    let mut ways = table.ways.iter();
+                    ways.any(|ways| ways.left_alone(ffi::milliseconds) != 0)
+                })
+            })
     }
 
     /// The way of a bio before a member has been chosen. Does not sleep.
     pub(crate) fn route(&self, address: u64, level: i32, write: bool) -> Route {
-        let reach = self.row(address, reach::reach);
+        let reach = self.passable(address, reach::reach);
         match route::route(Spread::of(level), self.policy(), write, reach) {
             // It may have to be staged yet: see `route_unmapped`.
             Route::Direct if self.stager().is_none() => Route::Refused,
@@ -118,14 +241,12 @@ impl Array {
 
     /// The way to the member in `slot`. Does not sleep.
     pub(crate) fn route_member(&self, address: u64, slot: usize) -> Route {
-        let distance = self.row(address, |row| row.and_then(|row| row.distances.get(slot)));
+        let distance = self.passable(address, |row| row.and_then(|row| row.distances.get(slot)));
         self.possible(route::member(self.policy(), distance))
     }
 
     /// The way of a bio that a member could not map. Does not sleep.
     pub(crate) fn route_unmapped(&self, write: bool) -> Route {
-        // The member may have a path that no bus event has told of.
-        ffi::look_for_providers();
         self.possible(route::unmapped(self.policy(), write))
     }
 
@@ -153,7 +274,7 @@ impl Array {
     /// The members nearest to the page at `address` that are farther than
     /// `than`: their distance and the bits of their slots. Does not sleep.
     pub(crate) fn ring(&self, address: u64, than: Distance) -> Option<(u32, u64)> {
-        self.row(address, |row| row.and_then(|row| row.distances.ring(than)))
+        self.passable(address, |row| row.and_then(|row| row.distances.ring(than)))
     }
 
     /// Whose memory rebuilds borrow, if a person has said so.
@@ -279,6 +400,7 @@ pub(crate) enum Reason<'a> {
     Parity,
     CannotMap(&'a Name),
     Unreached(&'a Name, &'a PciDev),
+    LeftAlone(&'a Name, &'a PciDev),
     NoProvider,
     AllReach,
 }
@@ -294,6 +416,9 @@ impl fmt::Display for Reason<'_> {
             Reason::Unreached(member, provider) => {
                 f.write_fmt(fmt!("{member} does not reach {provider}"))
             }
+            Reason::LeftAlone(member, provider) => f.write_fmt(fmt!(
+                "{member} failed direct I/O with {provider}, which is not tried for a while"
+            )),
             Reason::NoProvider => f.write_str("there is no provider yet"),
             Reason::AllReach => f.write_str("every member reaches every provider"),
         }
@@ -348,9 +473,9 @@ struct Entry {
     mddev: Mddev,
     array: Arc<Array>,
     members: KVec<Joined>,
-    /// A member joined for which there was no memory. What it reaches is not
-    /// known, and it counts as reaching nothing.
-    incomplete: bool,
+    /// Members that joined when there was no memory for them. What they reach is
+    /// not known, and they count as reaching nothing.
+    unknown: usize,
     /// What the kernel log was told last.
     told: Text,
 }
@@ -362,12 +487,13 @@ impl Entry {
             SLOTS.. => None,
             _ => member.distance(provider),
         };
-        !self.incomplete && reach::by_all(self.members.iter().map(of_member))
+        self.unknown == 0 && reach::by_all(self.members.iter().map(of_member))
     }
 
     fn table(&self, providers: &[Arc<Provider>]) -> Result<KBox<Table>> {
         let mut rows = KVec::new();
         let mut shared = KVec::new();
+        let mut ways = KVec::new();
         for (index, provider) in providers.iter().enumerate() {
             let by_all = self.by_all(index);
             let mut distances = Distances::NONE;
@@ -375,6 +501,7 @@ impl Entry {
                 distances.set(member.slot, member.distance(index));
             }
             shared.push(provider.clone(), GFP_KERNEL)?;
+            ways.push(Ways::new(), GFP_KERNEL)?;
             for &window in provider.windows() {
                 let row = Row {
                     window,
@@ -388,6 +515,7 @@ impl Entry {
         let table = Table {
             rows,
             providers: shared,
+            ways,
         };
         Ok(KBox::new(table, GFP_KERNEL)?)
     }
@@ -402,7 +530,7 @@ impl Entry {
     /// mean. Without memory nothing is reached: staging is always right, and
     /// refusing where there is no memory even for that.
     fn publish(&mut self, providers: &[Arc<Provider>]) {
-        let all_reached = !self.incomplete
+        let all_reached = self.unknown == 0
             && self.members.iter().all(|member| member.maps_peer)
             && (0..providers.len()).all(|provider| self.by_all(provider));
         let some_reached = providers.is_empty()
@@ -486,7 +614,7 @@ impl Entry {
             all_well = false;
             f(reason)
         };
-        if self.incomplete {
+        if self.unknown > 0 {
             say(Reason::NoMemory)?;
         }
         if Spread::of(self.mddev.level()) == Spread::Cached {
@@ -499,6 +627,12 @@ impl Entry {
             let far = |member: &&Joined| member.maps_peer && member.distance(index).is_none();
             for member in self.members.iter().filter(far) {
                 say(Reason::Unreached(&member.name, provider.dev()))?;
+            }
+            let left_alone = self.array.left_alone(index);
+            let waits =
+                |member: &&Joined| member.slot < SLOTS && left_alone >> member.slot & 1 == 1;
+            for member in self.members.iter().filter(waits) {
+                say(Reason::LeftAlone(&member.name, provider.dev()))?;
             }
         }
         match all_well {
@@ -553,7 +687,7 @@ impl Registry {
             mddev,
             array: array.clone(),
             members: KVec::new(),
-            incomplete: false,
+            unknown: 0,
             told: Text::new(),
         };
         self.entries.push(entry, GFP_KERNEL)?;
@@ -580,7 +714,7 @@ impl Registry {
         array.stats.clear_member(slot);
         let mut joined = Joined::new(member, slot);
         if joined.measure(providers).is_err() || entry.members.reserve(1, GFP_KERNEL).is_err() {
-            entry.incomplete = true;
+            entry.unknown += 1;
         } else {
             joined.member.set_slot(slot);
             // There is room.
@@ -634,7 +768,11 @@ impl Registry {
         let Some((entry, providers)) = self.entry(array) else {
             return;
         };
+        let known = entry.members.len();
         entry.members.retain(|joined| joined.member.id() != member);
+        if entry.members.len() == known {
+            entry.unknown = entry.unknown.saturating_sub(1);
+        }
         entry.publish(providers);
     }
 

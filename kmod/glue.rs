@@ -62,6 +62,8 @@ as_declared!(
     md_p2p_glue_count_member,
     md_p2p_glue_provider,
     md_p2p_glue_answers,
+    md_p2p_glue_way_worked,
+    md_p2p_glue_way_failed,
     md_p2p_glue_show_counter,
     md_p2p_glue_show_state,
     md_p2p_glue_show_reason,
@@ -240,18 +242,50 @@ pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, addres
         .unwrap_or(u32::MAX.into())
 }
 
-/// Whether the owner of a peer page still answers, with its memory. Does not
-/// sleep.
+/// Whether the owner of a peer page still answers, with its memory: 1 or 0, below
+/// zero if it is not known whose it is, as while there is no memory for a table.
+/// Does not sleep.
 ///
 /// # Safety
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_answers(array: *const md_p2p_array, address: u64) -> bool {
+pub unsafe extern "C" fn md_p2p_glue_answers(array: *const md_p2p_array, address: u64) -> c_int {
     // SAFETY: By the safety requirements.
     unsafe { ffi::borrow(array) }
         .provider(address, |provider| provider.answers())
-        .unwrap_or(false)
+        .map_or(-1, c_int::from)
+}
+
+/// Direct I/O with the member in a slot has worked. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_way_worked(
+    array: *const md_p2p_array,
+    address: u64,
+    slot: c_uint,
+) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.way_worked(address, slot as usize);
+}
+
+/// Of direct I/O with the member in a slot, only the repetition through host
+/// memory has worked. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_way_failed(
+    array: *const md_p2p_array,
+    address: u64,
+    slot: c_uint,
+) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.way_failed(address, slot as usize);
 }
 
 /// The slots of the members that are nearest to a peer page but farther than

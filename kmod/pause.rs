@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When peer memory is tried again that a rebuild could not use: soon after it
-//! failed once, seldom if it keeps failing. A way between two devices may be one
-//! that the kernel takes for passable and that never is.
+//! When a way to or from peer memory is tried again that could not be used: soon
+//! after it failed once, seldom if it keeps failing. A way between two devices may
+//! be one that the kernel takes for passable and that never is.
 //!
 //! Pure, like `reach.rs`: compiled for the host too.
 

@@ -97,6 +97,18 @@ pub(crate) enum Reach {
     None,
 }
 
+impl Row {
+    /// As it is while the ways to members are left alone whose slots have a bit
+    /// in `left_alone`.
+    pub(crate) fn without(mut self, left_alone: u64) -> Self {
+        for slot in (0..SLOTS).filter(|slot| left_alone >> slot & 1 == 1) {
+            self.by_all &= self.distances.get(slot).is_none();
+            self.distances.set(slot, None);
+        }
+        self
+    }
+}
+
 /// The row of the page at `address`.
 pub(crate) fn row(rows: &[Row], address: u64) -> Option<&Row> {
     rows.iter().find(|row| row.window.contains(address))

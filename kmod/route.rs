@@ -119,7 +119,9 @@ pub(crate) fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -
         (Spread::Cached, true, _) => cached(policy),
         (Spread::Cached, false, _) => Route::Later,
         (Spread::Mirrored, true, Reach::All) => Route::Direct,
-        (_, _, Reach::None) | (Spread::Mirrored, true, Reach::Some) => policy.otherwise(),
+        // Staged as a whole, so that all members get the same.
+        (Spread::Mirrored, true, _) => policy.otherwise(),
+        (_, _, Reach::None) if policy == Policy::Direct => Route::Refused,
         // Not if it may be refused: a part of what was one write for whoever
         // wrote it may be on another member by then.
         (Spread::Striped, true, Reach::Some) if policy == Policy::Direct => Route::Refused,

@@ -8,6 +8,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/kobject.h>
+#include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -22,6 +23,7 @@
 #include <linux/workqueue.h>
 
 #include "md.h"
+#include "md-bitmap.h"
 #include "md_p2p.h"
 #include "shim.h"
 
@@ -441,23 +443,28 @@ static void refuse(struct bio *bio)
 	bio_endio(bio);
 }
 
-static bool takes(struct mddev *mddev, struct md_rdev *rdev, struct bio *bio,
+static void refuse_peer(struct mddev *mddev, struct bio *bio)
+{
+	md_p2p_glue_count_refused(mddev->p2p);
+	refuse(bio);
+}
+
+static bool takes(struct mddev *mddev, struct bio *bio,
 		  enum md_p2p_route route)
 {
-	/* What many are to get must not stay half done: see __md_p2p_io_end(). */
-	if ((route == MD_P2P_STAGED || (route == MD_P2P_DIRECT && !rdev)) &&
+	/* What many are to get must not stay half done. */
+	if ((route == MD_P2P_STAGED || route == MD_P2P_DIRECT) &&
 	    !shim_can_stage(bio))
 		route = MD_P2P_REFUSED;
 	/* What many have got is told when it is done: see count(). */
-	if (rdev || route != MD_P2P_DIRECT)
-		trace_route(mddev, rdev, bio, route);
+	if (route != MD_P2P_DIRECT)
+		trace_route(mddev, NULL, bio, route);
 	switch (route) {
 	case MD_P2P_STAGED:
 		shim_stage(md_p2p_glue_stager(mddev->p2p), bio);
 		return true;
 	case MD_P2P_REFUSED:
-		md_p2p_glue_count_refused(mddev->p2p);
-		refuse(bio);
+		refuse_peer(mddev, bio);
 		return true;
 	default:
 		return false;
@@ -472,28 +479,36 @@ bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 	}
 	/* Nobody asks who reaches it. */
 	if (md_p2p_has_peer_integrity(bio)) {
-		md_p2p_glue_count_refused(mddev->p2p);
-		refuse(bio);
+		refuse_peer(mddev, bio);
 		return true;
 	}
-	return takes(mddev, NULL, bio,
+	return takes(mddev, bio,
 		     md_p2p_glue_route(mddev->p2p, shim_peer_address(bio),
 				       mddev->level, op_is_write(bio_op(bio))));
 }
 
-bool __md_p2p_takes_for(struct md_rdev *rdev, struct bio *bio)
+static enum md_p2p_route route_to(struct md_rdev *rdev, const struct bio *bio)
 {
-	struct mddev *mddev = rdev->mddev;
-
-	return takes(mddev, rdev, bio,
-		     md_p2p_glue_route_member(mddev->p2p, shim_peer_address(bio),
-					      rdev->p2p_slot));
+	return md_p2p_glue_route_member(rdev->mddev->p2p,
+					shim_peer_address(bio), rdev->p2p_slot);
 }
-EXPORT_SYMBOL_GPL(__md_p2p_takes_for);
+
+bool __md_p2p_refuses(struct md_rdev *rdev, struct bio *bio)
+{
+	enum md_p2p_route route = route_to(rdev, bio);
+
+	if (route == MD_P2P_DIRECT ||
+	    (route == MD_P2P_STAGED && shim_can_stage(bio)))
+		return false;
+	trace_route(rdev->mddev, rdev, bio, MD_P2P_REFUSED);
+	refuse_peer(rdev->mddev, bio);
+	return true;
+}
+EXPORT_SYMBOL_GPL(__md_p2p_refuses);
 
 bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
 {
-	return takes(mddev, NULL, bio, md_p2p_glue_route_cached(mddev->p2p));
+	return takes(mddev, bio, md_p2p_glue_route_cached(mddev->p2p));
 }
 EXPORT_SYMBOL_GPL(__md_p2p_takes_cached);
 
@@ -533,8 +548,7 @@ EXPORT_SYMBOL_GPL(__md_p2p_may_copy);
 
 bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
 {
-	return md_p2p_glue_route_member(rdev->mddev->p2p, shim_peer_address(bio),
-					rdev->p2p_slot) != MD_P2P_DIRECT;
+	return route_to(rdev, bio) != MD_P2P_DIRECT;
 }
 EXPORT_SYMBOL_GPL(__md_p2p_must_stage);
 
@@ -564,20 +578,77 @@ void md_p2p_copy(struct page *dest, size_t dest_offset, struct page *src,
 }
 EXPORT_SYMBOL_GPL(md_p2p_copy);
 
+/* As bio_copy_data(), but fit for uncached memory. */
+void md_p2p_copy_data(struct bio *to, struct bvec_iter to_iter,
+		      struct bio *from, struct bvec_iter from_iter)
+{
+	while (to_iter.bi_size && from_iter.bi_size) {
+		struct bio_vec dest = bio_iter_iovec(to, to_iter);
+		struct bio_vec src = bio_iter_iovec(from, from_iter);
+		unsigned int len = min(dest.bv_len, src.bv_len);
+
+		md_p2p_copy(dest.bv_page, dest.bv_offset, src.bv_page,
+			    src.bv_offset, len);
+		bio_advance_iter_single(to, &to_iter, len);
+		bio_advance_iter_single(from, &from_iter, len);
+	}
+}
+EXPORT_SYMBOL_GPL(md_p2p_copy_data);
+
+/* Whether the provider is there */
+
+static u64 word_at(struct page *page, unsigned int offset)
+{
+	u64 *words = kmap_local_page(page);
+	u64 word = READ_ONCE(words[offset / sizeof(*words)]);
+
+	kunmap_local(words);
+	return word;
+}
+
+/*
+ * The first page's last word. Reading it also makes what the CPU has written
+ * into the provider's memory arrive there, which PCI may have let wait.
+ */
+static u64 peer_word(const struct bio *bio)
+{
+	struct bio_vec vec = bio_iovec(bio);
+
+	wmb();
+	return word_at(vec.bv_page, vec.bv_offset + vec.bv_len - 1);
+}
+
+/* Where a device is gone, the CPU reads ones. */
+bool shim_answers(const struct md_p2p_array *array, const struct bio *bio)
+{
+	u64 word = peer_word(bio);
+	int answers = md_p2p_glue_answers(array, shim_peer_address(bio));
+
+	return answers < 0 ? word != U64_MAX : answers;
+}
+
 /* Accounting */
 
 void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 {
 	io->p2p_bytes = bio->bi_iter.bi_size;
 	io->p2p_direct = !raid_is_456(io->mddev);
-	io->p2p_failed = false;
+	io->p2p_refused = false;
+	io->p2p_lost = false;
+	io->p2p_due = false;
+	io->p2p_settled = false;
+	io->p2p_cached = !io->p2p_direct;
 	io->p2p_slot = MD_P2P_SLOTS;
+	io->p2p_rdev = NULL;
+	bio_list_init(&io->p2p_parts);
+	INIT_LIST_HEAD(&io->p2p_node);
 }
 
 /* Write-behind, and a read that failed and goes through the stripe cache. */
 void __md_p2p_io_copied(struct md_io_clone *io)
 {
 	io->p2p_direct = false;
+	io->p2p_cached = true;
 	trace_route(io->mddev, NULL, io->orig_bio, MD_P2P_STAGED);
 }
 EXPORT_SYMBOL_GPL(__md_p2p_io_copied);
@@ -585,50 +656,174 @@ EXPORT_SYMBOL_GPL(__md_p2p_io_copied);
 void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev)
 {
 	io->p2p_direct = true;
+	io->p2p_cached = false;
 	io->p2p_slot = rdev->p2p_slot;
-	if (raid_is_456(io->mddev))
-		trace_route(io->mddev, rdev, io->orig_bio, MD_P2P_DIRECT);
+	trace_route(io->mddev, rdev, io->orig_bio, MD_P2P_DIRECT);
 }
 EXPORT_SYMBOL_GPL(__md_p2p_io_to);
 
-static bool can_stage_again(struct md_io_clone *io)
+/* The array's sectors from @sector on, which the member has from @to on. */
+static void stage_part(struct md_io_clone *io, struct md_rdev *rdev,
+		       struct bio *part, sector_t sector, sector_t to,
+		       unsigned int sectors)
 {
-	bool write = op_is_write(bio_op(&io->bio_clone));
+	struct mddev *mddev = io->mddev;
+	unsigned int offset = sector - io->orig_bio->bi_iter.bi_sector;
 
-	/* A part of a read that is tried again could wait for the whole. */
-	return io->p2p_bytes && shim_can_stage(io->orig_bio) &&
+	io->p2p_direct = false;
+	trace_route(mddev, rdev, io->orig_bio, MD_P2P_STAGED);
+	shim_stage_part(md_p2p_glue_stager(mddev->p2p), io, part, rdev, to,
+			offset, sectors);
+}
+
+/* raid0 and linear submit the clone itself, whose sector is the member's. */
+void __md_p2p_submit(struct bio *clone, struct md_rdev *rdev, struct bio *bio)
+{
+	struct md_io_clone *io = md_p2p_io(clone);
+	enum md_p2p_route route = route_to(rdev, bio);
+	sector_t sector = clone->bi_iter.bi_sector;
+
+	if (clone == bio) {
+		io->p2p_rdev = rdev;
+		io->p2p_to = sector;
+		sector = io->orig_bio->bi_iter.bi_sector;
+	}
+	if (route == MD_P2P_DIRECT) {
+		io->p2p_direct = true;
+		trace_route(io->mddev, rdev, io->orig_bio, route);
+		submit_bio_noacct(bio);
+	} else if (shim_can_stage(io->orig_bio) &&
+		   md_p2p_glue_stager(io->mddev->p2p)) {
+		/* Refused too: it was not when the member was chosen. */
+		stage_part(io, rdev, bio, sector, bio->bi_iter.bi_sector,
+			   bio_sectors(bio));
+	} else {
+		bio->bi_status = BLK_STS_INVAL;
+		bio_endio(bio);
+	}
+}
+EXPORT_SYMBOL_GPL(__md_p2p_submit);
+
+static bool can_repeat(struct md_io_clone *io, blk_status_t status, bool write)
+{
+	return status != BLK_STS_AGAIN && shim_can_stage(io->orig_bio) &&
 	       md_p2p_glue_route_unmapped(io->mddev->p2p, write) ==
 	       MD_P2P_STAGED;
 }
 
-/*
- * The array must not become clean before a write that failed is done again:
- * what md_write_inc() takes is held until then.
- */
-bool __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
-			   struct bio *bio, unsigned int sectors)
+/* The sector + 1 from which on a resync is due, or 0. Any context. */
+static void set_due(struct mddev *mddev, sector_t sector)
 {
-	struct md_io_clone *io = md_p2p_io(clone);
+	sector_t due = READ_ONCE(mddev->p2p_due);
+
+	while ((!due || sector + 1 < due) &&
+	       !try_cmpxchg(&mddev->p2p_due, &due, sector + 1))
+		;
+	/* From now on MD reads the first member there, and says "dirty". */
+	if (sector < READ_ONCE(mddev->resync_offset))
+		WRITE_ONCE(mddev->resync_offset, sector);
+}
+
+/*
+ * MD is about to choose what to do, or has done a resync, which knows nothing
+ * of what has come behind it.
+ */
+void md_p2p_resync_due(struct mddev *mddev)
+{
+	sector_t due = xchg(&mddev->p2p_due, 0);
+
+	if (due && due - 1 < READ_ONCE(mddev->resync_offset))
+		WRITE_ONCE(mddev->resync_offset, due - 1);
+}
+
+/* As if somebody had written to md/bitmap_set_bits. Sleeps. */
+void shim_resync(struct md_io_clone *io)
+{
+	struct mddev *mddev = io->mddev;
+	sector_t sector = io->orig_bio->bi_iter.bi_sector;
+	sector_t chunk = mddev->bitmap_info.chunksize;
+
+	pr_warn_ratelimited("md-p2p: %s: a provider has gone with what was written at sector %llu: a resync is due\n",
+			    mdname(mddev), (unsigned long long)sector);
+	/* The lockless bitmap counts it in sectors. */
+	if (mddev->bitmap_id != ID_LLBITMAP)
+		chunk >>= SECTOR_SHIFT;
+	if (io->sectors && chunk && md_bitmap_enabled(mddev, false))
+		mddev->bitmap_ops->dirty_bits(mddev,
+			div64_u64(io->offset, chunk),
+			div64_u64(io->offset + io->sectors - 1, chunk));
+	set_due(mddev, sector);
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+	md_wakeup_thread(mddev->thread);
+}
+
+/* The array must not become clean: what md_write_inc() takes is held so long. */
+static void lose_write(struct md_io_clone *io)
+{
+	set_due(io->mddev, io->orig_bio->bi_iter.bi_sector);
+	if (!xchg(&io->p2p_due, true))
+		md_write_inc(io->mddev, &io->bio_clone);
+}
+
+static enum md_p2p_end direct_ended(struct md_rdev *rdev, struct md_io_clone *io,
+				    struct bio *bio, sector_t sector,
+				    sector_t to, unsigned int sectors)
+{
+	struct md_p2p_array *array = io->mddev->p2p;
 	bool write = op_is_write(bio_op(bio));
 
 	if (!bio->bi_status) {
-		md_p2p_glue_count_member(rdev->mddev->p2p, rdev->p2p_slot,
-					 write, (u64)sectors << SECTOR_SHIFT);
-		/* Another member has what one did not give. */
-		if (!write)
-			io->p2p_failed = false;
-		return false;
+		md_p2p_glue_way_worked(array, shim_peer_address(io->orig_bio),
+				       rdev->p2p_slot);
+		md_p2p_glue_count_member(array, rdev->p2p_slot, write,
+					 (u64)sectors << SECTOR_SHIFT);
+		return MD_P2P_ENDED;
 	}
-	if (bio->bi_status == BLK_STS_AGAIN)
-		return false;
-	if (!can_stage_again(io)) {
-		/* Never a write: see takes(). */
-		io->p2p_failed = bio->bi_status == BLK_STS_INVAL;
-		return false;
+	if (can_repeat(io, bio->bi_status, write)) {
+		stage_part(io, rdev, bio, sector, to, sectors);
+		return MD_P2P_AGAIN;
 	}
-	if (!xchg(&io->p2p_failed, true) && write)
-		md_write_inc(rdev->mddev, clone);
-	return true;
+	/* BLK_STS_INVAL is what a member says that cannot map a peer page. */
+	io->p2p_refused = bio->bi_status == BLK_STS_INVAL;
+	return io->p2p_refused ? MD_P2P_EXCUSED : MD_P2P_ENDED;
+}
+
+static enum md_p2p_end part_ended(struct md_rdev *rdev, struct md_io_clone *io,
+				  struct bio *bio, sector_t sector,
+				  sector_t to, unsigned int sectors)
+{
+	switch (shim_part(bio)) {
+	case SHIM_DIRECT:
+		return direct_ended(rdev, io, bio, sector, to, sectors);
+	case SHIM_REPEATED:
+		/* The member did what it was asked for: it was the way. */
+		if (!bio->bi_status)
+			md_p2p_glue_way_failed(io->mddev->p2p,
+					       shim_peer_address(io->orig_bio),
+					       rdev->p2p_slot);
+		return MD_P2P_ENDED;
+	case SHIM_LOST:
+		io->p2p_lost = true;
+		return MD_P2P_EXCUSED;
+	default:
+		return MD_P2P_ENDED;
+	}
+}
+
+enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+				      struct bio *bio, sector_t sector,
+				      sector_t to, unsigned int sectors)
+{
+	struct md_io_clone *io = md_p2p_io(clone);
+	bool write = op_is_write(bio_op(bio));
+	enum md_p2p_end end = part_ended(rdev, io, bio, sector, to, sectors);
+
+	if (end == MD_P2P_EXCUSED && write)
+		lose_write(io);
+	/* Another member has what one did not give. */
+	if (end == MD_P2P_ENDED && !bio->bi_status && !write)
+		io->p2p_refused = false;
+	return end;
 }
 EXPORT_SYMBOL_GPL(__md_p2p_member_ended);
 
@@ -639,7 +834,7 @@ static void count(struct md_io_clone *io, bool write)
 	if (!io->p2p_bytes)
 		return;
 	md_p2p_glue_count(array, write, io->p2p_direct, io->p2p_bytes);
-	if (!io->p2p_direct)
+	if (!io->p2p_direct || io->p2p_rdev)
 		return;
 	if (io->p2p_slot < MD_P2P_SLOTS)
 		md_p2p_glue_count_member(array, io->p2p_slot, write,
@@ -648,47 +843,48 @@ static void count(struct md_io_clone *io, bool write)
 		trace_route(io->mddev, NULL, io->orig_bio, MD_P2P_DIRECT);
 }
 
-/* The bio is as it was before any member had it, and MD knows it as its own. */
-static void stage_again(struct md_io_clone *io)
+/*
+ * What the CPU copied without the stager: raid4/5/6, write-behind. What was
+ * copied of a provider that is gone is anything.
+ */
+static bool copies_arrived(struct md_io_clone *io)
 {
-	struct bio *clone = &io->bio_clone;
-
-	clone->bi_status = BLK_STS_OK;
-	atomic_set(&clone->__bi_remaining, 1);
-	clone->bi_bdev = io->orig_bio->bi_bdev;
-	clone->bi_iter = io->orig_bio->bi_iter;
-	trace_route(io->mddev, NULL, io->orig_bio, MD_P2P_STAGED);
-	shim_stage(md_p2p_glue_stager(io->mddev->p2p), clone);
+	return !io->p2p_cached || shim_answers(io->mddev->p2p, io->orig_bio);
 }
 
-/*
- * BLK_STS_INVAL is what a member says that cannot map a peer page: the
- * application is told what it is told where peer memory is not taken at all.
- */
+/* The application is told what it is told where peer memory is not taken. */
+static void set_status(struct md_io_clone *io, bool write)
+{
+	struct bio *clone = &io->bio_clone;
+
+	if (io->p2p_refused && (write || clone->bi_status)) {
+		md_p2p_glue_count_refused(io->mddev->p2p);
+		clone->bi_status = BLK_STS_TARGET;
+	}
+	if (io->p2p_lost || (!clone->bi_status && !copies_arrived(io)))
+		clone->bi_status = BLK_STS_TARGET;
+}
+
 bool __md_p2p_io_end(struct md_io_clone *io)
 {
-	struct md_p2p_array *array = io->mddev->p2p;
 	struct bio *clone = &io->bio_clone;
 	bool write = op_is_write(bio_op(clone));
-	bool failed = io->p2p_failed ||
-		      (clone->bi_status && clone->bi_status != BLK_STS_AGAIN);
 
-	if (io->p2p_direct && failed && can_stage_again(io)) {
-		stage_again(io);
+	/* raid0 and linear: it is the member's bio, too. */
+	if (io->p2p_rdev &&
+	    part_ended(io->p2p_rdev, io, clone,
+		       io->orig_bio->bi_iter.bi_sector, io->p2p_to,
+		       bio_sectors(io->orig_bio)) == MD_P2P_AGAIN)
+		return true;
+	if (io->p2p_due && !io->p2p_settled) {
+		io->p2p_settled = true;
+		shim_settle(md_p2p_glue_stager(io->mddev->p2p), io);
 		return true;
 	}
-	if (io->p2p_direct && clone->bi_status &&
-	    (io->p2p_failed || clone->bi_status == BLK_STS_INVAL)) {
-		md_p2p_glue_count_refused(array);
-		clone->bi_status = BLK_STS_TARGET;
-	}
-	/* What was copied of a provider that is gone is anything. */
-	if (!clone->bi_status && write && !io->p2p_direct &&
-	    !md_p2p_glue_answers(array, shim_peer_address(io->orig_bio)))
-		clone->bi_status = BLK_STS_TARGET;
+	set_status(io, write);
 	if (!clone->bi_status)
 		count(io, write);
-	if (io->p2p_failed && write)
+	if (io->p2p_due)
 		md_write_end(io->mddev);
 	return false;
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Staging: the plumbing that takes a peer bio through host pages.
+ * Staging: the plumbing that takes peer I/O through host pages.
  *
- * A piece is what is in flight of one bio: host pages of its own, and a clone
- * of the bio in which they stand for the peer pages. A write is copied before
- * its clone is submitted, so that all members get the same bytes whatever the
- * application does meanwhile; a read is copied back before the bio ends.
+ * A piece is what is in flight of one I/O: host pages of its own, and a clone
+ * of the application's bio in which they stand for the peer pages. A write is
+ * copied before its clone is submitted; a read is copied back before it ends.
+ *
+ * What a mirror writes is staged as a whole: its clones go into the array, so
+ * that all members get the same bytes whatever the application does meanwhile.
+ * All else is staged member by member, in MD's midst: the clones go to the
+ * member, and MD knows nothing but that it takes longer. So neither the array's
+ * queue, nor who suspends the array, nor a pool that MD has taken from can be in
+ * the way, and what was tried directly before can be done again.
  *
  * Copies of uncached memory take long, so both are made in workqueues, each
  * with a thread of its own in reserve: what waits for pages must not keep
@@ -31,16 +37,14 @@
 #define PAGES_IN_FLIGHT	4096
 
 /*
- * Writes may have to wait for a part of the array, or all else for all of it.
- * What MD has accounted for must not: it holds active_io, and who suspends the
- * array waits for that reference. Each has a lane of its own, where nothing
- * waits for what another has to wait for.
+ * Writes to the array may have to wait for it. Parts must not: MD has accounted
+ * for them, and who suspends the array waits for them. So each kind has a lane
+ * of its own.
  */
-enum { READS, WRITES, ACCOUNTED, LANES };
+enum { WRITES, PARTS, LANES };
 
 struct lane {
 	struct mddev *mddev;
-	bool accounted;
 	struct workqueue_struct *out;	/* towards the members */
 	struct workqueue_struct *back;	/* of what was read */
 	mempool_t pieces;
@@ -49,7 +53,10 @@ struct lane {
 	struct bio_set splits;
 	struct work_struct work;
 	spinlock_t lock;		/* of all below */
-	struct bio_list waiting;
+	struct bio_list waiting;	/* WRITES */
+	struct list_head ios;		/* PARTS */
+	struct bio *part;		/* taken from there, and not all in flight */
+	struct md_io_clone *io;		/* its own */
 	unsigned int in_flight;		/* pages */
 };
 
@@ -59,34 +66,40 @@ struct md_p2p_stager {
 
 struct piece {
 	struct lane *lane;
-	struct bio *peer;
+	struct bio *whole;		/* what ends with the last piece of it */
+	struct bio *peer;		/* the application's bio */
+	struct bvec_iter peer_iter;	/* of its peer pages */
 	struct bio *host;
 	struct bvec_iter iter;		/* of host, before it was submitted */
 	atomic_t left;			/* submitting it, and its I/O */
+	bool lost;
 	struct work_struct work;
 	unsigned int count;
 	struct bio_vec vecs[PIECE_PAGES];
 };
 
-/* As bio_copy_data(), but fit for uncached memory. */
-static void copy(struct bio *to, struct bio *from)
+/* What a part's bi_next says that has ended: none is ever a bio to go on with. */
+static struct bio staged, repeated, lost;
+
+enum shim_part shim_part(struct bio *part)
 {
-	struct bvec_iter to_iter = to->bi_iter;
-	struct bvec_iter from_iter = from->bi_iter;
+	struct bio *mark = part->bi_next;
 
-	while (to_iter.bi_size && from_iter.bi_size) {
-		struct bio_vec dest = bio_iter_iovec(to, to_iter);
-		struct bio_vec src = bio_iter_iovec(from, from_iter);
-		unsigned int len = min(dest.bv_len, src.bv_len);
-
-		md_p2p_copy(dest.bv_page, dest.bv_offset, src.bv_page,
-			    src.bv_offset, len);
-		bio_advance_iter_single(to, &to_iter, len);
-		bio_advance_iter_single(from, &from_iter, len);
-	}
+	if (mark != &staged && mark != &repeated && mark != &lost)
+		return SHIM_DIRECT;
+	part->bi_next = NULL;
+	if (mark == &lost)
+		return SHIM_LOST;
+	return mark == &repeated ? SHIM_REPEATED : SHIM_STAGED;
 }
 
 /* The end of a piece */
+
+static bool is_waiting(const struct lane *lane)
+{
+	return !bio_list_empty(&lane->waiting) || !list_empty(&lane->ios) ||
+	       lane->part;
+}
 
 static void free_piece(struct piece *piece)
 {
@@ -101,38 +114,74 @@ static void free_piece(struct piece *piece)
 
 	spin_lock_irqsave(&lane->lock, flags);
 	lane->in_flight -= count;
-	if (!bio_list_empty(&lane->waiting))
+	if (is_waiting(lane))
 		queue_work(lane->out, &lane->work);
 	spin_unlock_irqrestore(&lane->lock, flags);
 }
 
-static void finish(struct piece *piece)
+static bool is_part(const struct piece *piece)
+{
+	return piece->whole != piece->peer;
+}
+
+/* A piece of a part has ended, or nothing more of it is to be put in flight. */
+static void end_part(struct bio *part)
+{
+	if (atomic_dec_and_test(&part->__bi_remaining))
+		part->bi_end_io(part);
+}
+
+/* The array may go as soon as its last bio has ended. */
+static void finish(struct piece *piece, blk_status_t status)
 {
 	struct lane *lane = piece->lane;
-	struct bio *peer = piece->peer;
-	blk_status_t status = piece->host->bi_status;
+	struct bio *whole = piece->whole;
+	bool part = is_part(piece);
 
 	/* MD counts what it has accounted for. */
-	if (!status && !lane->accounted)
-		md_p2p_glue_count(lane->mddev->p2p,
-				  op_is_write(bio_op(peer)), false,
-				  peer->bi_iter.bi_size);
-	/* Of a bio in parts, another may have left an error. */
+	if (!part && !status)
+		md_p2p_glue_count(lane->mddev->p2p, true, false,
+				  whole->bi_iter.bi_size);
+	/* Another piece may have left an error. */
 	if (status)
-		peer->bi_status = status;
-	bio_put(piece->host);
+		whole->bi_status = status;
+	if (part && piece->lost)
+		WRITE_ONCE(whole->bi_next, &lost);
+	if (piece->host)
+		bio_put(piece->host);
 	free_piece(piece);
-	/* The array may go as soon as its last bio has ended. */
-	bio_endio(peer);
+	if (part)
+		end_part(whole);
+	else
+		bio_endio(whole);
+}
+
+/* The provider has gone, or there is no memory: it is no member's fault. */
+static void lose(struct piece *piece)
+{
+	piece->lost = true;
+	finish(piece, BLK_STS_TARGET);
+}
+
+static bool provider_answers(struct piece *piece)
+{
+	struct bio peer = {
+		.bi_io_vec = piece->peer->bi_io_vec,
+		.bi_iter = piece->peer_iter,
+	};
+
+	return shim_answers(piece->lane->mddev->p2p, &peer);
 }
 
 static void copy_back(struct work_struct *work)
 {
 	struct piece *piece = container_of(work, struct piece, work);
 
-	piece->host->bi_iter = piece->iter;
-	copy(piece->peer, piece->host);
-	finish(piece);
+	md_p2p_copy_data(piece->peer, piece->peer_iter, piece->host, piece->iter);
+	if (provider_answers(piece))
+		finish(piece, BLK_STS_OK);
+	else
+		lose(piece);
 }
 
 /*
@@ -146,7 +195,7 @@ static void half_done(struct piece *piece)
 	if (!atomic_dec_and_test(&piece->left))
 		return;
 	if (op_is_write(bio_op(host)) || host->bi_status) {
-		finish(piece);
+		finish(piece, host->bi_status);
 		return;
 	}
 	INIT_WORK(&piece->work, copy_back);
@@ -160,14 +209,17 @@ static void host_end_io(struct bio *host)
 
 /* The way out */
 
-static struct piece *new_piece(struct lane *lane, struct bio *peer)
+static struct piece *new_piece(struct lane *lane, struct bio *whole,
+			       struct bio *peer, unsigned int sectors)
 {
 	struct piece *piece = mempool_alloc(&lane->pieces, GFP_NOIO);
 	unsigned int i;
 
 	piece->lane = lane;
+	piece->whole = whole;
 	piece->peer = peer;
-	piece->count = DIV_ROUND_UP(peer->bi_iter.bi_size, PAGE_SIZE);
+	piece->lost = false;
+	piece->count = DIV_ROUND_UP(sectors << SECTOR_SHIFT, PAGE_SIZE);
 	atomic_set(&piece->left, 2);
 	for (i = 0; i < piece->count; i++)
 		bvec_set_page(&piece->vecs[i],
@@ -181,27 +233,33 @@ static struct piece *new_piece(struct lane *lane, struct bio *peer)
 }
 
 /*
- * The clone has all that the bio has (integrity, encryption, priority, cgroup)
- * but its pages, which a clone never owns and so may be given others.
+ * The clone has all that the application's bio has (integrity, encryption,
+ * priority, cgroup) but its pages, which a clone never owns and so may be given
+ * others. False if there is no memory for it.
  */
-static struct bio *host_clone(struct piece *piece)
+static bool make_host(struct piece *piece, struct block_device *bdev,
+		      sector_t sector, unsigned int offset,
+		      unsigned int sectors)
 {
-	struct bio *peer = piece->peer;
-	struct bio *host = bio_alloc_clone(peer->bi_bdev, peer, GFP_NOIO,
+	struct bio *host = bio_alloc_clone(bdev, piece->peer, GFP_NOIO,
 					   &piece->lane->clones);
 
+	piece->host = host;
+	if (!host)
+		return false;
+	bio_trim(host, offset, sectors);
+	piece->peer_iter = host->bi_iter;
 	host->bi_io_vec = piece->vecs;
 	host->bi_iter = (struct bvec_iter){
-		.bi_sector = peer->bi_iter.bi_sector,
-		.bi_size = peer->bi_iter.bi_size,
+		.bi_sector = sector,
+		.bi_size = sectors << SECTOR_SHIFT,
 	};
+	piece->iter = host->bi_iter;
 	host->bi_private = piece;
 	host->bi_end_io = host_end_io;
-	/* The cgroup has paid for it. */
-	bio_set_flag(host, BIO_BPS_THROTTLED);
 	/* It is submitted by a thread that may wait. */
 	host->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
-	return host;
+	return true;
 }
 
 /*
@@ -210,16 +268,24 @@ static struct bio *host_clone(struct piece *piece)
  */
 static bool copy_out(struct piece *piece)
 {
-	copy(piece->host, piece->peer);
-	return md_p2p_glue_answers(piece->lane->mddev->p2p,
-				   shim_peer_address(piece->peer));
+	if (!op_is_write(bio_op(piece->host)))
+		return true;
+	md_p2p_copy_data(piece->host, piece->iter, piece->peer, piece->peer_iter);
+	return provider_answers(piece);
 }
 
-static void stage(struct lane *lane, struct bio *peer)
+static void submit(struct piece *piece)
+{
+	submit_bio_noacct(piece->host);
+	half_done(piece);
+}
+
+/* Writes to the array */
+
+static void stage_write(struct lane *lane, struct bio *peer)
 {
 	struct bio *parent = peer;
 	struct piece *piece;
-	struct bio *host;
 
 	if (bio_sectors(peer) > PIECE_SECTORS) {
 		peer = bio_split(parent, PIECE_SECTORS, GFP_NOIO,
@@ -227,24 +293,20 @@ static void stage(struct lane *lane, struct bio *peer)
 		bio_chain(peer, parent);
 	}
 
-	piece = new_piece(lane, peer);
-	piece->host = host_clone(piece);
-	piece->iter = piece->host->bi_iter;
-	if (op_is_write(bio_op(peer)) && !copy_out(piece)) {
-		piece->host->bi_status = BLK_STS_TARGET;
-		finish(piece);
+	piece = new_piece(lane, peer, peer, bio_sectors(peer));
+	if (!make_host(piece, peer->bi_bdev, peer->bi_iter.bi_sector, 0,
+		       bio_sectors(peer)) ||
+	    !copy_out(piece)) {
+		lose(piece);
 		return;
 	}
-	/* MD lets nothing wait for the array that it has accounted for. */
-	host = piece->host;
-	if (lane->accounted)
-		md_account_bio(lane->mddev, &host);
-	submit_bio_noacct(host);
-	half_done(piece);
+	/* The cgroup has paid for it. */
+	bio_set_flag(piece->host, BIO_BPS_THROTTLED);
+	submit(piece);
 }
 
 /* The bio in front, if there is room; it stays there until its last piece. */
-static struct bio *next_waiting(struct lane *lane)
+static struct bio *next_write(struct lane *lane)
 {
 	struct bio *peer = NULL;
 
@@ -257,36 +319,144 @@ static struct bio *next_waiting(struct lane *lane)
 	return peer;
 }
 
-static void stage_waiting(struct work_struct *work)
+static void stage_writes(struct work_struct *work)
 {
 	struct lane *lane = container_of(work, struct lane, work);
 	struct bio *peer;
 
-	while ((peer = next_waiting(lane))) {
-		stage(lane, peer);
+	while ((peer = next_write(lane))) {
+		stage_write(lane, peer);
 		cond_resched();
 	}
 }
 
-static struct lane *lane_of(struct md_p2p_stager *stager, struct bio *bio)
-{
-	if (md_cloned_bio(stager->lanes[ACCOUNTED].mddev, bio))
-		return &stager->lanes[ACCOUNTED];
-	return &stager->lanes[op_is_write(bio_op(bio)) ? WRITES : READS];
-}
-
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio)
 {
-	struct lane *lane = lane_of(stager, bio);
+	struct lane *lane = &stager->lanes[WRITES];
 	unsigned long flags;
 
-	if (lane->accounted)
-		md_p2p_io(bio)->p2p_direct = false;
 	/* Once it is there and the lock is free, it may end, and the array too. */
 	spin_lock_irqsave(&lane->lock, flags);
 	bio_list_add(&lane->waiting, bio);
 	queue_work(lane->out, &lane->work);
 	spin_unlock_irqrestore(&lane->lock, flags);
+}
+
+/*
+ * Members' parts: the member's bio stands for where it goes, and how much of it
+ * is not in flight yet; all else is the application's bio's. Its status is that
+ * of the first try until it is begun with.
+ */
+
+static void add_io(struct lane *lane, struct md_io_clone *io)
+{
+	if (list_empty(&io->p2p_node))
+		list_add_tail(&io->p2p_node, &lane->ios);
+	queue_work(lane->out, &lane->work);
+}
+
+void shim_stage_part(struct md_p2p_stager *stager, struct md_io_clone *io,
+		     struct bio *part, struct md_rdev *rdev, u64 to,
+		     unsigned int offset, unsigned int sectors)
+{
+	struct lane *lane = &stager->lanes[PARTS];
+	unsigned long flags;
+
+	part->bi_bdev = rdev->bdev;
+	part->bi_iter.bi_sector = to;
+	part->bi_iter.bi_size = sectors << SECTOR_SHIFT;
+	spin_lock_irqsave(&lane->lock, flags);
+	/* Of all its parts alike. */
+	io->p2p_offset = offset;
+	io->p2p_sectors = sectors;
+	bio_list_add(&io->p2p_parts, part);
+	add_io(lane, io);
+	spin_unlock_irqrestore(&lane->lock, flags);
+}
+
+void shim_settle(struct md_p2p_stager *stager, struct md_io_clone *io)
+{
+	struct lane *lane = &stager->lanes[PARTS];
+	unsigned long flags;
+
+	spin_lock_irqsave(&lane->lock, flags);
+	add_io(lane, io);
+	spin_unlock_irqrestore(&lane->lock, flags);
+}
+
+/* Takes the part in front; an I/O without parts is to be settled. */
+static struct md_io_clone *next_part(struct lane *lane)
+{
+	struct md_io_clone *io = lane->io;
+
+	if (lane->part)
+		return io;
+	io = list_first_entry_or_null(&lane->ios, struct md_io_clone, p2p_node);
+	if (!io)
+		return NULL;
+	lane->io = io;
+	lane->part = bio_list_pop(&io->p2p_parts);
+	if (bio_list_empty(&io->p2p_parts))
+		list_del_init(&io->p2p_node);
+	if (lane->part) {
+		lane->part->bi_next = lane->part->bi_status ? &repeated :
+							      &staged;
+		lane->part->bi_status = BLK_STS_OK;
+		atomic_set(&lane->part->__bi_remaining, 1);
+	}
+	return io;
+}
+
+/* The next piece of the part that has been taken. */
+static void stage_part(struct lane *lane, struct md_io_clone *io)
+{
+	struct bio *part = lane->part;
+	sector_t to = part->bi_iter.bi_sector;
+	unsigned int left = bio_sectors(part);
+	unsigned int offset = io->p2p_offset + io->p2p_sectors - left;
+	unsigned int sectors = min(left, PIECE_SECTORS);
+	struct block_device *bdev = part->bi_bdev;
+	struct piece *piece = new_piece(lane, part, io->orig_bio, sectors);
+
+	part->bi_iter.bi_sector += sectors;
+	part->bi_iter.bi_size -= sectors << SECTOR_SHIFT;
+	atomic_inc(&part->__bi_remaining);
+	if (make_host(piece, bdev, to, offset, sectors) && copy_out(piece))
+		submit(piece);
+	else
+		lose(piece);
+	if (left > sectors)
+		return;
+
+	spin_lock_irq(&lane->lock);
+	lane->part = NULL;
+	spin_unlock_irq(&lane->lock);
+	end_part(part);
+}
+
+static void settle(struct md_io_clone *io)
+{
+	shim_resync(io);
+	io->bio_clone.bi_end_io(&io->bio_clone);
+}
+
+static void stage_parts(struct work_struct *work)
+{
+	struct lane *lane = container_of(work, struct lane, work);
+	struct md_io_clone *io;
+
+	for (;;) {
+		spin_lock_irq(&lane->lock);
+		io = lane->in_flight < PAGES_IN_FLIGHT ? next_part(lane) : NULL;
+		spin_unlock_irq(&lane->lock);
+		if (!io)
+			return;
+		if (lane->part)
+			stage_part(lane, io);
+		else
+			settle(io);
+		cond_resched();
+	}
 }
 
 bool shim_can_stage(const struct bio *bio)
@@ -308,15 +478,16 @@ static void lane_exit(struct lane *lane)
 	bioset_exit(&lane->splits);
 }
 
-static bool lane_init(struct lane *lane, struct mddev *mddev, bool accounted)
+static bool lane_init(struct lane *lane, struct mddev *mddev,
+		      work_func_t stage)
 {
 	const unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
 
 	lane->mddev = mddev;
-	lane->accounted = accounted;
 	spin_lock_init(&lane->lock);
 	bio_list_init(&lane->waiting);
-	INIT_WORK(&lane->work, stage_waiting);
+	INIT_LIST_HEAD(&lane->ios);
+	INIT_WORK(&lane->work, stage);
 	lane->out = alloc_workqueue("md_p2p_out", flags, 0);
 	lane->back = alloc_workqueue("md_p2p_back", flags, 0);
 	return lane->out && lane->back &&
@@ -339,15 +510,13 @@ void shim_stager_free(struct md_p2p_stager *stager)
 struct md_p2p_stager *shim_stager_new(struct mddev *mddev)
 {
 	struct md_p2p_stager *stager = kzalloc(sizeof(*stager), GFP_KERNEL);
-	int i;
 
 	if (!stager)
 		return NULL;
-	for (i = 0; i < LANES; i++) {
-		if (!lane_init(&stager->lanes[i], mddev, i == ACCOUNTED)) {
-			shim_stager_free(stager);
-			return NULL;
-		}
+	if (!lane_init(&stager->lanes[WRITES], mddev, stage_writes) ||
+	    !lane_init(&stager->lanes[PARTS], mddev, stage_parts)) {
+		shim_stager_free(stager);
+		return NULL;
 	}
 	return stager;
 }

@@ -44,6 +44,8 @@ static void raid10_end_write_request(struct bio *bio)
 	} else {
 		set_bit(R10BIO_Uptodate, &r10_bio->state);
 	}
+
+	one_write_done(r10_bio);
 }
 
 static void raid1_read_request(struct mddev *mddev, struct bio *bio)

@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a mirror's part of a peer bio is counted for the member, and no member is blamed for one that failed: it is
-//       done again through host memory. A read that is tried again in pieces is counted once.
+// What: a mirror's part of a peer bio that has failed is done again through host memory before MD sees its end. No
+//       member is blamed for data that were lost with their provider, or could not be mapped where nothing may be
+//       staged: not by FailFast, nor by raid10, whose books keep no error that is ignored. A read that is tried again
+//       in pieces is counted once.
 // Why: the way between two devices may fail where the member does not. MD takes BLK_STS_INVAL, as NVMe says when it
-//      cannot map a page, for no fault of the member's, and calls the write done, though nothing was written.
+//      cannot map a page, for no fault of the member's, and calls the write done, though nothing was written. And
+//      raid10 takes each error in devs[].bio for a write error, if another copy makes a bad block good.
 // Since: 7.2
-// Matches: raid1.c 3, raid10.c 3
-// Fixture: 6
+// Matches: raid1.c 3, raid10.c 5
+// Fixture: 8
 @write1@
-identifier bio, mirror;
-expression conf;
+identifier bio;
 statement failed, done;
 position p;
 @@
  raid1_end_write_request(struct bio *bio)
  {
 	<...
-+	if (md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors))
++	switch (md_p2p_member_ended(rdev, r1_bio->master_bio, bio,
++				    r1_bio->sector, r1_bio->sector + rdev->data_offset,
++				    r1_bio->sectors)) {
++	case MD_P2P_AGAIN:
++		return;
++	case MD_P2P_EXCUSED:
 +		ignore_error = true;
++		break;
++	case MD_P2P_ENDED:
++		break;
++	}
 	if (bio->bi_status@p && !ignore_error)
 		failed
 	else
@@ -32,13 +43,47 @@ position p;
  raid10_end_write_request(struct bio *bio)
  {
 	<...
-+	if (md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors))
++	switch (md_p2p_member_ended(rdev, r10_bio->master_bio, bio,
++				    r10_bio->sector, r10_bio->devs[slot].addr +
++				    choose_data_offset(r10_bio, rdev),
++				    r10_bio->sectors)) {
++	case MD_P2P_AGAIN:
++		return;
++	case MD_P2P_EXCUSED:
 +		ignore_error = true;
++		break;
++	case MD_P2P_ENDED:
++		break;
++	}
 	if (bio->bi_status@p && !ignore_error)
 		failed
 	else
 		done
 	...>
+ }
+
+@ignored10@
+identifier bio;
+position p;
+@@
+ raid10_end_write_request(struct bio *bio)
+ {
+	<...
++	if (ignore_error)
++		bio->bi_status = BLK_STS_OK;
+	one_write_done@p(r10_bio);
+	...>
+ }
+
+@declares@
+identifier bio;
+position p;
+@@
++static sector_t choose_data_offset(struct r10bio *r10_bio, struct md_rdev *rdev);
++
+ static void raid10_end_read_request@p(struct bio *bio)
+ {
+	...
  }
 
 @read1@
@@ -49,8 +94,18 @@ position p;
  {
 	<...
 	update_head_pos@p(...);
-+	if (md_p2p_member_ended(rdev, r1_bio->master_bio, bio, r1_bio->sectors))
++	switch (md_p2p_member_ended(rdev, r1_bio->master_bio, bio,
++				    r1_bio->sector, r1_bio->sector + rdev->data_offset,
++				    r1_bio->sectors)) {
++	case MD_P2P_AGAIN:
++		return;
++	case MD_P2P_EXCUSED:
 +		bio->bi_status = BLK_STS_INVAL;
++		clear_bit(R1BIO_FailFast, &r1_bio->state);
++		break;
++	case MD_P2P_ENDED:
++		break;
++	}
 	...>
  }
 
@@ -62,8 +117,18 @@ position p;
  {
 	<...
 	update_head_pos@p(...);
-+	if (md_p2p_member_ended(rdev, r10_bio->master_bio, bio, r10_bio->sectors))
++	switch (md_p2p_member_ended(rdev, r10_bio->master_bio, bio,
++				    r10_bio->sector, r10_bio->devs[slot].addr +
++				    choose_data_offset(r10_bio, rdev),
++				    r10_bio->sectors)) {
++	case MD_P2P_AGAIN:
++		return;
++	case MD_P2P_EXCUSED:
 +		bio->bi_status = BLK_STS_INVAL;
++		break;
++	case MD_P2P_ENDED:
++		break;
++	}
 	...>
  }
 

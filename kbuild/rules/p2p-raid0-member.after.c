@@ -13,10 +13,9 @@ static void raid0_map_submit_bio(struct mddev *mddev, struct bio *bio)
 		return;
 	}
 
-	if (md_p2p_takes_for(tmp_dev, bio))
+	if (md_p2p_refuses(tmp_dev, bio))
 		return;
 	md_account_bio(mddev, &bio);
-	md_p2p_io_to(bio, tmp_dev);
 	if (unlikely(is_rdev_broken(tmp_dev))) {
 		bio_io_error(bio);
 		md_error(mddev, tmp_dev);
@@ -24,7 +23,7 @@ static void raid0_map_submit_bio(struct mddev *mddev, struct bio *bio)
 	}
 
 	bio_set_dev(bio, tmp_dev->bdev);
-	submit_bio_noacct(bio);
+	md_p2p_submit(bio, tmp_dev, bio);
 }
 
 static bool linear_make_request(struct mddev *mddev, struct bio *bio)
@@ -35,11 +34,16 @@ static bool linear_make_request(struct mddev *mddev, struct bio *bio)
 	if (unlikely(bio_sector >= end_sector))
 		goto out_of_bounds;
 
-	if (md_p2p_takes_for(tmp_dev->rdev, bio))
+	if (md_p2p_refuses(tmp_dev->rdev, bio))
 		return true;
 	md_account_bio(mddev, &bio);
-	md_p2p_io_to(bio, tmp_dev->rdev);
 	bio_set_dev(bio, tmp_dev->rdev->bdev);
+	if (unlikely(bio_op(bio) == REQ_OP_DISCARD)) {
+		bio_endio(bio);
+	} else {
+		mddev_check_write_zeroes(mddev, bio);
+		md_p2p_submit(bio, tmp_dev->rdev, bio);
+	}
 	return true;
 
 out_of_bounds:

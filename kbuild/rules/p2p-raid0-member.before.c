@@ -35,6 +35,12 @@ static bool linear_make_request(struct mddev *mddev, struct bio *bio)
 
 	md_account_bio(mddev, &bio);
 	bio_set_dev(bio, tmp_dev->rdev->bdev);
+	if (unlikely(bio_op(bio) == REQ_OP_DISCARD)) {
+		bio_endio(bio);
+	} else {
+		mddev_check_write_zeroes(mddev, bio);
+		submit_bio_noacct(bio);
+	}
 	return true;
 
 out_of_bounds:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: raid0 and linear ask about the member before they account for the bio, and say then which one it is.
-// Why: a bio is direct if the one member that it goes to reaches its pages. Afterwards it holds active_io,
-//      and could not wait for the array any more.
+// What: raid0 and linear refuse a bio for the member that it goes to before they account for it, and leave it to the
+//       glue to submit it to that member: as it is, or through host pages.
+// Why: a bio is direct if the one member that it goes to reaches its pages.
 // Since: 7.2
-// Matches: raid0.c 2, md-linear.c 1
-// Fixture: 3
+// Matches: raid0.c 3, md-linear.c 2
+// Fixture: 5
 @early@
 identifier array, bio;
 position p;
@@ -21,14 +21,25 @@ identifier member;
 expression array;
 position p;
 @@
-+if (md_p2p_takes_for(member, bio))
++if (md_p2p_refuses(member, bio))
 +	return;
 +md_account_bio(array, &bio);
-+md_p2p_io_to(bio, member);
  if (unlikely(is_rdev_broken@p(member))) {
 	bio_io_error(bio);
 	md_error(array, member);
 	return;
+ }
+
+@submit0@
+identifier array, bio;
+position p;
+@@
+ raid0_map_submit_bio(struct mddev *array, struct bio *bio)
+ {
+	<...
+-	submit_bio_noacct@p(bio);
++	md_p2p_submit(bio, tmp_dev, bio);
+	...>
  }
 
 @linear@
@@ -38,10 +49,21 @@ position p;
  linear_make_request(struct mddev *array, struct bio *bio)
  {
 	<+...
-+	if (md_p2p_takes_for(member->rdev, bio))
++	if (md_p2p_refuses(member->rdev, bio))
 +		return true;
 	md_account_bio@p(array, &bio);
-+	md_p2p_io_to(bio, member->rdev);
 	bio_set_dev(bio, member->rdev->bdev);
 	...+>
+ }
+
+@submitlinear@
+identifier array, bio;
+position p;
+@@
+ linear_make_request(struct mddev *array, struct bio *bio)
+ {
+	<...
+-	submit_bio_noacct@p(bio);
++	md_p2p_submit(bio, tmp_dev->rdev, bio);
+	...>
  }

@@ -4,7 +4,7 @@ static void alloc_behind_master_bio(struct r1bio *r1_bio, struct bio *bio)
 
 	if (!bio_has_data(bio))
 		goto skip_copy;
-	bio_copy_data(behind_bio, bio);
+	md_p2p_copy_data(behind_bio, behind_bio->bi_iter, bio, bio->bi_iter);
 	md_p2p_io_copied(bio);
 skip_copy:
 	r1_bio->behind_master_bio = behind_bio;

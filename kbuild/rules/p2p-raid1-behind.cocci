@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: a write whose data MD copies for write-behind is counted as staged; if nothing is to be staged, it is not
 //       written behind.
-// Why: every member is then written from the copy in host memory.
+// Why: every member is then written from the copy in host memory. memcpy() may read uncached memory byte by byte.
 // Since: 7.2
 // Matches: raid1.c 2
 // Fixture: 2
@@ -26,7 +26,8 @@ position p;
  static void alloc_behind_master_bio(struct r1bio *r1_bio, struct bio *bio)
  {
 	...
-	bio_copy_data@p(copy, bio);
+-	bio_copy_data@p(copy, bio);
++	md_p2p_copy_data(copy, copy->bi_iter, bio, bio->bi_iter);
 +	md_p2p_io_copied(bio);
 	...
  }

@@ -62,7 +62,7 @@ static void raid1_read_request(struct mddev *mddev, struct bio *bio,
 		return;
 	}
 
-	if (md_p2p_takes_for(mirror->rdev, bio)) {
+	if (md_p2p_refuses(mirror->rdev, bio)) {
 		set_bit(R1BIO_Returned, &r1_bio->state);
 		goto err_handle;
 	}
@@ -78,6 +78,7 @@ static void raid1_read_request(struct mddev *mddev, struct bio *bio,
 		md_account_bio(mddev, &bio);
 		r1_bio->master_bio = bio;
 	}
+	md_p2p_submit(bio, mirror->rdev, read_bio);
 	return;
 
 err_handle:

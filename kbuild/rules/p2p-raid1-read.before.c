@@ -64,6 +64,7 @@ static void raid1_read_request(struct mddev *mddev, struct bio *bio,
 		md_account_bio(mddev, &bio);
 		r1_bio->master_bio = bio;
 	}
+	submit_bio_noacct(read_bio);
 	return;
 
 err_handle:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: raid1 reads into peer pages from the nearest member that reaches them; if MD chooses one that does
-//       not, the bio goes through host pages, before it is split.
+//       not, its part goes through host pages.
 // Why: MD's own balance is asked about the nearest members first, then about those farther, then about all.
 //      While a resync makes MD read from the first member, it does.
 // Since: 7.2
-// Matches: raid1.h 1, raid1.c 5
-// Fixture: 6
+// Matches: raid1.h 1, raid1.c 6
+// Fixture: 7
 @carries@
 position p;
 @@
@@ -32,7 +32,7 @@ position p;
  raid1_read_request(...)
  {
 	<...
-+	if (md_p2p_takes_for(mirror->rdev, bio)) {
++	if (md_p2p_refuses(mirror->rdev, bio)) {
 +		set_bit(R1BIO_Returned, &r1_bio->state);
 +		goto err_handle;
 +	}
@@ -78,5 +78,17 @@ position p;
 	rdev@p = conf->mirrors[disk].rdev;
 +	if (rdev && !md_p2p_in_slow_ring(rdev, &r1_bio->p2p_ring))
 +		continue;
+	...>
+ }
+
+@submits@
+identifier read;
+position p;
+@@
+ raid1_read_request(...)
+ {
+	<...
+-	submit_bio_noacct@p(read);
++	md_p2p_submit(bio, mirror->rdev, read);
 	...>
  }

@@ -30,7 +30,7 @@ static void raid10_read_request(struct mddev *mddev, struct bio *bio,
 	}while (!rdev && md_p2p_next_ring(mddev, bio, &r10_bio->p2p_ring));
 	if (!rdev)
 		return;
-	if (md_p2p_takes_for(rdev, bio)) {
+	if (md_p2p_refuses(rdev, bio)) {
 		set_bit(R10BIO_Returned, &r10_bio->state);
 		goto err_handle;
 	}
@@ -45,6 +45,7 @@ static void raid10_read_request(struct mddev *mddev, struct bio *bio,
 		md_account_bio(mddev, &bio);
 		r10_bio->master_bio = bio;
 	}
+	md_p2p_submit(bio, rdev, read_bio);
 	return;
 err_handle:
 	raid_end_bio_io(r10_bio);

@@ -35,6 +35,7 @@ static void raid10_read_request(struct mddev *mddev, struct bio *bio,
 		md_account_bio(mddev, &bio);
 		r10_bio->master_bio = bio;
 	}
+	submit_bio_noacct(read_bio);
 	return;
 err_handle:
 	raid_end_bio_io(r10_bio);

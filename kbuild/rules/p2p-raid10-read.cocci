@@ -2,8 +2,8 @@
 // What: raid10 reads into peer pages as raid1 does.
 // Why: see p2p-raid1-read.
 // Since: 7.2
-// Matches: raid10.h 1, raid10.c 4
-// Fixture: 5
+// Matches: raid10.h 1, raid10.c 5
+// Fixture: 6
 @carries@
 position p;
 @@
@@ -47,7 +47,7 @@ position p;
  raid10_read_request(...)
  {
 	<...
-+	if (md_p2p_takes_for(rdev, bio)) {
++	if (md_p2p_refuses(rdev, bio)) {
 +		set_bit(R10BIO_Returned, &r10_bio->state);
 +		goto err_handle;
 +	}
@@ -62,3 +62,15 @@ position p;
 +if (do_balance && !md_p2p_in_ring(rdev, &r10_bio->p2p_ring))
 +	continue;
  dev_sector@p = r10_bio->devs[slot].addr;
+
+@submits@
+identifier read;
+position p;
+@@
+ raid10_read_request(...)
+ {
+	<...
+-	submit_bio_noacct@p(read);
++	md_p2p_submit(bio, rdev, read);
+	...>
+ }

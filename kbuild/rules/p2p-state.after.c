@@ -9,17 +9,28 @@ struct mddev {
 	void *private;
 	struct md_personality *pers;
 	struct md_p2p_array *p2p;
+	sector_t p2p_due;
 	dev_t unit;
 };
 
 struct md_io_clone {
 	struct mddev *mddev;
 	struct bio *orig_bio;
-	unsigned int p2p_bytes;
-	unsigned int p2p_slot;
 	bool p2p_peer;
 	bool p2p_direct;
-	bool p2p_failed;
+	bool p2p_cached;
+	bool p2p_refused;
+	bool p2p_lost;
+	bool p2p_due;
+	bool p2p_settled;
+	unsigned int p2p_bytes;
+	unsigned int p2p_slot;
+	unsigned int p2p_offset;
+	unsigned int p2p_sectors;
+	struct md_rdev *p2p_rdev;
+	sector_t p2p_to;
+	struct bio_list p2p_parts;
+	struct list_head p2p_node;
 	struct bio bio_clone;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: an array carries md-p2p's state of it, a member its place in that, and an accounted bio how much of it is
-//       peer memory and what becomes of it.
+// What: an array carries md-p2p's state of it and the sector from which on it is due to be resynced, a member its place
+//       in that state, and an accounted bio how much of it is peer memory and what becomes of it.
 // Why: both must be found from MD's own structures without a look-up. md_p2p.h comes in here, after
 //      the structures that its inline functions look into.
 // Since: 7.2
@@ -13,6 +13,7 @@ position p;
 	void *private;
 	struct md_personality *pers;
 +	struct md_p2p_array *p2p;
++	sector_t p2p_due;
 	...
  };
 
@@ -30,11 +31,21 @@ position p;
 @@
  struct md_io_clone@p {
 	...
-+	unsigned int p2p_bytes;
-+	unsigned int p2p_slot;
 +	bool p2p_peer;
 +	bool p2p_direct;
-+	bool p2p_failed;
++	bool p2p_cached;
++	bool p2p_refused;
++	bool p2p_lost;
++	bool p2p_due;
++	bool p2p_settled;
++	unsigned int p2p_bytes;
++	unsigned int p2p_slot;
++	unsigned int p2p_offset;
++	unsigned int p2p_sectors;
++	struct md_rdev *p2p_rdev;
++	sector_t p2p_to;
++	struct bio_list p2p_parts;
++	struct list_head p2p_node;
 	struct bio bio_clone;
  };
 +

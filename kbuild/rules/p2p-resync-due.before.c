@@ -1,0 +1,29 @@
+static bool md_choose_sync_action(struct mddev *mddev, int *spares)
+{
+	if (mddev->reshape_position != MaxSector) {
+		set_bit(MD_RECOVERY_RESHAPE, &mddev->recovery);
+		return true;
+	}
+
+	if (mddev->resync_offset < MaxSector) {
+		remove_spares(mddev, NULL);
+		return true;
+	}
+
+	return false;
+}
+
+void md_do_sync(struct md_thread *thread)
+{
+	if (mddev->curr_resync > MD_RESYNC_ACTIVE)
+		md_finish_sync(mddev, action);
+ skip:
+	spin_lock(&mddev->lock);
+}
+
+static void other(struct mddev *mddev)
+{
+	if (mddev->resync_offset < MaxSector) {
+		return;
+	}
+}
