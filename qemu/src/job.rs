@@ -18,7 +18,11 @@ use crate::host;
 use crate::kernels::Kernel;
 
 /// Our own programs in the guest's PATH, by package.
-const PROGRAMS: &[(&str, &str)] = &[("md-p2p-tests", "p2pio"), ("mdp2p", "mdp2p")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("md-p2p-tests", "p2pio"),
+    ("md-p2p-tests", "faults"),
+    ("mdp2p", "mdp2p"),
+];
 
 /// What they are compiled for: they run on another system than they are built on.
 const TARGET: &str = "x86_64-unknown-linux-gnu";

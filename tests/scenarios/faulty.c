@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/faulty0 and so on: parts of drives that fail when they are told to, as
+ * drives do that cannot map a page, whose transfer fails, or whose medium is
+ * bad. For the tests: no topology makes a drive say one thing and do another.
+ *
+ * A line in /sys/block/faultyN/fault arms a device:
+ *
+ *	WHAT OPS LATE COUNT START END
+ *
+ * WHAT is nothing, mapping, transfer, medium or gone; OPS is read, write or
+ * both; LATE is 1 if the fault comes after the other members have done their
+ * part; COUNT is how many I/Os fail, or 0 for all; START and END are sectors.
+ * A bad medium fails host memory too, the others only peer memory. "gone"
+ * turns off the provider's memory, as if it were pulled in this moment.
+ */
+#include <linux/blkdev.h>
+#include <linux/memremap.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/workqueue.h>
+
+#define MOST 8
+
+static char *drives[MOST];
+static int drives_count;
+module_param_array(drives, charp, &drives_count, 0444);
+MODULE_PARM_DESC(drives, "paths of the drives behind them");
+
+static int count = 4;
+module_param(count, int, 0444);
+MODULE_PARM_DESC(count, "how many devices, spread over the drives");
+
+static int size = 6;
+module_param(size, int, 0444);
+MODULE_PARM_DESC(size, "of each, in MiB");
+
+static char *provider;
+module_param(provider, charp, 0444);
+MODULE_PARM_DESC(provider, "PCI address of the device that can be gone");
+
+enum what { NOTHING, MAPPING, TRANSFER, MEDIUM, GONE };
+
+static const char * const whats[] = {
+	"nothing", "mapping", "transfer", "medium", "gone"
+};
+
+enum ops { READ_ONLY, WRITE_ONLY, BOTH };
+
+static const char * const opses[] = { "read", "write", "both" };
+
+struct fault {
+	int what;
+	int ops;
+	int late;
+	unsigned int left;
+	u64 start;
+	u64 end;
+};
+
+struct faulty {
+	struct file *behind;
+	struct gendisk *disk;
+	sector_t start;
+	spinlock_t lock; /* of the fault and the hits */
+	struct fault fault;
+	unsigned int hits;
+};
+
+/* A bio that ends later than it came. */
+struct failing {
+	struct delayed_work work;
+	struct bio *bio;
+	blk_status_t status;
+	bool gone;
+};
+
+static struct faulty all[MOST];
+static struct bio_set clones;
+static struct workqueue_struct *queue;
+static struct pci_dev *peer;
+
+static u16 peer_command(void)
+{
+	u16 command;
+
+	pci_read_config_word(peer, PCI_COMMAND, &command);
+	return command;
+}
+
+static bool is_peer(struct bio *bio)
+{
+	return bio_has_data(bio) && is_pci_p2pdma_page(bio_page(bio));
+}
+
+static bool is_armed(const struct fault *fault, struct bio *bio)
+{
+	bool write = op_is_write(bio_op(bio));
+	sector_t first = bio->bi_iter.bi_sector;
+
+	if (fault->what == NOTHING || !bio_has_data(bio))
+		return false;
+	if (fault->what != MEDIUM && !is_peer(bio))
+		return false;
+	if (fault->ops != BOTH && write != (fault->ops == WRITE_ONLY))
+		return false;
+	return first < fault->end && bio_end_sector(bio) > fault->start;
+}
+
+/* The fault that this bio meets. One that is met often enough disarms itself. */
+static struct fault met(struct faulty *faulty, struct bio *bio)
+{
+	struct fault found = { .what = NOTHING };
+
+	spin_lock(&faulty->lock);
+	if (is_armed(&faulty->fault, bio)) {
+		found = faulty->fault;
+		if (found.left && !--faulty->fault.left)
+			faulty->fault.what = NOTHING;
+	} else if (is_peer(bio) && !(peer_command() & PCI_COMMAND_MEMORY)) {
+		/* An emulated drive makes up what a device that is gone does not tell. */
+		found.what = TRANSFER;
+	}
+	if (found.what != NOTHING)
+		faulty->hits++;
+	spin_unlock(&faulty->lock);
+	return found;
+}
+
+static blk_status_t status_of(int what)
+{
+	switch (what) {
+	case MAPPING:
+		return BLK_STS_INVAL;
+	case MEDIUM:
+		return BLK_STS_MEDIUM;
+	default:
+		return BLK_STS_IOERR;
+	}
+}
+
+static void fail_later(struct work_struct *work)
+{
+	struct failing *failing =
+		container_of(to_delayed_work(work), struct failing, work);
+
+	if (failing->gone)
+		pci_write_config_word(peer, PCI_COMMAND,
+				      peer_command() & ~PCI_COMMAND_MEMORY);
+	failing->bio->bi_status = failing->status;
+	bio_endio(failing->bio);
+	kfree(failing);
+}
+
+/* A mapping fails at once, as it does in a driver; all else is told later. */
+static void fail(struct bio *bio, const struct fault *fault)
+{
+	struct failing *failing;
+
+	if (fault->what == MAPPING && !fault->late) {
+		bio->bi_status = status_of(fault->what);
+		bio_endio(bio);
+		return;
+	}
+	failing = kmalloc(sizeof(*failing), GFP_NOIO | __GFP_NOFAIL);
+	failing->bio = bio;
+	failing->status = status_of(fault->what);
+	failing->gone = fault->what == GONE;
+	INIT_DELAYED_WORK(&failing->work, fail_later);
+	queue_delayed_work(queue, &failing->work, fault->late ? HZ / 10 : 0);
+}
+
+static void end_clone(struct bio *clone)
+{
+	struct bio *bio = clone->bi_private;
+
+	bio->bi_status = clone->bi_status;
+	bio_put(clone);
+	bio_endio(bio);
+}
+
+static void faulty_submit_bio(struct bio *bio)
+{
+	struct faulty *faulty = bio->bi_bdev->bd_disk->private_data;
+	struct fault fault = met(faulty, bio);
+	struct bio *clone;
+
+	if (fault.what != NOTHING) {
+		fail(bio, &fault);
+		return;
+	}
+	clone = bio_alloc_clone(file_bdev(faulty->behind), bio, GFP_NOIO, &clones);
+	clone->bi_iter.bi_sector += faulty->start;
+	clone->bi_private = bio;
+	clone->bi_end_io = end_clone;
+	submit_bio_noacct(clone);
+}
+
+static const struct block_device_operations faulty_ops = {
+	.owner = THIS_MODULE,
+	.submit_bio = faulty_submit_bio,
+};
+
+static ssize_t fault_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t length)
+{
+	struct faulty *faulty = dev_to_disk(dev)->private_data;
+	char what[16], ops[16];
+	struct fault fault;
+
+	if (sscanf(buf, "%15s %15s %d %u %llu %llu", what, ops, &fault.late,
+		   &fault.left, &fault.start, &fault.end) != 6)
+		return -EINVAL;
+	fault.what = match_string(whats, ARRAY_SIZE(whats), what);
+	fault.ops = match_string(opses, ARRAY_SIZE(opses), ops);
+	if (fault.what < 0 || fault.ops < 0)
+		return -EINVAL;
+	spin_lock(&faulty->lock);
+	faulty->fault = fault;
+	faulty->hits = 0;
+	spin_unlock(&faulty->lock);
+	return length;
+}
+static DEVICE_ATTR_WO(fault);
+
+static ssize_t hits_show(struct device *dev, struct device_attribute *attr, char *page)
+{
+	struct faulty *faulty = dev_to_disk(dev)->private_data;
+
+	return sysfs_emit(page, "%u\n", READ_ONCE(faulty->hits));
+}
+static DEVICE_ATTR_RO(hits);
+
+static struct attribute *faulty_attrs[] = {
+	&dev_attr_fault.attr,
+	&dev_attr_hits.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(faulty);
+
+static int add_disk_before(struct faulty *faulty, int index)
+{
+	struct block_device *bdev = file_bdev(faulty->behind);
+	struct queue_limits lim;
+	struct gendisk *disk;
+	int err;
+
+	blk_set_stacking_limits(&lim);
+	lim.features |= BLK_FEAT_PCI_P2PDMA;
+	queue_limits_stack_bdev(&lim, bdev, faulty->start, "faulty");
+	disk = blk_alloc_disk(&lim, NUMA_NO_NODE);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	disk->fops = &faulty_ops;
+	disk->private_data = faulty;
+	snprintf(disk->disk_name, sizeof(disk->disk_name), "faulty%d", index);
+	set_capacity(disk, (sector_t)size << (20 - SECTOR_SHIFT));
+	err = device_add_disk(disk_to_dev(bdev->bd_disk)->parent, disk,
+			      faulty_groups);
+	if (err)
+		put_disk(disk);
+	else
+		faulty->disk = disk;
+	return err;
+}
+
+/* The drives in turn, so that neighbours are on different ones. */
+static int make(struct faulty *faulty, int index)
+{
+	const char *drive = drives[index % drives_count];
+	struct file *file;
+
+	spin_lock_init(&faulty->lock);
+	faulty->start = (sector_t)(index / drives_count * size) << (20 - SECTOR_SHIFT);
+	file = bdev_file_open_by_path(drive, BLK_OPEN_READ | BLK_OPEN_WRITE,
+				      THIS_MODULE, NULL);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	faulty->behind = file;
+	return add_disk_before(faulty, index);
+}
+
+static void unmake(struct faulty *faulty)
+{
+	if (faulty->disk) {
+		del_gendisk(faulty->disk);
+		put_disk(faulty->disk);
+	}
+	if (faulty->behind)
+		bdev_fput(faulty->behind);
+}
+
+static struct pci_dev *find_provider(void)
+{
+	unsigned int domain, bus, dev, fn;
+
+	if (!provider || sscanf(provider, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
+		return NULL;
+	return pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(dev, fn));
+}
+
+static void cleanup(void)
+{
+	int i;
+
+	for (i = 0; i < MOST; i++)
+		unmake(&all[i]);
+	if (queue)
+		destroy_workqueue(queue);
+	bioset_exit(&clones);
+	pci_dev_put(peer);
+}
+
+static int __init faulty_init(void)
+{
+	int i, err;
+
+	peer = find_provider();
+	if (!peer || !drives_count || count > MOST)
+		return -EINVAL;
+	err = bioset_init(&clones, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
+	queue = alloc_workqueue("faulty", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!err && !queue)
+		err = -ENOMEM;
+	for (i = 0; !err && i < count; i++)
+		err = make(&all[i], i);
+	if (err)
+		cleanup();
+	return err;
+}
+module_init(faulty_init);
+
+static void __exit faulty_exit(void)
+{
+	cleanup();
+}
+module_exit(faulty_exit);
+
+MODULE_DESCRIPTION("Drives that fail when they are told to");
+MODULE_LICENSE("GPL");

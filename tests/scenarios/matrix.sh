@@ -1,0 +1,15 @@
+# Whatever fails, at any level and in any state of the array: the data are right or the I/O is an error, members stay equal, and no member is blamed.
+# topology: switch
+# modules: p2p
+# build: faulty.c
+# timeout: 480
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+# Every pair of what a case can be; or the cases whose numbers are given.
+use_p2p
+provider=$(bdf near2)
+quietly insmod faulty.ko drives="$(disk near0),$(disk near1),$(disk near3)" count=6 provider="$provider"
+faults --provider "$provider" "$@" || fail 'some cases are not ok'
+rmmod faulty

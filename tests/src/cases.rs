@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The cases of the fault matrix: one I/O from peer memory, at one kind of array, that meets
+//! one fault. What a case promises is written here too, so that the runner only compares.
+
+use std::collections::BinaryHeap;
+use std::fmt;
+
+use mdp2p::random::Random;
+
+/// Makes an enum of a factor's values, each with its name.
+macro_rules! factor {
+    ($(#[$doc:meta])* $name:ident { $($value:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the words beside them say it all")]
+        pub enum $name { $($value,)* }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[$name] = &[$($name::$value,)*];
+
+            /// Returns its name.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$value => $word,)* }
+            }
+        }
+    };
+}
+
+factor! {
+    /// The level of the array, and the layout of a raid10.
+    Shape {
+        Linear = "linear",
+        Raid0 = "raid0",
+        Raid1 = "raid1",
+        Near = "raid10-near",
+        Far = "raid10-far",
+        Raid4 = "raid4",
+        Raid5 = "raid5",
+        Raid6 = "raid6",
+    }
+}
+
+factor! {
+    /// The direction of the I/O.
+    Action {
+        Read = "read",
+        Write = "write",
+    }
+}
+
+factor! {
+    /// Where the I/O goes: to the array, or to a partition of it.
+    Place {
+        Disk = "disk",
+        Partition = "partition",
+    }
+}
+
+factor! {
+    /// What fails: on one member, on all, or on one after the others have done their part.
+    Fault {
+        Nothing = "no-fault",
+        MappingOne = "mapping-one",
+        MappingAll = "mapping-all",
+        MappingLate = "mapping-late",
+        TransferOne = "transfer-one",
+        TransferAll = "transfer-all",
+        TransferLate = "transfer-late",
+        MediumOne = "medium-one",
+        GoneBefore = "gone-before",
+        GoneAfter = "gone-after",
+    }
+}
+
+factor! {
+    /// The write-intent bitmap.
+    Bitmap {
+        None = "no-bitmap",
+        Internal = "internal-bitmap",
+        Lockless = "lockless-bitmap",
+    }
+}
+
+factor! {
+    /// Whether the members are failfast.
+    Failfast {
+        No = "patient",
+        Yes = "failfast",
+    }
+}
+
+factor! {
+    /// Whether a block of a member that does not fail is known to be bad.
+    Known {
+        Good = "all-good",
+        Bad = "known-bad",
+    }
+}
+
+factor! {
+    /// The members.
+    State {
+        Whole = "whole",
+        Degraded = "degraded",
+        Replacement = "replacement",
+        WriteMostly = "write-mostly",
+    }
+}
+
+factor! {
+    /// The policy of the array.
+    Policy {
+        Auto = "auto",
+        Direct = "direct",
+    }
+}
+
+/// One case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Case {
+    pub shape: Shape,
+    pub action: Action,
+    pub place: Place,
+    pub fault: Fault,
+    pub bitmap: Bitmap,
+    pub failfast: Failfast,
+    pub known: Known,
+    pub state: State,
+    pub policy: Policy,
+}
+
+/// How many factors there are.
+const FACTORS: usize = 9;
+
+/// No factor has more values.
+const VALUES: usize = 10;
+
+/// What the I/O of a case may end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Success, and nothing else.
+    Success,
+    /// Success, or an error of that kind.
+    Either(Errors),
+    /// An error of that kind.
+    Failure(Errors),
+}
+
+/// Errors that an I/O may end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errors {
+    /// `EREMOTEIO`.
+    Refused,
+    /// `EIO`, or `ENODATA` of a medium.
+    Failed,
+    /// One of the two.
+    Any,
+}
+
+impl Shape {
+    /// Returns whether a member may be missing.
+    pub fn is_redundant(self) -> bool {
+        !matches!(self, Shape::Linear | Shape::Raid0)
+    }
+
+    /// Returns whether the members hold copies.
+    pub fn is_mirror(self) -> bool {
+        matches!(self, Shape::Raid1 | Shape::Near | Shape::Far)
+    }
+
+    /// Returns whether the CPU has to compute parity.
+    pub fn has_parity(self) -> bool {
+        matches!(self, Shape::Raid4 | Shape::Raid5 | Shape::Raid6)
+    }
+
+    /// Returns how many members the array has.
+    pub fn members(self) -> usize {
+        match self {
+            Shape::Raid4 | Shape::Raid5 => 3,
+            Shape::Raid6 => 4,
+            _ => 2,
+        }
+    }
+}
+
+impl Fault {
+    /// Returns whether the provider goes.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Fault::GoneBefore | Fault::GoneAfter)
+    }
+}
+
+impl Case {
+    /// Returns whether such an array can be made, and whether the I/O has a definite end.
+    pub fn makes_sense(&self) -> bool {
+        let redundant = self.shape.is_redundant()
+            || (self.bitmap == Bitmap::None
+                && self.known == Known::Good
+                && self.state == State::Whole
+                && self.failfast == Failfast::No);
+        // md knows failfast at these levels, and write-mostly at raid1.
+        let failfast = self.failfast == Failfast::No || self.shape.is_mirror();
+        let write_mostly = self.state != State::WriteMostly || self.shape == Shape::Raid1;
+        // Nobody else may have the data that are lost.
+        let losses = [
+            self.known == Known::Bad,
+            self.state == State::Degraded,
+            self.fault == Fault::MediumOne || self.is_drives_own(),
+        ];
+        let lost = losses.iter().filter(|lost| **lost).count();
+        let spare = !self.shape.is_redundant() || lost < 2;
+        redundant && failfast && write_mostly && spare
+    }
+
+    /// Returns whether md has to take the fault for an error of the drive: it may not be gone
+    /// round, and the drive does not say that it is about peer memory.
+    pub fn is_drives_own(&self) -> bool {
+        let transfer = matches!(
+            self.fault,
+            Fault::TransferOne | Fault::TransferAll | Fault::TransferLate
+        );
+        transfer && self.action == Action::Read && self.policy == Policy::Direct
+    }
+
+    /// Returns what the I/O may end with, if the fault was `met` by an I/O of the array.
+    pub fn promise(&self, met: bool) -> Promise {
+        let direct = self.policy == Policy::Direct;
+        if direct && self.action == Action::Write && self.shape.has_parity() {
+            return Promise::Failure(Errors::Refused);
+        }
+        match self.fault {
+            Fault::GoneBefore => Promise::Failure(Errors::Any),
+            // A mirror may note that one copy is bad instead.
+            Fault::GoneAfter if met => Promise::Either(Errors::Any),
+            Fault::MediumOne if met && !self.shape.is_redundant() => {
+                Promise::Failure(Errors::Failed)
+            }
+            _ if self.is_drives_own() && met => Promise::Either(Errors::Any),
+            _ if direct && self.action == Action::Read && (met || self.shape.has_parity()) => {
+                Promise::Either(Errors::Refused)
+            }
+            _ => Promise::Success,
+        }
+    }
+
+    fn values(&self) -> [usize; FACTORS] {
+        [
+            self.shape as usize,
+            self.action as usize,
+            self.place as usize,
+            self.fault as usize,
+            self.bitmap as usize,
+            self.failfast as usize,
+            self.known as usize,
+            self.state as usize,
+            self.policy as usize,
+        ]
+    }
+
+    /// Returns a number for each pair of values.
+    fn pairs(&self) -> impl Iterator<Item = usize> {
+        let values = self.values();
+        let one = move |factor: usize| factor * VALUES + values[factor];
+        (0..FACTORS).flat_map(move |second| {
+            (0..second).map(move |first| one(first) * FACTORS * VALUES + one(second))
+        })
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            self.shape.word(),
+            self.action.word(),
+            self.place.word(),
+            self.fault.word(),
+            self.bitmap.word(),
+            self.failfast.word(),
+            self.known.word(),
+            self.state.word(),
+            self.policy.word(),
+        ];
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// Returns every case that makes sense. A case's number is its place in here.
+pub fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &shape in Shape::ALL {
+        for &action in Action::ALL {
+            for &place in Place::ALL {
+                for &fault in Fault::ALL {
+                    for &bitmap in Bitmap::ALL {
+                        let case = Case {
+                            shape,
+                            action,
+                            place,
+                            fault,
+                            bitmap,
+                            failfast: Failfast::No,
+                            known: Known::Good,
+                            state: State::Whole,
+                            policy: Policy::Auto,
+                        };
+                        cases.extend(with_members(case));
+                    }
+                }
+            }
+        }
+    }
+    cases
+}
+
+fn with_members(case: Case) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &failfast in Failfast::ALL {
+        for &known in Known::ALL {
+            for &state in State::ALL {
+                for &policy in Policy::ALL {
+                    cases.push(Case {
+                        failfast,
+                        known,
+                        state,
+                        policy,
+                        ..case
+                    });
+                }
+            }
+        }
+    }
+    cases.retain(Case::makes_sense);
+    cases
+}
+
+/// Returns the cases that once failed. Some bugs need three values to meet.
+pub fn regressions() -> Vec<Case> {
+    let base = Case {
+        shape: Shape::Raid1,
+        action: Action::Write,
+        place: Place::Disk,
+        fault: Fault::MappingOne,
+        bitmap: Bitmap::None,
+        failfast: Failfast::No,
+        known: Known::Good,
+        state: State::Whole,
+        policy: Policy::Auto,
+    };
+    let mut cases = Vec::new();
+    // What was done again went to twice the partition's start.
+    for shape in [Shape::Linear, Shape::Raid0] {
+        for action in [Action::Read, Action::Write] {
+            let place = Place::Partition;
+            cases.push(Case {
+                shape,
+                action,
+                place,
+                ..base
+            });
+        }
+    }
+    // A copy that was excused was given up twice, and could not be removed any more.
+    for shape in [Shape::Near, Shape::Far] {
+        let known = Known::Bad;
+        cases.push(Case {
+            shape,
+            known,
+            ..base
+        });
+    }
+    // The provider went between two copies, which stayed different.
+    for shape in [Shape::Raid1, Shape::Near, Shape::Far] {
+        for bitmap in [Bitmap::None, Bitmap::Internal] {
+            let fault = Fault::GoneAfter;
+            cases.push(Case {
+                shape,
+                bitmap,
+                fault,
+                ..base
+            });
+        }
+    }
+    // A failfast member was failed by a read that could not be mapped.
+    cases.push(Case {
+        action: Action::Read,
+        failfast: Failfast::Yes,
+        ..base
+    });
+    cases
+}
+
+/// Returns numbers of `cases` that together have every pair of values which any of them has,
+/// after the [`regressions`]. The choice follows from the seed: a case is taken that has as
+/// many pairs yet unseen as any.
+pub fn pairs(cases: &[Case], usable: impl Fn(&Case) -> bool, seed: u64) -> Vec<usize> {
+    let mut random = Random::new(seed);
+    let mut seen = vec![false; (FACTORS * VALUES).pow(2)];
+    let once_failed = regressions();
+    let mut taken: Vec<usize> = (0..cases.len())
+        .filter(|number| once_failed.contains(&cases[*number]))
+        .collect();
+    for number in &taken {
+        cases[*number].pairs().for_each(|pair| seen[pair] = true);
+    }
+    // A gain only shrinks: one that was computed earlier is an upper bound.
+    let mut bounds: BinaryHeap<(usize, u64, usize)> = (0..cases.len())
+        .filter(|number| usable(&cases[*number]))
+        .map(|number| (usize::MAX, random.word(), number))
+        .collect();
+    while let Some((_, luck, number)) = bounds.pop() {
+        let gain = cases[number].pairs().filter(|pair| !seen[*pair]).count();
+        if gain == 0 {
+            continue;
+        }
+        if bounds.peek().is_some_and(|(bound, ..)| *bound > gain) {
+            bounds.push((gain, luck, number));
+            continue;
+        }
+        cases[number].pairs().for_each(|pair| seen[pair] = true);
+        taken.push(number);
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn case() -> Case {
+        Case {
+            shape: Shape::Raid1,
+            action: Action::Write,
+            place: Place::Disk,
+            fault: Fault::Nothing,
+            bitmap: Bitmap::None,
+            failfast: Failfast::No,
+            known: Known::Good,
+            state: State::Whole,
+            policy: Policy::Auto,
+        }
+    }
+
+    #[test]
+    fn pairs_have_every_pair_that_any_case_has_and_are_few() {
+        let cases = all();
+        for seed in [0, 1] {
+            let taken = pairs(&cases, |_| true, seed);
+            let of = |cases: &mut dyn Iterator<Item = &Case>| -> HashSet<usize> {
+                cases.flat_map(Case::pairs).collect()
+            };
+            let covered = of(&mut taken.iter().map(|number| &cases[*number]));
+            assert_eq!(covered, of(&mut cases.iter()));
+            // No fewer than the two longest factors have values.
+            let least = Shape::ALL.len() * Fault::ALL.len();
+            let most = least * 3 / 2 + regressions().len();
+            assert!((least..most).contains(&taken.len()), "{}", taken.len());
+        }
+    }
+
+    #[test]
+    fn pairs_follow_from_the_seed() {
+        let cases = all();
+        assert_eq!(pairs(&cases, |_| true, 5), pairs(&cases, |_| true, 5));
+        assert_ne!(pairs(&cases, |_| true, 5), pairs(&cases, |_| true, 6));
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_in_no_pair() {
+        let cases = all();
+        let without = pairs(&cases, |case| case.bitmap != Bitmap::Lockless, 0);
+        assert!(
+            without
+                .iter()
+                .all(|number| cases[*number].bitmap != Bitmap::Lockless)
+        );
+    }
+
+    #[test]
+    fn all_cases_differ_and_every_value_is_used() {
+        let cases = all();
+        let names: HashSet<String> = cases.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), cases.len());
+        for (factor, count) in [8, 2, 2, 10, 3, 2, 2, 4, 2].into_iter().enumerate() {
+            let used: HashSet<usize> = cases.iter().map(|case| case.values()[factor]).collect();
+            assert_eq!(used.len(), count, "factor {factor}");
+            assert!(count <= VALUES);
+        }
+    }
+
+    #[test]
+    fn what_once_failed_is_tried_whatever_the_seed() {
+        let cases = all();
+        for seed in [0, 1] {
+            let taken: Vec<Case> = pairs(&cases, |_| true, seed)
+                .iter()
+                .map(|number| cases[*number])
+                .collect();
+            for case in regressions() {
+                assert!(taken.contains(&case), "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_of_peer_memory_is_no_failure_unless_the_provider_is_gone() {
+        let with = |fault| Case { fault, ..case() };
+        assert_eq!(with(Fault::MappingAll).promise(true), Promise::Success);
+        assert_eq!(with(Fault::TransferLate).promise(true), Promise::Success);
+        assert_eq!(with(Fault::MediumOne).promise(true), Promise::Success);
+        assert_eq!(
+            with(Fault::GoneBefore).promise(true),
+            Promise::Failure(Errors::Any)
+        );
+        assert_eq!(
+            with(Fault::GoneAfter).promise(true),
+            Promise::Either(Errors::Any)
+        );
+        assert_eq!(with(Fault::GoneAfter).promise(false), Promise::Success);
+    }
+
+    #[test]
+    fn the_policy_direct_refuses_what_would_be_staged() {
+        let direct = Case {
+            policy: Policy::Direct,
+            ..case()
+        };
+        assert_eq!(direct.promise(false), Promise::Success);
+        let parity = Case {
+            shape: Shape::Raid5,
+            ..direct
+        };
+        assert_eq!(parity.promise(false), Promise::Failure(Errors::Refused));
+        let read = Case {
+            action: Action::Read,
+            ..parity
+        };
+        assert_eq!(read.promise(false), Promise::Either(Errors::Refused));
+    }
+
+    #[test]
+    fn no_case_has_lost_data_twice() {
+        let degraded = Case {
+            state: State::Degraded,
+            ..case()
+        };
+        assert!(degraded.makes_sense());
+        assert!(
+            !Case {
+                known: Known::Bad,
+                ..degraded
+            }
+            .makes_sense()
+        );
+        assert!(
+            !Case {
+                fault: Fault::MediumOne,
+                ..degraded
+            }
+            .makes_sense()
+        );
+    }
+}
