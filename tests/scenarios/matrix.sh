@@ -1,4 +1,5 @@
 # Whatever fails, at any level and in any state of the array: the data are right or the I/O is an error, members stay equal, and no member is blamed.
+# run: test
 # topology: switch
 # modules: p2p
 # build: faulty.c

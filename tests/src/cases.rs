@@ -207,21 +207,11 @@ impl Case {
         let losses = [
             self.known == Known::Bad,
             self.state == State::Degraded,
-            self.fault == Fault::MediumOne || self.is_drives_own(),
+            self.fault == Fault::MediumOne,
         ];
         let lost = losses.iter().filter(|lost| **lost).count();
         let spare = !self.shape.is_redundant() || lost < 2;
         redundant && failfast && write_mostly && spare
-    }
-
-    /// Returns whether md has to take the fault for an error of the drive: it may not be gone
-    /// round, and the drive does not say that it is about peer memory.
-    pub fn is_drives_own(&self) -> bool {
-        let transfer = matches!(
-            self.fault,
-            Fault::TransferOne | Fault::TransferAll | Fault::TransferLate
-        );
-        transfer && self.action == Action::Read && self.policy == Policy::Direct
     }
 
     /// Returns what the I/O may end with, if the fault was `met` by an I/O of the array.
@@ -237,7 +227,6 @@ impl Case {
             Fault::MediumOne if met && !self.shape.is_redundant() => {
                 Promise::Failure(Errors::Failed)
             }
-            _ if self.is_drives_own() && met => Promise::Either(Errors::Any),
             _ if direct && self.action == Action::Read && (met || self.shape.has_parity()) => {
                 Promise::Either(Errors::Refused)
             }

@@ -329,8 +329,7 @@ impl<'a> Array<'a> {
     /// No member is failed but for its medium, and none has bad blocks for another's fault.
     fn judge_members(&self, degraded_before: u64) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
-        let failfast = self.case.failfast == Failfast::Yes;
-        if self.case.fault == Fault::MediumOne || (failfast && self.case.is_drives_own()) {
+        if self.case.fault == Fault::MediumOne {
             return Ok(wrong);
         }
         for member in members()? {
