@@ -86,6 +86,7 @@ enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 void md_p2p_copy_data(struct bio *to, struct bvec_iter to_iter,
 		      struct bio *from, struct bvec_iter from_iter);
 void md_p2p_resync_due(struct mddev *mddev);
+void md_p2p_resync_passed(struct mddev *mddev);
 
 /*
  * A rebuild of a mirror, buffer by buffer. The loan is kept with the buffer, and
@@ -293,6 +294,17 @@ md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone, struct bio *bio,
 	    likely(!is_pci_p2pdma_page(bio->bi_io_vec->bv_page)))
 		return MD_P2P_ENDED;
 	return __md_p2p_member_ended(rdev, clone, bio, sector, to, sectors);
+}
+
+/*
+ * raid1 reads the first member where a resync is due. MD itself never has a
+ * member that is recovered meanwhile.
+ */
+static inline bool md_p2p_lacks(const struct md_rdev *rdev, sector_t sector,
+				unsigned int sectors)
+{
+	return !test_bit(In_sync, &rdev->flags) &&
+	       rdev->recovery_offset < sector + sectors;
 }
 
 /* MD's write to a member that is brought in sync has ended. */

@@ -718,48 +718,97 @@ static bool can_repeat(struct md_io_clone *io, blk_status_t status, bool write)
 	       MD_P2P_STAGED;
 }
 
-/* The sector + 1 from which on a resync is due, or 0. Any context. */
-static void set_due(struct mddev *mddev, sector_t sector)
-{
-	sector_t due = READ_ONCE(mddev->p2p_due);
-
-	while ((!due || sector + 1 < due) &&
-	       !try_cmpxchg(&mddev->p2p_due, &due, sector + 1))
-		;
-	/* From now on MD reads the first member there, and says "dirty". */
-	if (sector < READ_ONCE(mddev->resync_offset))
-		WRITE_ONCE(mddev->resync_offset, sector);
-}
-
 /*
- * MD is about to choose what to do, or has done a resync, which knows nothing
- * of what has come behind it.
+ * A resync that is due: the members may differ between p2p_due - 1 and
+ * p2p_due_end. It is remembered until MD begins with it, since what runs now may
+ * have passed that place, and may set resync_offset when it ends.
  */
-void md_p2p_resync_due(struct mddev *mddev)
-{
-	sector_t due = xchg(&mddev->p2p_due, 0);
+static DEFINE_SPINLOCK(due_lock);
 
+static void lower_resync_offset(struct mddev *mddev)
+{
+	sector_t due = mddev->p2p_due;
+
+	lockdep_assert_held(&due_lock);
 	if (due && due - 1 < READ_ONCE(mddev->resync_offset))
 		WRITE_ONCE(mddev->resync_offset, due - 1);
 }
 
+/* From now on MD reads one member there, and says "dirty". Any context. */
+static void set_due(struct mddev *mddev, sector_t sector, sector_t end)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&due_lock, flags);
+	if (!mddev->p2p_due || sector < mddev->p2p_due - 1)
+		mddev->p2p_due = sector + 1;
+	mddev->p2p_due_end = max(mddev->p2p_due_end, end);
+	lower_resync_offset(mddev);
+	spin_unlock_irqrestore(&due_lock, flags);
+}
+
+/* MD has set resync_offset to where it has come to. */
+void md_p2p_resync_passed(struct mddev *mddev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&due_lock, flags);
+	lower_resync_offset(mddev);
+	spin_unlock_irqrestore(&due_lock, flags);
+}
+
 /* As if somebody had written to md/bitmap_set_bits. Sleeps. */
+static void set_bits(struct mddev *mddev, sector_t sector, sector_t end)
+{
+	sector_t chunk = mddev->bitmap_info.chunksize;
+
+	/* The lockless bitmap counts it in sectors. */
+	if (mddev->bitmap_id != ID_LLBITMAP)
+		chunk >>= SECTOR_SHIFT;
+	if (chunk && md_bitmap_enabled(mddev, false))
+		mddev->bitmap_ops->dirty_bits(mddev, div64_u64(sector, chunk),
+					      div64_u64(end - 1, chunk));
+}
+
+/*
+ * MD is about to choose what to do, and nothing runs. A check that somebody has
+ * asked for would only look, and forget what is due.
+ */
+void md_p2p_resync_due(struct mddev *mddev)
+{
+	sector_t due, end;
+
+	spin_lock_irq(&due_lock);
+	due = mddev->p2p_due;
+	end = mddev->p2p_due_end;
+	lower_resync_offset(mddev);
+	mddev->p2p_due = 0;
+	mddev->p2p_due_end = 0;
+	spin_unlock_irq(&due_lock);
+	if (!due)
+		return;
+	set_bits(mddev, due - 1, end);
+	clear_bit(MD_RECOVERY_CHECK, &mddev->recovery);
+	clear_bit(MD_RECOVERY_REQUESTED, &mddev->recovery);
+}
+
+static void lose(struct md_io_clone *io)
+{
+	sector_t sector = io->orig_bio->bi_iter.bi_sector;
+
+	set_due(io->mddev, sector, sector + bio_sectors(io->orig_bio));
+}
+
 void shim_resync(struct md_io_clone *io)
 {
 	struct mddev *mddev = io->mddev;
 	sector_t sector = io->orig_bio->bi_iter.bi_sector;
-	sector_t chunk = mddev->bitmap_info.chunksize;
 
-	pr_warn_ratelimited("md-p2p: %s: a provider has gone with what was written at sector %llu: a resync is due\n",
+	pr_warn_ratelimited("md-p2p: %s: what was written at sector %llu may have reached some members only: a resync is due\n",
 			    mdname(mddev), (unsigned long long)sector);
-	/* The lockless bitmap counts it in sectors. */
-	if (mddev->bitmap_id != ID_LLBITMAP)
-		chunk >>= SECTOR_SHIFT;
-	if (io->sectors && chunk && md_bitmap_enabled(mddev, false))
-		mddev->bitmap_ops->dirty_bits(mddev,
-			div64_u64(io->offset, chunk),
-			div64_u64(io->offset + io->sectors - 1, chunk));
-	set_due(mddev, sector);
+	/* The bits stay so, should the power fail before that begins. */
+	set_bits(mddev, sector, sector + bio_sectors(io->orig_bio));
+	lose(io);
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	md_wakeup_thread(mddev->thread);
 }
@@ -767,7 +816,7 @@ void shim_resync(struct md_io_clone *io)
 /* The array must not become clean: what md_write_inc() takes is held so long. */
 static void lose_write(struct md_io_clone *io)
 {
-	set_due(io->mddev, io->orig_bio->bi_iter.bi_sector);
+	lose(io);
 	if (!xchg(&io->p2p_due, true))
 		md_write_inc(io->mddev, &io->bio_clone);
 }
@@ -786,13 +835,18 @@ static enum md_p2p_end direct_ended(struct md_rdev *rdev, struct md_io_clone *io
 					 (u64)sectors << SECTOR_SHIFT);
 		return MD_P2P_ENDED;
 	}
+	/* Nothing more goes to a member that has been failed. */
+	if (test_bit(Faulty, &rdev->flags))
+		return MD_P2P_ENDED;
 	if (can_repeat(io, bio->bi_status, write)) {
 		stage_part(io, rdev, bio, sector, to, sectors);
 		return MD_P2P_AGAIN;
 	}
 	/* BLK_STS_INVAL is what a member says that cannot map a peer page. */
-	io->p2p_refused = bio->bi_status == BLK_STS_INVAL;
-	return io->p2p_refused ? MD_P2P_EXCUSED : MD_P2P_ENDED;
+	if (bio->bi_status != BLK_STS_INVAL)
+		return MD_P2P_ENDED;
+	io->p2p_refused = true;
+	return MD_P2P_EXCUSED;
 }
 
 static enum md_p2p_end part_ended(struct md_rdev *rdev, struct md_io_clone *io,

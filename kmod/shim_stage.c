@@ -248,7 +248,9 @@ static bool make_host(struct piece *piece, struct block_device *bdev,
 	piece->host = host;
 	if (!host)
 		return false;
-	bio_trim(host, offset, sectors);
+	/* An atomic write is never trimmed, and warns of being asked. */
+	if (sectors != bio_sectors(host))
+		bio_trim(host, offset, sectors);
 	piece->peer_iter = host->bi_iter;
 	host->bi_io_vec = piece->vecs;
 	host->bi_iter = (struct bvec_iter){
@@ -283,6 +285,16 @@ static void submit(struct piece *piece)
 
 /* Writes to the array */
 
+/* There was no memory: what is left of a write in front ends. */
+static void give_up(struct lane *lane, struct bio *bio)
+{
+	spin_lock_irq(&lane->lock);
+	bio_list_pop(&lane->waiting);
+	spin_unlock_irq(&lane->lock);
+	bio->bi_status = BLK_STS_RESOURCE;
+	bio_endio(bio);
+}
+
 static void stage_write(struct lane *lane, struct bio *peer)
 {
 	struct bio *parent = peer;
@@ -291,6 +303,10 @@ static void stage_write(struct lane *lane, struct bio *peer)
 	if (bio_sectors(peer) > PIECE_SECTORS) {
 		peer = bio_split(parent, PIECE_SECTORS, GFP_NOIO,
 				 &lane->splits);
+		if (IS_ERR(peer)) {
+			give_up(lane, parent);
+			return;
+		}
 		bio_chain(peer, parent);
 	}
 

@@ -16,9 +16,14 @@ static bool md_choose_sync_action(struct mddev *mddev, int *spares)
 
 void md_do_sync(struct md_thread *thread)
 {
+	if (test_bit(MD_RECOVERY_SYNC, &mddev->recovery) &&
+	    j > mddev->resync_offset) {
+		mddev->resync_offset = j;
+		md_p2p_resync_passed(mddev);
+	}
 	if (mddev->curr_resync > MD_RESYNC_ACTIVE) {
 		md_finish_sync(mddev, action);
-		md_p2p_resync_due(mddev);
+		md_p2p_resync_passed(mddev);
 	}
  skip:
 	spin_lock(&mddev->lock);
@@ -29,4 +34,17 @@ static void other(struct mddev *mddev)
 	if (mddev->resync_offset < MaxSector) {
 		return;
 	}
+}
+
+static int choose_first_rdev(struct r1conf *conf, struct r1bio *r1_bio)
+{
+	for (disk = 0 ; disk < conf->raid_disks * 2 ; disk++) {
+		rdev = conf->mirrors[disk].rdev;
+		if (!rdev || test_bit(Faulty, &rdev->flags))
+			continue;
+		if (md_p2p_lacks(rdev, r1_bio->sector, r1_bio->sectors))
+			continue;
+		return disk;
+	}
+	return -1;
 }

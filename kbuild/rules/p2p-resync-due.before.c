@@ -15,6 +15,9 @@ static bool md_choose_sync_action(struct mddev *mddev, int *spares)
 
 void md_do_sync(struct md_thread *thread)
 {
+	if (test_bit(MD_RECOVERY_SYNC, &mddev->recovery) &&
+	    j > mddev->resync_offset)
+		mddev->resync_offset = j;
 	if (mddev->curr_resync > MD_RESYNC_ACTIVE)
 		md_finish_sync(mddev, action);
  skip:
@@ -26,4 +29,15 @@ static void other(struct mddev *mddev)
 	if (mddev->resync_offset < MaxSector) {
 		return;
 	}
+}
+
+static int choose_first_rdev(struct r1conf *conf, struct r1bio *r1_bio)
+{
+	for (disk = 0 ; disk < conf->raid_disks * 2 ; disk++) {
+		rdev = conf->mirrors[disk].rdev;
+		if (!rdev || test_bit(Faulty, &rdev->flags))
+			continue;
+		return disk;
+	}
+	return -1;
 }

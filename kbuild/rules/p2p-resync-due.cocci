@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a resync that is due since a provider has gone with what it wrote is done, whatever MD was doing meanwhile.
-// Why: some members have the data and others have not. A resync that runs when this happens sets resync_offset when it
-//      ends, although it may have passed that place before.
+// What: a resync that is due since a provider has gone with what it wrote is done, whatever MD was doing meanwhile; until
+//       then resync_offset says so, and raid1 does not read there from a member that is being recovered.
+// Why: some members have the data and others have not. MD's own resyncs never become due while something runs: what runs
+//      sets resync_offset to where it has come to, and when it ends, although it may have passed that place before.
 // Since: 7.2
-// Matches: md.c 2
-// Fixture: 2
+// Matches: md.c 3, raid1.c 1
+// Fixture: 4
 @choose@
 identifier array;
 position p;
@@ -17,9 +18,34 @@ position p;
 	...
  }
 
+@passed@
+expression array, j;
+position p;
+@@
+ if (test_bit(MD_RECOVERY_SYNC, &array->recovery) && j > array->resync_offset)
+-	array->resync_offset@p = j;
++{
++	array->resync_offset = j;
++	md_p2p_resync_passed(array);
++}
+
 @finished@
 expression array, action;
 position p;
 @@
  md_finish_sync@p(array, action);
-+md_p2p_resync_due(array);
++md_p2p_resync_passed(array);
+
+@first@
+identifier rdev;
+position p;
+@@
+ choose_first_rdev(...)
+ {
+	<...
+	if (!rdev || test_bit(Faulty@p, &rdev->flags))
+		continue;
++	if (md_p2p_lacks(rdev, r1_bio->sector, r1_bio->sectors))
++		continue;
+	...>
+ }

@@ -10,6 +10,7 @@ struct mddev {
 	struct md_personality *pers;
 	struct md_p2p_array *p2p;
 	sector_t p2p_due;
+	sector_t p2p_due_end;
 	dev_t unit;
 };
 

@@ -14,6 +14,7 @@ position p;
 	struct md_personality *pers;
 +	struct md_p2p_array *p2p;
 +	sector_t p2p_due;
++	sector_t p2p_due_end;
 	...
  };
 
