@@ -1,0 +1,83 @@
+# A write whose provider goes when one mirror has its part is an error, and the members are made equal again: whatever ran meanwhile, and without a wrong read.
+# run: test
+# topology: switch
+# modules: p2p
+# build: faulty.c
+# timeout: 120
+#
+# SPDX-License-Identifier: GPL-2.0
+. ./lib.bash
+
+readonly all='0 18446744073709551615'
+
+# provider_is COMMAND: the PCI command register of the provider; with its memory, or gone.
+provider_is() { printf '%b' "$1" | dd of="/sys/bus/pci/devices/$provider/config" bs=1 seek=4 conv=notrunc status=none; }
+
+# lose OFFSET: writes there, of which faulty1 gets nothing: the provider goes when others have it.
+lose() {
+	local lost
+	lost=$(dmesg | grep -c 'a resync is due' || :)
+	echo "gone write 1 1 $all" >/sys/block/faulty1/fault
+	refused 3 EREMOTEIO p2pio write --memory "$provider" --seed 2 --offset "$1" --length 64K --block-size 64K /dev/md0
+	echo "nothing both 0 0 $all" >/sys/block/faulty1/fault
+	provider_is '\x06\x04'
+	(($(dmesg | grep -c 'a resync is due') > lost)) || fail 'nothing was lost'
+	# What came of it is anybody's; from now on it is this.
+	right=(0 "$1") rest=$(($1 + 64 * K))
+}
+
+# Reads all but what was lost, through host memory.
+others_are_right() {
+	((right[1] == 0)) || quietly p2pio check --memory host --seed 1 --length "${right[1]}" /dev/md0
+	quietly p2pio check --memory host --seed 1 --offset "$rest" --length $((8 * M - rest)) /dev/md0
+}
+
+members_are_equal() {
+	until_true is_whole md0
+	is "$1: degraded" "$(attr md0 degraded)" 0
+	others_are_right
+	parity_is_right md0
+}
+
+slowly() { echo 200 >/sys/block/md0/md/sync_speed_max; }
+quickly() { echo system >/sys/block/md0/md/sync_speed_max; }
+runs() { [[ $(attr md0 sync_action) == "$1" && $(attr md0 sync_completed) == *[1-9]*/* ]]; }
+
+use_p2p
+provider=$(bdf near2)
+quietly insmod faulty.ko drives="$(disk near0),$(disk near1),$(disk near3)" count=3 size=14 provider="$provider"
+for n in 0 1 2; do echo "faulty$n - /dev/faulty$n - -" >>/run/vm/drives; done
+
+for bitmap in none internal; do
+	for level in 1 10; do
+		say "level $level, bitmap $bitmap: nothing else runs"
+		create md0 "$level" 'faulty0 faulty1' --size=8M --bitmap="$bitmap"
+		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+		lose $((1 * M))
+		members_are_equal idle
+
+		say "level $level, bitmap $bitmap: a check runs, and has not come there yet"
+		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+		slowly
+		echo check >/sys/block/md0/md/sync_action
+		until_true runs check
+		lose $((6 * M))
+		quickly
+		members_are_equal check
+
+		say "level $level, bitmap $bitmap: a member is being recovered, and lacks what is behind"
+		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+		slowly
+		quietly mdadm /dev/md0 --fail /dev/faulty0 --remove /dev/faulty0
+		wipe_disk /dev/faulty2 14M
+		quietly mdadm /dev/md0 --add /dev/faulty2
+		until_true runs recover
+		lose 0
+		others_are_right
+		quickly
+		members_are_equal recover
+		remove md0
+		wipe_disk /dev/faulty0 14M
+	done
+done
+rmmod faulty
