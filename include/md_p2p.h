@@ -110,12 +110,26 @@ void __md_p2p_rebuild_wrote(struct mddev *mddev, const struct md_p2p_loan *loan,
 			    const struct bio *bio, unsigned int sectors);
 
 /*
+ * The data of such a bio are a dma-buf: it has no pages that anybody may look
+ * at. MD_P2P_DMABUF is the flag that marks it, where kbuild/Kbuild has found
+ * that the kernel has such bios.
+ */
+static inline bool md_p2p_is_dmabuf(const struct bio *bio)
+{
+#ifdef MD_P2P_DMABUF
+	return bio->bi_opf & MD_P2P_DMABUF;
+#else
+	return false;
+#endif
+}
+
+/*
  * Since 6.17 the block layer never mixes pages of two kinds or of two
  * providers in one bio, so that the first page speaks for all.
  */
 static inline bool md_p2p_is_peer(const struct bio *bio)
 {
-	return bio_has_data((struct bio *)bio) &&
+	return bio_has_data((struct bio *)bio) && !md_p2p_is_dmabuf(bio) &&
 	       is_pci_p2pdma_page(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
 }
 
@@ -141,6 +155,11 @@ static inline bool md_p2p_has_peer_integrity(struct bio *bio)
  */
 static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
+	if (unlikely(md_p2p_is_dmabuf(bio))) {
+		bio->bi_status = BLK_STS_NOTSUPP;
+		bio_endio(bio);
+		return true;
+	}
 	return unlikely((bio->bi_opf & MD_P2P_STAGED_CLONE) ||
 			md_p2p_is_peer(bio) ||
 			md_p2p_has_peer_integrity(bio)) &&

@@ -486,6 +486,11 @@ bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 		refuse_peer(mddev, bio);
 		return true;
 	}
+	/*
+	 * Drivers that point a bio at pages of their own do not set it. Every way
+	 * into an array passes here; md_p2p_allow_merge() keeps it from then on.
+	 */
+	bio->bi_opf |= REQ_NOMERGE;
 	return takes(mddev, bio,
 		     md_p2p_glue_route(mddev->p2p, shim_peer_address(bio),
 				       mddev->level, op_is_write(bio_op(bio))));

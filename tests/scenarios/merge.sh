@@ -3,7 +3,8 @@
 # topology: iommu
 # soak: switch
 # modules: p2p
-# timeout: 120
+# build: bvec.c
+# timeout: 180
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
@@ -58,10 +59,20 @@ bad += [f"offset {at}: other data" for memory, at in places if memory[at : at + 
 assert not bad, bad
 END
 
-# mixed write|read: sets merges to what was merged meanwhile, a line for each: which two kinds.
+# by_system_call write|read, by_driver write|read: the application does it with mixed.py; or a driver
+# does, whose bios come without REQ_NOMERGE.
+by_system_call() { quietly python3 mixed.py "$1" /dev/md0 data $order "a=$(bdf near0)" "b=$(bdf near1)"; }
+by_driver() {
+	local write=0
+	[[ $1 == read ]] || write=1
+	quietly insmod bvec.ko target=/dev/md0 write=$write file="$PWD/data" order=$order providers="$(bdf near0),$(bdf near1)"
+	rmmod bvec
+}
+
+# mixed HOW write|read: sets merges to what was merged meanwhile, a line for each: which two kinds.
 mixed() {
 	echo >$tracing/trace
-	quietly python3 mixed.py "$1" /dev/md0 data $order "a=$(bdf near0)" "b=$(bdf near1)"
+	"by_$1" "$2"
 	merges=$(merged_kinds)
 }
 
@@ -80,31 +91,36 @@ merged_kinds() {
 		}' $tracing/trace
 }
 
-# only_host_merged VERB: what was merged was host memory with host memory.
+# only_host_merged HOW VERB: what was merged was host memory with host memory.
 declare -A seen
 only_host_merged() {
 	local others
 	others=$(awk 'NF && $0 != "hh"' <<<"$merges" | sort | uniq -c | xargs)
-	is "$1s merged that must not be" "$others" ''
-	seen[$1]+=$merges
+	is "$2s $1 merged that must not be" "$others" ''
+	seen[$1 $2]+=$merges
 }
 
 use_p2p
 truncate --size=$length data
-quietly p2pio write --memory host --seed 1 data
 for event in backmerge frontmerge; do echo 1 >"$tracing/events/block/block_bio_$event/enable"; done
 for level in linear 0 1 10 5; do
 	say "$level"
 	size=--size=8M
 	[[ $level != linear && $level != 0 ]] || size=
 	create md0 $level 'near0 near1 near2 near3' ${size:+"$size"}
-	mixed write
-	# raid5 writes from host memory, whatever it was given.
-	[[ $level == 5 ]] || only_host_merged write
-	members_hold md0 1 0 $length
-	mixed read
-	only_host_merged read
+	seed=0
+	for how in system_call driver; do
+		quietly p2pio write --memory host --seed $((++seed)) data
+		mixed $how write
+		# raid5 writes from host memory, whatever it was given.
+		[[ $level == 5 ]] || only_host_merged $how write
+		members_hold md0 $seed 0 $length
+		mixed $how read
+		only_host_merged $how read
+	done
 	remove md0
 done
-[[ ${seen[write]} && ${seen[read]} ]] || fail 'nothing was merged at all, which proves nothing'
+for io in 'system_call write' 'system_call read' 'driver write' 'driver read'; do
+	[[ ${seen[$io]} ]] || fail "$io: nothing was merged at all, which proves nothing"
+done
 ! dmesg | grep -i 'DMAR.*fault' || fail 'DMA went where it must not'
