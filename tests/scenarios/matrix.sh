@@ -8,9 +8,14 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Every pair of what a case can be; or the cases whose numbers are given.
+# Every pair of what a case can be, as a seed chooses; or the cases whose numbers are given, A..B.
+case ${1:-1} in
+*..*) chosen=("$@") ;;
+*) chosen=(--seed "${1:-1}") ;;
+esac
+
 use_p2p
 provider=$(bdf near2)
 quietly insmod faulty.ko drives="$(disk near0),$(disk near1),$(disk near3)" count=6 provider="$provider"
-faults --provider "$provider" "$@" || fail 'some cases are not ok'
+faults --provider "$provider" "${chosen[@]}" || fail 'some cases are not ok'
 rmmod faulty

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[command(name = "faults", version)]
 struct Arguments {
     /// Whose peer memory the I/O uses: the device that faulty.ko was told
-    #[arg(long, required_unless_present = "list")]
+    #[arg(long, required_unless_present_any = ["list", "count"])]
     provider: Option<Bdf>,
     /// Try these, A..B or one number, instead of a choice that has every pair of factors
     #[arg(value_parser = numbers)]
@@ -34,11 +34,18 @@ struct Arguments {
     /// Only list the cases
     #[arg(long)]
     list: bool,
+    /// Only say how many cases there are
+    #[arg(long)]
+    count: bool,
 }
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let all = cases::all();
+    if arguments.count {
+        println!("{}", all.len());
+        return Ok(ExitCode::SUCCESS);
+    }
     let lockless = arguments.list || has_lockless();
     let usable = |case: &Case| lockless || case.bitmap != Bitmap::Lockless;
     let chosen: Vec<usize> = if arguments.cases.is_empty() {
@@ -110,7 +117,8 @@ fn is_ok(rig: &Arc<Rig>, number: usize, case: Case) -> Result<bool> {
         verdict.wrong.join("; ")
     );
     println!(
-        "  again: cargo vm run --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/matrix.sh {number}"
+        "  again: cargo vm run --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/matrix.sh {number}..{}",
+        number + 1
     );
     Ok(false)
 }
