@@ -4,13 +4,13 @@
 # parallel: yes
 # modules: p2p
 # build: picky.c
-# timeout: 240
+# timeout: 300
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
 # Under this policy a way that has failed is tried each time, and each write is done again.
-readonly policy=direct rounds=12
+readonly policy=direct rounds=5
 
 # again FILE COMMAND...: the command, until `go` is gone; a byte in FILE for each time.
 again() {
