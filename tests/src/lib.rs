@@ -3,11 +3,14 @@
 //! with a model of what they must leave ([`mix`], [`model`]), what md keeps where
 //! ([`layout`]), and what is said of it all ([`report`]). Beside it, what a [`scenario`]
 //! says of itself, a [`soak`] of everything with its [`ledger`] and the [`tally`] of it, and
-//! the fault matrix: its [`cases`], and the [`rig`] that tries them.
+//! what is tried in a guest by number, each a [`trial`] with the array [`md0`] of [`faulty`]
+//! devices: the [`cases`] of the fault matrix, which the [`rig`] tries.
 
 pub mod cases;
+pub mod faulty;
 pub mod layout;
 pub mod ledger;
+pub mod md0;
 pub mod mix;
 pub mod model;
 pub mod partition;
@@ -16,3 +19,4 @@ pub mod rig;
 pub mod scenario;
 pub mod soak;
 pub mod tally;
+pub mod trial;

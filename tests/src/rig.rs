@@ -2,12 +2,8 @@
 //! Tries one [`Case`] in a guest whose drives stand behind `faulty.ko`: makes the array, does
 //! the I/O, and compares with a model what the array, its members and its counters say.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use mdp2p::bdf::Bdf;
@@ -15,18 +11,19 @@ use mdp2p::memory::{Buffer, Memory};
 use mdp2p::pattern::{Pattern, SECTOR};
 use mdp2p::transfer::{Target, Why};
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::cases::{Action, Bitmap, Case, Errors, Failfast, Fault, Known, Place, Policy, Promise};
 use crate::cases::{Shape, State};
+use crate::faulty::{self, Provider, pools};
+use crate::md0::{
+    self, DISK, Images, attr, degraded, host, is_idle, md, mdadm, read_host, set, until,
+};
 use crate::model::Model;
 use crate::partition;
+use crate::trial::{Trial, Verdict};
 
 const K: u64 = 1024;
 const M: u64 = 1024 * K;
-
-/// Of each device that `faulty.ko` makes.
-const DEVICE: u64 = 6 * M;
 
 /// Where the partition begins, and how long it is.
 const PARTITION: (u64, u64) = (M, 2 * M);
@@ -44,29 +41,20 @@ const READS: u64 = 4;
 /// Bytes that are compared at a time.
 const BLOCK: usize = 1024 * 1024;
 
-/// What came of a case.
-#[derive(Debug)]
-pub struct Verdict {
-    /// Whether an I/O of the array met the fault.
-    pub met: bool,
-    /// Everything that is not as it should be.
-    pub wrong: Vec<String>,
-}
-
 /// Where cases are tried.
 #[derive(Debug)]
 pub struct Rig {
     /// Whose memory the I/O uses; no member's.
-    pub provider: Bdf,
+    provider: Bdf,
+    images: Mutex<Images>,
 }
 
 /// The array of a case.
 struct Array<'a> {
     case: &'a Case,
-    provider: Bdf,
+    address: Bdf,
+    provider: Provider,
     model: Model,
-    /// The PCI command register of the provider, as it was.
-    command: [u8; 2],
 }
 
 /// What came of the I/O.
@@ -79,10 +67,37 @@ struct Attempt {
 }
 
 impl Rig {
-    /// Tries a case. An error is one of the test itself.
-    pub fn run(&self, case: &Case) -> Result<Verdict> {
+    /// With the memory of the device at this address.
+    pub fn new(provider: Bdf) -> Self {
+        let images = Mutex::default();
+        Self { provider, images }
+    }
+
+    fn create<'a>(&self, case: &'a Case) -> Result<Array<'a>> {
+        (0..devices(case)).try_for_each(faulty::wipe)?;
+        let (words, members) = create_words(case);
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        images.create(&words, &members)?;
+        let mut array = Array {
+            case,
+            address: self.provider,
+            provider: Provider::new(self.provider)?,
+            model: Model::new(0, Vec::new()),
+        };
+        let prepared = array.prepare();
+        if prepared.is_err() {
+            remove(case)?;
+        }
+        prepared.map(|()| array)
+    }
+}
+
+impl Trial for Rig {
+    type Case = Case;
+
+    fn run(&self, case: &Case) -> Result<Verdict> {
         let free = pools()?;
-        let array = Array::create(case, self.provider)?;
+        let array = self.create(case)?;
         let verdict = array.tried();
         let removed = remove(case);
         let mut verdict = verdict?;
@@ -96,38 +111,19 @@ impl Rig {
     }
 }
 
-impl<'a> Array<'a> {
-    fn create(case: &'a Case, provider: Bdf) -> Result<Self> {
-        for device in 0..devices(case) {
-            wipe(device)?;
-        }
-        mdadm(&create_arguments(case))?;
-        let mut array = Self {
-            case,
-            provider,
-            model: Model::new(0, Vec::new()),
-            command: [0; 2],
-        };
-        let prepared = array.prepare();
-        if prepared.is_err() {
-            remove(case)?;
-        }
-        prepared.map(|()| array)
-    }
-
+impl Array<'_> {
     /// Brings it into the state that the case is about, with old data.
     fn prepare(&mut self) -> Result<()> {
         let size = attr("size", "/sys/block/md0")?.parse::<u64>()? * SECTOR as u64;
         self.model = Model::new(0, vec![0; usize::try_from(size)?]);
-        config(self.provider)?.read_exact_at(&mut self.command, 4)?;
         if self.case.place == Place::Partition {
-            partition::add(Path::new("/dev/md0"), PARTITION.0, PARTITION.1)?;
+            partition::add(Path::new(DISK), PARTITION.0, PARTITION.1)?;
         }
         let mut old = vec![0; OLD as usize];
         Pattern::new(1).fill(self.base(), &mut old);
         let mut buffer = host(old.len())?;
         buffer.put(&old);
-        Target::sink(Path::new("/dev/md0"))?.write(&buffer, self.base(), old.len())?;
+        Target::sink(Path::new(DISK))?.write(&buffer, self.base(), old.len())?;
         self.model.put(self.base(), &old);
 
         if self.case.state == State::Replacement {
@@ -135,7 +131,7 @@ impl<'a> Array<'a> {
         }
         if self.case.known == Known::Bad {
             let member = format!("dev-faulty{}", self.case.shape.members() - 1);
-            let sector = member_offset(&member)? + self.bad_place() / SECTOR as u64;
+            let sector = md0::member_offset(&member)? + self.bad_place() / SECTOR as u64;
             set(&format!("{member}/bad_blocks"), &format!("{sector} 8"))?;
         }
         set("p2pdma_policy", self.case.policy.word())
@@ -174,7 +170,7 @@ impl<'a> Array<'a> {
         let before = Counters::read(self.case.action)?;
         let mut new = vec![0; LENGTH];
         Pattern::new(2).fill(self.range().0, &mut new);
-        let mut buffer = Buffer::new(Memory::Peer(self.provider), LENGTH, Path::new("/sys"))?;
+        let mut buffer = Buffer::new(Memory::Peer(self.address), LENGTH, Path::new("/sys"))?;
         buffer.put(&new);
 
         self.arm()?;
@@ -215,30 +211,28 @@ impl<'a> Array<'a> {
         for device in 0..devices(self.case) {
             let what = if all || device == 0 { what } else { "nothing" };
             // Metadata lie before the data, and are to be written.
-            let start = M / SECTOR as u64;
-            let end = DEVICE / SECTOR as u64;
+            let start = md0::DATA / SECTOR as u64;
+            let end = faulty::size(device)? / SECTOR as u64;
             let action = self.case.action.word();
-            arm_device(device, &format!("{what} {action} {late} 0 {start} {end}"))?;
+            faulty::arm(device, &format!("{what} {action} {late} 0 {start} {end}"))?;
         }
         if self.case.fault == Fault::GoneBefore {
-            // Memory decoding off, all else on.
-            let off = [self.command[0] & !2, self.command[1]];
-            config(self.provider)?.write_all_at(&off, 4)?;
+            self.provider.go()?;
         }
         Ok(())
     }
 
     fn disarm(&self) -> Result<()> {
-        config(self.provider)?.write_all_at(&self.command, 4)?;
+        self.provider.come()?;
         for device in 0..devices(self.case) {
-            arm_device(device, "nothing both 0 0 0 0")?;
+            faulty::arm(device, "nothing both 0 0 0 0")?;
         }
         Ok(())
     }
 
     fn attempt(&self, buffer: &mut Buffer) -> Result<Attempt> {
         let path = match self.case.place {
-            Place::Disk => "/dev/md0",
+            Place::Disk => DISK,
             Place::Partition => "/dev/md0p1",
         };
         let target = Target::both(Path::new(path))?;
@@ -332,7 +326,7 @@ impl<'a> Array<'a> {
         if self.case.fault == Fault::MediumOne {
             return Ok(wrong);
         }
-        for member in members()? {
+        for member in md0::members()? {
             let state = md(&format!("{member}/state"))?;
             if state.contains("faulty") && !self.was_replaced(&member) {
                 wrong.push(format!("{member} is {state}"));
@@ -372,7 +366,7 @@ impl<'a> Array<'a> {
         if !self.case.shape.is_redundant() || degraded()? > 0 {
             return Ok(None);
         }
-        let member = member_in_slot_0()?;
+        let member = md0::member_in_slot_0()?;
         let state = format!("{member}/state");
         set(&state, "faulty")?;
         let removed = until(|| Ok(set(&state, "remove").is_ok()));
@@ -459,7 +453,8 @@ fn devices(case: &Case) -> usize {
     case.shape.members() + usize::from(case.state == State::Replacement)
 }
 
-fn create_arguments(case: &Case) -> String {
+/// The words for mdadm, and the devices that are members.
+fn create_words(case: &Case) -> (String, Vec<usize>) {
     let level = match case.shape {
         Shape::Linear => "linear --chunk=64",
         Shape::Raid0 => "0 --chunk=64",
@@ -470,8 +465,7 @@ fn create_arguments(case: &Case) -> String {
         Shape::Raid5 => "5 --chunk=64 --size=4M",
         Shape::Raid6 => "6 --chunk=64 --size=4M",
     };
-    let mut words =
-        format!("--create /dev/md0 --run --metadata=1.2 --data-offset=1M --level={level}");
+    let mut words = format!("--level={level}");
     if case.shape.is_redundant() {
         words += match case.bitmap {
             Bitmap::None => " --assume-clean --bitmap=none",
@@ -482,179 +476,33 @@ fn create_arguments(case: &Case) -> String {
     if case.failfast == Failfast::Yes {
         words += " --failfast";
     }
-    let members = case.shape.members();
-    words += &format!(" --raid-devices={members}");
-    for member in 0..members {
-        let last = member == members - 1;
-        match case.state {
-            State::Degraded if last => words += " missing",
-            State::WriteMostly if last => words += &format!(" --write-mostly /dev/faulty{member}"),
-            _ => words += &format!(" /dev/faulty{member}"),
+    let count = case.shape.members();
+    words += &format!(" --raid-devices={count}");
+    let mut members = Vec::new();
+    for member in 0..count {
+        let last = member == count - 1;
+        if last && case.state == State::Degraded {
+            words += " missing";
+            continue;
         }
+        if last && case.state == State::WriteMostly {
+            words += " --write-mostly";
+        }
+        words += &format!(" {}", faulty::path(member));
+        members.push(member);
     }
-    words
+    (words, members)
+}
+
+/// Returns how many I/Os have met the fault.
+fn hits(case: &Case) -> Result<u64> {
+    (0..devices(case)).map(faulty::hits).sum()
 }
 
 /// Stops the array.
 fn remove(case: &Case) -> Result<()> {
     if case.place == Place::Partition && Path::new("/dev/md0p1").exists() {
-        partition::remove(Path::new("/dev/md0"))?;
+        partition::remove(Path::new(DISK))?;
     }
-    mdadm("--stop /dev/md0")
-}
-
-/// Makes a device hold zeros, which no level has to bring in sync.
-fn wipe(device: usize) -> Result<()> {
-    let path = format!("/dev/faulty{device}");
-    let file = OpenOptions::new().write(true).open(&path)?;
-    let zeros = FallocateFlags::FALLOC_FL_ZERO_RANGE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    fallocate(&file, zeros, 0, DEVICE as i64).with_context(|| format!("wiping {path}"))
-}
-
-fn mdadm(arguments: &str) -> Result<()> {
-    program("mdadm", arguments)
-}
-
-fn program(name: &str, arguments: &str) -> Result<()> {
-    let output = Command::new(name)
-        .args(arguments.split_whitespace())
-        .output()
-        .with_context(|| format!("running {name}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} {arguments}: {said}");
-    Ok(())
-}
-
-/// Returns whether mdadm can make arrays with a lockless bitmap.
-pub fn has_lockless() -> bool {
-    let has = || -> Result<()> {
-        (0..2).try_for_each(wipe)?;
-        mdadm(
-            "--create /dev/md0 --run --level=1 --bitmap=lockless --assume-clean --raid-devices=2 /dev/faulty0 /dev/faulty1",
-        )?;
-        mdadm("--stop /dev/md0")
-    };
-    has().is_ok()
-}
-
-/// Returns how many times longer than others this kernel may take.
-pub fn patience() -> u32 {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    if release.trim().ends_with("-debug") {
-        6
-    } else {
-        1
-    }
-}
-
-/// Waits until it is so, or fails after some time.
-fn until(is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let began = Instant::now();
-    let limit = patience() * Duration::from_secs(10);
-    while !is_so()? {
-        ensure!(began.elapsed() < limit, "not so after {limit:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
-
-fn attr(name: &str, folder: &str) -> Result<String> {
-    let path = format!("{folder}/{name}");
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    Ok(text.trim().to_owned())
-}
-
-fn md(name: &str) -> Result<String> {
-    attr(name, "/sys/block/md0/md")
-}
-
-fn set(name: &str, value: &str) -> Result<()> {
-    let path = format!("/sys/block/md0/md/{name}");
-    fs::write(&path, value).with_context(|| format!("writing {value} to {path}"))
-}
-
-fn degraded() -> Result<u64> {
-    if !Path::new("/sys/block/md0/md/degraded").exists() {
-        return Ok(0);
-    }
-    Ok(md("degraded")?.parse()?)
-}
-
-/// Returns whether nothing is synced or waits for it.
-fn is_idle() -> Result<bool> {
-    if !Path::new("/sys/block/md0/md/sync_action").exists() {
-        return Ok(true);
-    }
-    Ok(md("sync_action")? == "idle" && md("resync_start")? == "none")
-}
-
-fn members() -> Result<Vec<String>> {
-    let names = fs::read_dir("/sys/block/md0/md")?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(names
-        .into_iter()
-        .filter(|name| name.starts_with("dev-"))
-        .collect())
-}
-
-fn member_in_slot_0() -> Result<String> {
-    for member in members()? {
-        let state = md(&format!("{member}/state"))?;
-        if state.contains("in_sync") && md(&format!("{member}/slot"))? == "0" {
-            return Ok(member);
-        }
-    }
-    bail!("no member in sync has slot 0")
-}
-
-/// Returns the sector at which the data of a member begin.
-fn member_offset(member: &str) -> Result<u64> {
-    Ok(md(&format!("{member}/offset"))?.parse()?)
-}
-
-fn arm_device(device: usize, fault: &str) -> Result<()> {
-    let path = format!("/sys/block/faulty{device}/fault");
-    fs::write(&path, fault).with_context(|| format!("writing {fault} to {path}"))
-}
-
-/// Returns how many I/Os have met the fault.
-fn hits(case: &Case) -> Result<u64> {
-    (0..devices(case))
-        .map(|device| Ok(attr("hits", &format!("/sys/block/faulty{device}"))?.parse::<u64>()?))
-        .sum()
-}
-
-fn config(provider: Bdf) -> Result<File> {
-    let path = PathBuf::from(format!("/sys/bus/pci/devices/{provider}/config"));
-    Ok(OpenOptions::new().read(true).write(true).open(path)?)
-}
-
-/// Returns the free peer memory of each provider.
-fn pools() -> Result<Vec<String>> {
-    let mut pools = Vec::new();
-    for device in fs::read_dir("/sys/bus/pci/devices")? {
-        let device = device?;
-        let available = device.path().join("p2pmem/available");
-        if let Ok(bytes) = fs::read_to_string(available) {
-            pools.push(format!(
-                "{}: {}",
-                device.file_name().to_string_lossy(),
-                bytes.trim()
-            ));
-        }
-    }
-    pools.sort();
-    Ok(pools)
-}
-
-fn host(length: usize) -> Result<Buffer> {
-    Buffer::new(Memory::Host, length, Path::new("/sys"))
-}
-
-fn read_host(offset: u64, length: usize) -> Result<Vec<u8>> {
-    let mut buffer = host(length)?;
-    let target = Target::source(Path::new("/dev/md0"))?;
-    target.read(&mut buffer, offset, length)?;
-    Ok(buffer.taken(length))
+    md0::stop()
 }

@@ -4,19 +4,17 @@
 
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Parser;
 use md_p2p_tests::cases::{self, Bitmap, Case};
-use md_p2p_tests::rig::{Rig, Verdict, has_lockless, patience};
+use md_p2p_tests::md0::has_lockless;
+use md_p2p_tests::rig::Rig;
+use md_p2p_tests::trial;
 use mdp2p::bdf::Bdf;
 
-/// What one case may take; there only to end what hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+/// What tries a case again, in front of its number.
+const AGAIN: &str = "cargo vm run --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/matrix.sh";
 
 /// Tries cases of the fault matrix on /dev/faulty0 and so on
 #[derive(Parser)]
@@ -26,7 +24,7 @@ struct Arguments {
     #[arg(long, required_unless_present_any = ["list", "count"])]
     provider: Option<Bdf>,
     /// Try these, A..B or one number, instead of a choice that has every pair of factors
-    #[arg(value_parser = numbers)]
+    #[arg(value_parser = trial::numbers)]
     cases: Vec<Range<usize>>,
     /// What the choice follows from
     #[arg(long, default_value = "1")]
@@ -48,14 +46,11 @@ fn main() -> Result<ExitCode> {
     }
     let lockless = arguments.list || has_lockless();
     let usable = |case: &Case| lockless || case.bitmap != Bitmap::Lockless;
-    let chosen: Vec<usize> = if arguments.cases.is_empty() {
+    let chosen = if arguments.cases.is_empty() {
         cases::pairs(&all, usable, arguments.seed)
     } else {
-        arguments.cases.iter().cloned().flatten().collect()
+        trial::chosen(&arguments.cases, all.len())?
     };
-    if let Some(number) = chosen.iter().find(|number| **number >= all.len()) {
-        bail!("there is no case {number}: they end with {}", all.len() - 1);
-    }
     if arguments.list {
         for number in chosen {
             println!("{number} {}", all[number]);
@@ -68,57 +63,10 @@ fn main() -> Result<ExitCode> {
     if !lockless {
         println!("skipped: cases with a lockless bitmap, since mdadm cannot make one");
     }
-    let rig = Arc::new(Rig { provider });
-    let mut failed = 0;
-    let mut tried = 0;
-    for number in chosen.into_iter().filter(|number| usable(&all[*number])) {
-        tried += 1;
-        if !is_ok(&rig, number, all[number])? {
-            failed += 1;
-        }
-    }
-    println!("{tried} cases, {failed} not ok");
-    Ok(ExitCode::from(u8::from(failed > 0)))
-}
-
-/// Reads `A..B`, or `A` for the one case.
-fn numbers(text: &str) -> Result<Range<usize>, String> {
-    let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
-    match text.split_once("..") {
-        Some((first, end)) => Ok(number(first)?..number(end)?),
-        None => number(text).map(|first| first..first + 1),
-    }
-}
-
-/// Tries a case, and says what came of it. After one that hangs nothing can be tried.
-fn is_ok(rig: &Arc<Rig>, number: usize, case: Case) -> Result<bool> {
-    let began = Instant::now();
-    let limit = LIMIT * patience();
-    let (sender, receiver) = channel();
-    let rig = Arc::clone(rig);
-    thread::spawn(move || sender.send(rig.run(&case)));
-    let verdict = match receiver.recv_timeout(limit) {
-        Ok(Ok(verdict)) => verdict,
-        Ok(Err(error)) => Verdict {
-            met: false,
-            wrong: vec![format!("{error:#}")],
-        },
-        Err(RecvTimeoutError::Timeout) => bail!("not ok {number} {case}: no end after {limit:?}"),
-        Err(RecvTimeoutError::Disconnected) => bail!("not ok {number} {case}: it panicked"),
-    };
-    let met = if verdict.met { "met" } else { "not met" };
-    let seconds = began.elapsed().as_secs_f64();
-    if verdict.wrong.is_empty() {
-        println!("ok {number} {case} ({met}, {seconds:.1} s)");
-        return Ok(true);
-    }
-    println!(
-        "not ok {number} {case} ({met}): {}",
-        verdict.wrong.join("; ")
-    );
-    println!(
-        "  again: cargo vm run --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/matrix.sh {number}..{}",
-        number + 1
-    );
-    Ok(false)
+    let numbered = chosen.into_iter().map(|number| (number, all[number]));
+    trial::run(
+        Rig::new(provider),
+        numbered.filter(|(_, case)| usable(case)),
+        AGAIN,
+    )
 }

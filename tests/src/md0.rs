@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The array `/dev/md0` of a guest: how it is made, assembled, asked and stopped. What is done
+//! thousands of times is done through sysfs, since a process takes long where the CPU is emulated.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use mdp2p::memory::{Buffer, Memory};
+use mdp2p::transfer::Target;
+use nix::errno::Errno;
+
+use crate::faulty;
+
+/// The array.
+pub const DISK: &str = "/dev/md0";
+
+/// Where the data of a member begin: what is before them is superblock, bitmap and bad blocks.
+pub const DATA: u64 = 1 << 20;
+
+/// What is compared at once when an image of metadata is taken.
+const PIECE: usize = 4096;
+
+/// Arrays as mdadm makes them: what it has written to the members, by its words. To make one
+/// again is to write that, and to assemble it.
+#[derive(Debug, Default)]
+pub struct Images {
+    known: HashMap<String, Vec<Image>>,
+}
+
+/// The metadata of a member: each piece that is not zero, and its offset.
+type Image = Vec<(u64, Vec<u8>)>;
+
+impl Images {
+    /// Makes the array that `mdadm --create` makes with these words, of `/dev/faulty0` and so on.
+    /// All devices must hold zeros.
+    pub fn create(&mut self, words: &str, devices: &[usize]) -> Result<()> {
+        if let Some(images) = self.known.get(words) {
+            for (device, image) in devices.iter().zip(images) {
+                put(*device, image)?;
+            }
+            return assemble(devices);
+        }
+        mdadm(&format!(
+            "--create {DISK} --run --metadata=1.2 --data-offset=1M {words}"
+        ))?;
+        stop()?;
+        let images = devices
+            .iter()
+            .map(|device| take(*device))
+            .collect::<Result<_>>()?;
+        self.known.insert(words.to_owned(), images);
+        assemble(devices)
+    }
+}
+
+fn take(device: usize) -> Result<Image> {
+    let mut metadata = vec![0; DATA as usize];
+    File::open(faulty::path(device))?.read_exact_at(&mut metadata, 0)?;
+    let pieces = (0..).step_by(PIECE).zip(metadata.chunks(PIECE));
+    Ok(pieces
+        .filter(|(_, piece)| piece.iter().any(|byte| *byte != 0))
+        .map(|(offset, piece)| (offset, piece.to_vec()))
+        .collect())
+}
+
+fn put(device: usize, image: &Image) -> Result<()> {
+    let target = Target::sink(Path::new(&faulty::path(device)))?;
+    let mut buffer = host(PIECE)?;
+    for (offset, piece) in image {
+        buffer.put(piece);
+        target.write(&buffer, *offset, piece.len())?;
+    }
+    Ok(())
+}
+
+/// Assembles it of these devices, all of them members with equal event counts.
+fn assemble(devices: &[usize]) -> Result<()> {
+    new_array()?;
+    set("metadata_version", "1.2")?;
+    for device in devices {
+        set("new_dev", &attr("dev", &faulty::folder(*device))?)?;
+    }
+    set("array_state", "active")
+}
+
+/// The number is free as soon as the array before has gone.
+fn new_array() -> Result<()> {
+    let path = ["md_p2p", "md_mod"]
+        .map(|module| format!("/sys/module/{module}/parameters/new_array"))
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .context("md is not there")?;
+    until(|| match fs::write(&path, "md0") {
+        Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => Ok(false),
+        done => Ok(done.map(|()| true)?),
+    })
+    .context("there is no new array")
+}
+
+/// Stops it, whether its members answer or not.
+pub fn stop() -> Result<()> {
+    let busy = Errno::EBUSY as i32;
+    until(
+        || match fs::write("/sys/block/md0/md/array_state", "clear") {
+            Err(error) if error.raw_os_error() == Some(busy) => Ok(false),
+            done => Ok(done.map(|()| true)?),
+        },
+    )
+    .context("stopping the array")
+}
+
+/// Runs mdadm with these words.
+pub fn mdadm(arguments: &str) -> Result<()> {
+    let output = Command::new("mdadm")
+        .args(arguments.split_whitespace())
+        .output()
+        .context("running mdadm")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "mdadm {arguments}: {said}");
+    Ok(())
+}
+
+/// Returns whether mdadm can make arrays with a lockless bitmap.
+pub fn has_lockless() -> bool {
+    let words =
+        "--level=1 --bitmap=lockless --assume-clean --raid-devices=2 /dev/faulty0 /dev/faulty1";
+    let has = || -> Result<()> {
+        (0..2).try_for_each(faulty::wipe)?;
+        Images::default().create(words, &[0, 1])?;
+        stop()
+    };
+    has().is_ok()
+}
+
+/// Returns how many times longer than others this kernel may take.
+pub fn patience() -> u32 {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if release.trim().ends_with("-debug") {
+        6
+    } else {
+        1
+    }
+}
+
+/// Waits until it is so, or fails after some time.
+pub fn until(is_so: impl Fn() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    let limit = patience() * Duration::from_secs(10);
+    while !is_so()? {
+        ensure!(began.elapsed() < limit, "not so after {limit:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// What a file of sysfs says, without the newline.
+pub fn attr(name: &str, folder: &str) -> Result<String> {
+    let path = format!("{folder}/{name}");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    Ok(text.trim().to_owned())
+}
+
+/// What the array says in its folder `md`.
+pub fn md(name: &str) -> Result<String> {
+    attr(name, "/sys/block/md0/md")
+}
+
+/// Writes to a file in the array's folder `md`.
+pub fn set(name: &str, value: &str) -> Result<()> {
+    let path = format!("/sys/block/md0/md/{name}");
+    fs::write(&path, value).with_context(|| format!("writing {value} to {path}"))
+}
+
+/// How many members are missing.
+pub fn degraded() -> Result<u64> {
+    if !Path::new("/sys/block/md0/md/degraded").exists() {
+        return Ok(0);
+    }
+    Ok(md("degraded")?.parse()?)
+}
+
+/// Returns whether nothing is synced or waits for it.
+pub fn is_idle() -> Result<bool> {
+    if !Path::new("/sys/block/md0/md/sync_action").exists() {
+        return Ok(true);
+    }
+    Ok(md("sync_action")? == "idle" && md("resync_start")? == "none")
+}
+
+/// The folders of the members.
+pub fn members() -> Result<Vec<String>> {
+    let names = fs::read_dir("/sys/block/md0/md")?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(names
+        .into_iter()
+        .filter(|name| name.starts_with("dev-"))
+        .collect())
+}
+
+/// The folder of the member in sync whose slot is 0.
+pub fn member_in_slot_0() -> Result<String> {
+    for member in members()? {
+        let state = md(&format!("{member}/state"))?;
+        if state.contains("in_sync") && md(&format!("{member}/slot"))? == "0" {
+            return Ok(member);
+        }
+    }
+    bail!("no member in sync has slot 0")
+}
+
+/// Returns the sector at which the data of a member begin.
+pub fn member_offset(member: &str) -> Result<u64> {
+    Ok(md(&format!("{member}/offset"))?.parse()?)
+}
+
+/// A buffer in host memory.
+pub fn host(length: usize) -> Result<Buffer> {
+    Buffer::new(Memory::Host, length, Path::new("/sys"))
+}
+
+/// What the array holds, read through host memory.
+pub fn read_host(offset: u64, length: usize) -> Result<Vec<u8>> {
+    let mut buffer = host(length)?;
+    let target = Target::source(Path::new(DISK))?;
+    target.read(&mut buffer, offset, length)?;
+    Ok(buffer.taken(length))
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Cases that have a number and are tried one after the other, in one boot.
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::md0::patience;
+
+/// What one case may take; there only to end what hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What came of a case.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Whether an I/O met what the case is about.
+    pub met: bool,
+    /// Everything that is not as it should be.
+    pub wrong: Vec<String>,
+}
+
+/// Something that tries cases, for which it needs `'static` hands: one that hangs is left behind.
+pub trait Trial: Send + Sync + 'static {
+    /// A case.
+    type Case: Display + Copy + Send + 'static;
+
+    /// Tries it. An error is one of the test itself.
+    fn run(&self, case: &Self::Case) -> Result<Verdict>;
+}
+
+/// Tries these cases, each with its number, and says what came of them. Status 0 if all are well,
+/// 1 if one is not. `again` is the command that tries one again, without its number.
+pub fn run<T: Trial>(
+    trial: T,
+    cases: impl IntoIterator<Item = (usize, T::Case)>,
+    again: &str,
+) -> Result<ExitCode> {
+    let trial = Arc::new(trial);
+    let (mut tried, mut failed) = (0, 0);
+    for (number, case) in cases {
+        tried += 1;
+        if !is_ok(&trial, number, case)? {
+            failed += 1;
+            println!("  again: {again} {number}..{}", number + 1);
+        }
+    }
+    println!("{tried} cases, {failed} not ok");
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// Tries a case, and says what came of it. After one that hangs nothing can be tried.
+fn is_ok<T: Trial>(trial: &Arc<T>, number: usize, case: T::Case) -> Result<bool> {
+    let began = Instant::now();
+    let limit = LIMIT * patience();
+    let (sender, receiver) = channel();
+    let trial = Arc::clone(trial);
+    thread::spawn(move || sender.send(trial.run(&case)));
+    let verdict = match receiver.recv_timeout(limit) {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(error)) => Verdict {
+            met: false,
+            wrong: vec![format!("{error:#}")],
+        },
+        Err(RecvTimeoutError::Timeout) => bail!("not ok {number} {case}: no end after {limit:?}"),
+        Err(RecvTimeoutError::Disconnected) => bail!("not ok {number} {case}: it panicked"),
+    };
+    let met = if verdict.met { "met" } else { "not met" };
+    let seconds = began.elapsed().as_secs_f64();
+    if verdict.wrong.is_empty() {
+        println!("ok {number} {case} ({met}, {seconds:.1} s)");
+        return Ok(true);
+    }
+    let wrong = verdict.wrong.join("; ");
+    println!("not ok {number} {case} ({met}): {wrong}");
+    Ok(false)
+}
+
+/// Reads `A..B`, or `A` for the one case.
+pub fn numbers(text: &str) -> Result<Range<usize>, String> {
+    let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
+    match text.split_once("..") {
+        Some((first, end)) => Ok(number(first)?..number(end)?),
+        None => number(text).map(|first| first..first + 1),
+    }
+}
+
+/// The numbers in these ranges, if there are no more than `count` cases.
+pub fn chosen(ranges: &[Range<usize>], count: usize) -> Result<Vec<usize>> {
+    let numbers: Vec<usize> = ranges.iter().cloned().flatten().collect();
+    if let Some(number) = numbers.iter().find(|number| **number >= count) {
+        bail!("there is no case {number}: they end with {}", count - 1);
+    }
+    ensure!(!numbers.is_empty(), "no case is chosen");
+    Ok(numbers)
+}
