@@ -21,6 +21,7 @@ use crate::kernels::Kernel;
 const PROGRAMS: &[(&str, &str)] = &[
     ("md-p2p-tests", "p2pio"),
     ("md-p2p-tests", "faults"),
+    ("md-p2p-tests", "sequences"),
     ("mdp2p", "mdp2p"),
 ];
 

@@ -41,9 +41,9 @@ pub fn arm(device: usize, fault: &str) -> Result<()> {
     tell(device, "fault", fault)
 }
 
-/// What `faulty.c` calls the power of a device: `off`, `kept` or `lost`.
+/// What `faulty.c` calls the supply of a device: `off`, `kept` or `lost`.
 pub fn power(device: usize, state: &str) -> Result<()> {
-    tell(device, "power", state)
+    tell(device, "supply", state)
 }
 
 fn tell(device: usize, name: &str, words: &str) -> Result<()> {

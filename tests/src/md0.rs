@@ -91,16 +91,26 @@ fn assemble(devices: &[usize]) -> Result<()> {
 
 /// The number is free as soon as the array before has gone.
 fn new_array() -> Result<()> {
-    let path = ["md_p2p", "md_mod"]
-        .map(|module| format!("/sys/module/{module}/parameters/new_array"))
-        .into_iter()
-        .find(|path| Path::new(path).exists())
-        .context("md is not there")?;
+    let path = parameter("new_array")?;
     until(|| match fs::write(&path, "md0") {
         Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => Ok(false),
         done => Ok(done.map(|()| true)?),
     })
     .context("there is no new array")
+}
+
+/// A parameter of md's module, whichever it is.
+fn parameter(name: &str) -> Result<String> {
+    ["md_p2p", "md_mod"]
+        .map(|module| format!("/sys/module/{module}/parameters/{name}"))
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .context("md is not there")
+}
+
+/// From now on md starts arrays whose parity is missing as well as wrong.
+pub fn start_dirty_degraded() -> Result<()> {
+    Ok(fs::write(parameter("start_dirty_degraded")?, "1")?)
 }
 
 /// Stops it, whether its members answer or not.

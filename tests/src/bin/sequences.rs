@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sequences`: plays sequences of events one after the other, in one boot. Ends with 0 if all
+//! are well, 1 if one is not.
+
+use std::ops::Range;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use md_p2p_tests::play::Stage;
+use md_p2p_tests::sequences::{self, Sequence};
+use md_p2p_tests::trial;
+use mdp2p::bdf::Bdf;
+
+/// What plays a sequence again, in front of its number.
+const AGAIN: &str = "cargo vm run --topology split --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/sequences.sh";
+
+/// Plays sequences of events on /dev/faulty0 and so on
+#[derive(Parser)]
+#[command(name = "sequences", version)]
+struct Arguments {
+    /// Whose peer memory the I/O uses: the device that faulty.ko was told
+    #[arg(long, required_unless_present_any = ["list", "count"])]
+    provider: Option<Bdf>,
+    /// Play these, A..B or one number
+    #[arg(value_parser = trial::numbers, required_unless_present = "count")]
+    sequences: Vec<Range<usize>>,
+    /// Only list the sequences
+    #[arg(long)]
+    list: bool,
+    /// Only say how many sequences there are
+    #[arg(long)]
+    count: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if arguments.count {
+        println!("{}", sequences::count());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = trial::chosen(&arguments.sequences, sequences::count())?;
+    let chosen: Vec<Sequence> = chosen.into_iter().filter_map(Sequence::new).collect();
+    if arguments.list {
+        for sequence in chosen {
+            println!("{} {sequence}", sequence.number);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(provider) = arguments.provider else {
+        bail!("--provider is missing");
+    };
+    let idle = chosen.iter().filter(|sequence| sequence.has_idle_event());
+    println!("{} sequences say what shorter ones say", idle.count());
+    let chosen = chosen
+        .into_iter()
+        .filter(|sequence| !sequence.has_idle_event());
+    let numbered = chosen
+        .into_iter()
+        .map(|sequence| (sequence.number, sequence));
+    trial::run(Stage::new(provider), numbered, AGAIN)
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+//! All sequences of up to three events, at every level, with members that are all near the
+//! provider or not. Each has a number.
+
+use std::fmt;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $value:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$what])* $value,)* }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[$name] = &[$($name::$value,)*];
+
+            fn word(self) -> &'static str {
+                match self { $($name::$value => $word,)* }
+            }
+        }
+    };
+}
+
+words! {
+    /// What happens.
+    Event {
+        /// A write from peer memory.
+        PeerWrite = "peer-write",
+        /// A write from host memory.
+        HostWrite = "host-write",
+        /// A flush of all caches.
+        Flush = "flush",
+        /// No I/O reaches a member any more.
+        Fail = "fail",
+        /// What has failed is back, and is added again.
+        ReAdd = "re-add",
+        /// A member that is far from the provider is added, as a spare.
+        AddFar = "add-far",
+        /// The provider's memory does not answer any more.
+        Unplug = "unplug",
+        /// The next policy: `auto`, `direct`, `off`.
+        Policy = "policy",
+        /// The power goes in the midst of a write, and the array is assembled of what is left.
+        Cut = "cut",
+    }
+}
+
+words! {
+    /// The level of the array.
+    Level {
+        /// `linear`.
+        Linear = "linear",
+        /// `raid0`.
+        Raid0 = "raid0",
+        /// `raid1`.
+        Raid1 = "raid1",
+        /// `raid10`, its near layout.
+        Raid10 = "raid10",
+        /// `raid4`.
+        Raid4 = "raid4",
+        /// `raid5`.
+        Raid5 = "raid5",
+        /// `raid6`.
+        Raid6 = "raid6",
+    }
+}
+
+words! {
+    /// Where the members are.
+    Reach {
+        /// All near the provider.
+        Near = "near",
+        /// The last one is far from it.
+        Split = "split",
+    }
+}
+
+/// No sequence is longer.
+const LONGEST: u32 = 3;
+
+/// A sequence, and the array that it happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Sequence {
+    pub number: usize,
+    pub level: Level,
+    pub reach: Reach,
+    events: [Event; LONGEST as usize],
+    length: usize,
+}
+
+/// What a number decides beside the sequence, so that neighbours differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Luck {
+    /// The array has a write-intent bitmap.
+    pub bitmap: bool,
+    /// A cut is at the first member, else at the last.
+    pub cut_first: bool,
+    /// A cut waits until the other members have their parts.
+    pub cut_late: bool,
+    /// Members with an even number lose what was not flushed in a cut.
+    pub lose_even: bool,
+    /// Members with an odd number do.
+    pub lose_odd: bool,
+}
+
+impl Level {
+    /// Returns whether a member may be missing.
+    pub fn is_redundant(self) -> bool {
+        !matches!(self, Level::Linear | Level::Raid0)
+    }
+
+    /// Returns whether parity tells what a missing member held.
+    pub fn has_parity(self) -> bool {
+        self.parity() > 0
+    }
+
+    /// How many members hold parity.
+    pub fn parity(self) -> usize {
+        match self {
+            Level::Raid4 | Level::Raid5 => 1,
+            Level::Raid6 => 2,
+            _ => 0,
+        }
+    }
+
+    /// How many members the array has.
+    pub fn members(self) -> usize {
+        match self {
+            Level::Raid4 | Level::Raid5 => 3,
+            Level::Raid6 => 4,
+            _ => 2,
+        }
+    }
+
+    /// How many members may be missing.
+    pub fn spare(self) -> usize {
+        match self {
+            Level::Raid1 | Level::Raid10 => 1,
+            _ => self.parity(),
+        }
+    }
+}
+
+impl Sequence {
+    /// The sequence with this number.
+    pub fn new(number: usize) -> Option<Self> {
+        let (array, within) = (number / each(), number % each());
+        let level = *Level::ALL.get(array / Reach::ALL.len())?;
+        let reach = Reach::ALL[array % Reach::ALL.len()];
+        let (length, mut rank) = shape(within);
+        let mut events = [Event::PeerWrite; LONGEST as usize];
+        for event in events[..length].iter_mut().rev() {
+            *event = Event::ALL[rank % Event::ALL.len()];
+            rank /= Event::ALL.len();
+        }
+        Some(Self {
+            number,
+            level,
+            reach,
+            events,
+            length,
+        })
+    }
+
+    /// What happens, in this order.
+    pub fn events(&self) -> &[Event] {
+        &self.events[..self.length]
+    }
+
+    /// Returns whether something in it has nothing to happen to, as a member that is added again
+    /// where none has failed: a shorter sequence says the same.
+    pub fn has_idle_event(&self) -> bool {
+        let redundant = self.level.is_redundant();
+        let (mut failed, mut dead, mut unplugged) = (0, false, false);
+        for event in self.events() {
+            match event {
+                Event::Fail if redundant && failed == self.level.spare() => return true,
+                Event::Fail => (failed, dead) = (failed + 1, true),
+                Event::ReAdd if !dead => return true,
+                Event::ReAdd => (failed, dead) = (0, false),
+                Event::AddFar if !redundant => return true,
+                // It may take the place of one that has failed.
+                Event::AddFar => failed = failed.saturating_sub(1),
+                Event::Unplug if unplugged => return true,
+                Event::Unplug => unplugged = true,
+                // A member of an array that needs it is back with the power.
+                Event::Cut => {
+                    unplugged = false;
+                    dead &= redundant;
+                }
+                Event::PeerWrite | Event::HostWrite | Event::Flush | Event::Policy => {}
+            }
+        }
+        false
+    }
+
+    /// What else its number decides.
+    pub fn luck(&self) -> Luck {
+        // Any odd multiplier stirs the low bits up; the high ones are used.
+        let bits = (self.number as u32).wrapping_mul(0x9e37_79b1) >> 24;
+        let bit = |place: u32| bits >> place & 1 != 0;
+        Luck {
+            bitmap: bit(0),
+            cut_first: bit(1),
+            cut_late: bit(2),
+            lose_even: bit(3),
+            lose_odd: bit(4),
+        }
+    }
+}
+
+/// How many sequences there are.
+pub fn count() -> usize {
+    Level::ALL.len() * Reach::ALL.len() * each()
+}
+
+/// How many there are for one array.
+fn each() -> usize {
+    (1..=LONGEST)
+        .map(|length| Event::ALL.len().pow(length))
+        .sum()
+}
+
+/// The length of a sequence, and its place among those of this length: the short ones are first.
+fn shape(mut within: usize) -> (usize, usize) {
+    for length in 1..LONGEST {
+        let count = Event::ALL.len().pow(length);
+        if within < count {
+            return (length as usize, within);
+        }
+        within -= count;
+    }
+    (LONGEST as usize, within)
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events: Vec<&str> = self.events().iter().map(|event| event.word()).collect();
+        let bitmap = if self.luck().bitmap && self.level.is_redundant() {
+            "bitmap"
+        } else {
+            "no-bitmap"
+        };
+        let (level, reach) = (self.level.word(), self.reach.word());
+        write!(f, "{level} {reach} {bitmap}: {}", events.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn all() -> Vec<Sequence> {
+        (0..).map_while(Sequence::new).collect()
+    }
+
+    #[test]
+    fn every_sequence_has_one_number() {
+        let all = all();
+        assert_eq!(all.len(), count());
+        assert_eq!(all.len(), 7 * 2 * (9 + 81 + 729));
+        let different: HashSet<_> = all
+            .iter()
+            .map(|sequence| (sequence.level, sequence.reach, sequence.events()))
+            .collect();
+        assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn the_short_ones_are_first() {
+        let name = |number| Sequence::new(number).map(|sequence| sequence.events().to_vec());
+        assert_eq!(name(0), Some(vec![Event::PeerWrite]));
+        assert_eq!(name(9 + 1), Some(vec![Event::PeerWrite, Event::HostWrite]));
+        assert_eq!(name(9 + 81 + 728), Some(vec![Event::Cut; 3]));
+        assert_eq!(name(count()), None);
+    }
+
+    #[test]
+    fn what_a_shorter_sequence_says_is_told_from_the_rest() {
+        use Event::{AddFar, Cut, Fail, PeerWrite, ReAdd, Unplug};
+        let is_idle = |level, events: &[Event]| {
+            let found = all()
+                .into_iter()
+                .find(|sequence| sequence.level == level && sequence.events() == events);
+            found.map(|sequence| sequence.has_idle_event())
+        };
+        for (level, events, idle) in [
+            (Level::Raid1, &[ReAdd][..], true),
+            (Level::Raid1, &[Fail, ReAdd], false),
+            (Level::Raid1, &[Fail, PeerWrite, Fail], true),
+            (Level::Raid6, &[Fail, PeerWrite, Fail], false),
+            (Level::Raid5, &[Fail, AddFar, ReAdd], false),
+            (Level::Raid0, &[AddFar], true),
+            (Level::Raid0, &[Unplug, Unplug], true),
+            (Level::Raid0, &[Unplug, Cut, Unplug], false),
+            (Level::Raid0, &[Fail, Cut, ReAdd], true),
+        ] {
+            assert_eq!(is_idle(level, events), Some(idle), "{level:?} {events:?}");
+        }
+    }
+
+    #[test]
+    fn luck_is_even_and_independent() {
+        let all = all();
+        let mut seen = [0; 32];
+        for sequence in &all {
+            let Luck {
+                bitmap,
+                cut_first,
+                cut_late,
+                lose_even,
+                lose_odd,
+            } = sequence.luck();
+            let bits = [bitmap, cut_first, cut_late, lose_even, lose_odd];
+            let place = bits.iter().fold(0, |sum, bit| sum * 2 + usize::from(*bit));
+            seen[place] += 1;
+        }
+        let even = all.len() / seen.len();
+        assert!(
+            seen.iter()
+                .all(|count| (even * 9 / 10..even * 11 / 10).contains(count)),
+            "{seen:?}"
+        );
+    }
+}
