@@ -60,6 +60,14 @@ impl History {
         }
     }
 
+    /// The write went through, to the medium.
+    pub fn synced(&mut self, write: u32, range: &Range<usize>) {
+        self.written(write, range);
+        for sector in sectors(range) {
+            self.kept[sector] = 1 << write;
+        }
+    }
+
     /// The write went to some members or none: each sector is old or new.
     pub fn failed(&mut self, write: u32, range: &Range<usize>) {
         for sector in sectors(range) {
@@ -200,6 +208,16 @@ mod tests {
         history.cut();
         assert!(holds(&history, &with(first)));
         assert!(holds(&history, &with(second)));
+        assert!(!holds(&history, &with(0)));
+    }
+
+    #[test]
+    fn a_cut_loses_nothing_that_was_written_to_the_medium() {
+        let mut history = History::new(AREA.len());
+        let write = history.next_write();
+        history.synced(write, &PART);
+        history.cut();
+        assert!(holds(&history, &with(write)));
         assert!(!holds(&history, &with(0)));
     }
 

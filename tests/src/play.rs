@@ -4,6 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ use mdp2p::memory::{Buffer, Memory};
 use mdp2p::pattern::SECTOR;
 use mdp2p::transfer::{Target, Why};
 use nix::errno::Errno;
+use nix::libc::{O_DIRECT, O_DSYNC};
 
 use crate::faulty::{self, Provider, pools};
 use crate::history::History;
@@ -225,14 +227,17 @@ impl Play {
             &mut self.host
         };
         buffer.put(&History::data(number, &range));
-        let target = Target::both(Path::new(DISK))?;
-        let done = target.write(buffer, range.start as u64, LENGTH);
+        let done = open(self.luck.synced)?.write(buffer, range.start as u64, LENGTH);
         if from_peer {
             self.tried += LENGTH as u64;
         }
         match done.map_err(|failure| failure.why) {
             Ok(()) => {
-                self.history.written(number, &range);
+                if self.luck.synced {
+                    self.history.synced(number, &range);
+                } else {
+                    self.history.written(number, &range);
+                }
                 self.written += if from_peer { LENGTH as u64 } else { 0 };
                 Ok(None)
             }
@@ -490,6 +495,16 @@ fn words(sequence: &Sequence, bitmap: bool, members: &[usize]) -> String {
         words += &format!(" {}", faulty::path(*member));
     }
     words
+}
+
+/// The array, for writes that end when they are on the medium, or that do not.
+fn open(synced: bool) -> Result<Target> {
+    let flags = O_DIRECT | if synced { O_DSYNC } else { 0 };
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags)
+        .open(DISK)?;
+    Ok(Target::of(Path::new(DISK), file))
 }
 
 fn flush() -> Result<(), std::io::Error> {

@@ -94,6 +94,8 @@ pub struct Sequence {
 pub struct Luck {
     /// The array has a write-intent bitmap.
     pub bitmap: bool,
+    /// Writes go to the medium before they end.
+    pub synced: bool,
     /// A cut is at the first member, else at the last.
     pub cut_first: bool,
     /// A cut waits until the other members have their parts.
@@ -202,10 +204,11 @@ impl Sequence {
         let bit = |place: u32| bits >> place & 1 != 0;
         Luck {
             bitmap: bit(0),
-            cut_first: bit(1),
-            cut_late: bit(2),
-            lose_even: bit(3),
-            lose_odd: bit(4),
+            synced: bit(1),
+            cut_first: bit(2),
+            cut_late: bit(3),
+            lose_even: bit(4),
+            lose_odd: bit(5),
         }
     }
 }
@@ -242,8 +245,17 @@ impl fmt::Display for Sequence {
         } else {
             "no-bitmap"
         };
+        let synced = if self.luck().synced {
+            "synced"
+        } else {
+            "cached"
+        };
         let (level, reach) = (self.level.word(), self.reach.word());
-        write!(f, "{level} {reach} {bitmap}: {}", events.join(", "))
+        write!(
+            f,
+            "{level} {reach} {bitmap} {synced}: {}",
+            events.join(", ")
+        )
     }
 }
 
@@ -304,16 +316,17 @@ mod tests {
     #[test]
     fn luck_is_even_and_independent() {
         let all = all();
-        let mut seen = [0; 32];
+        let mut seen = [0; 64];
         for sequence in &all {
             let Luck {
                 bitmap,
+                synced,
                 cut_first,
                 cut_late,
                 lose_even,
                 lose_odd,
             } = sequence.luck();
-            let bits = [bitmap, cut_first, cut_late, lose_even, lose_odd];
+            let bits = [bitmap, synced, cut_first, cut_late, lose_even, lose_odd];
             let place = bits.iter().fold(0, |sum, bit| sum * 2 + usize::from(*bit));
             seen[place] += 1;
         }
