@@ -33,6 +33,19 @@ pub struct Images {
     known: HashMap<String, Vec<Image>>,
 }
 
+/// The words for an internal bitmap, and for a lockless one, which mdadm does not know everywhere.
+const INTERNAL: &str = "--bitmap=internal";
+const LOCKLESS: &str = "--bitmap=lockless";
+
+/// Where the superblock of a bitmap is, in metadata 1.2 as mdadm lays them out.
+const BITMAP: u64 = 8192;
+
+/// `version` and `state` in `bitmap_super_s` of `drivers/md/md-bitmap.h`: where they are, and
+/// what they are in a lockless bitmap that is yet to be written: `BITMAP_MAJOR_LOCKLESS`,
+/// `BITMAP_FIRST_USE`.
+const VERSION: (usize, u32) = (4, 6);
+const STATE: (usize, u32) = (48, 1 << 3);
+
 /// The metadata of a member: each piece that is not zero, and its offset.
 type Image = Vec<(u64, Vec<u8>)>;
 
@@ -47,13 +60,20 @@ impl Images {
             return assemble(devices);
         }
         mdadm(&format!(
-            "--create {DISK} --run --metadata=1.2 --data-offset=1M {words}"
+            "--create {DISK} --run --metadata=1.2 --data-offset=1M {}",
+            words.replace(LOCKLESS, INTERNAL)
         ))?;
         stop()?;
-        let images = devices
+        let mut images = devices
             .iter()
             .map(|device| take(*device))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        if words.contains(LOCKLESS) {
+            images.iter_mut().try_for_each(make_lockless)?;
+        }
+        for (device, image) in devices.iter().zip(&images) {
+            put(*device, image)?;
+        }
         self.known.insert(words.to_owned(), images);
         assemble(devices)
     }
@@ -67,6 +87,16 @@ fn take(device: usize) -> Result<Image> {
         .filter(|(_, piece)| piece.iter().any(|byte| *byte != 0))
         .map(|(offset, piece)| (offset, piece.to_vec()))
         .collect())
+}
+
+/// As `mdadm --create --bitmap=lockless` leaves it. Such a superblock has no checksum.
+fn make_lockless(image: &mut Image) -> Result<()> {
+    let superblock = image.iter_mut().find(|(offset, _)| *offset == BITMAP);
+    let (_, piece) = superblock.context("there is no bitmap")?;
+    for (place, value) in [VERSION, STATE] {
+        piece[place..place + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    Ok(())
 }
 
 fn put(device: usize, image: &Image) -> Result<()> {
@@ -136,16 +166,16 @@ pub fn mdadm(arguments: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether mdadm can make arrays with a lockless bitmap.
-pub fn has_lockless() -> bool {
+/// Returns whether md knows lockless bitmaps.
+pub fn has_lockless() -> Result<bool> {
     let words =
         "--level=1 --bitmap=lockless --assume-clean --raid-devices=2 /dev/faulty0 /dev/faulty1";
-    let has = || -> Result<()> {
-        (0..2).try_for_each(faulty::wipe)?;
-        Images::default().create(words, &[0, 1])?;
-        stop()
-    };
-    has().is_ok()
+    (0..2).try_for_each(faulty::wipe)?;
+    let assembled = Images::default().create(words, &[0, 1]);
+    let has = md("bitmap_type").is_ok_and(|types| types.contains("[llbitmap]"));
+    ensure!(!has || assembled.is_ok(), "{assembled:?}");
+    stop()?;
+    Ok(has)
 }
 
 /// Returns how many times longer than others this kernel may take.

@@ -125,6 +125,8 @@ impl Array<'_> {
         buffer.put(&old);
         Target::sink(Path::new(DISK))?.write(&buffer, self.base(), old.len())?;
         self.model.put(self.base(), &old);
+        // A lockless bitmap has what was never written before brought in sync.
+        until(is_idle).context("the old data do not come in sync")?;
 
         if self.case.state == State::Replacement {
             self.begin_replacement()?;

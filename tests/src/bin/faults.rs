@@ -44,7 +44,7 @@ fn main() -> Result<ExitCode> {
         println!("{}", all.len());
         return Ok(ExitCode::SUCCESS);
     }
-    let lockless = arguments.list || has_lockless();
+    let lockless = arguments.list || has_lockless()?;
     let usable = |case: &Case| lockless || case.bitmap != Bitmap::Lockless;
     let chosen = if arguments.cases.is_empty() {
         cases::pairs(&all, usable, arguments.seed)
@@ -61,7 +61,7 @@ fn main() -> Result<ExitCode> {
         bail!("--provider is missing");
     };
     if !lockless {
-        println!("skipped: cases with a lockless bitmap, since mdadm cannot make one");
+        println!("skipped: cases with a lockless bitmap, which this kernel does not know");
     }
     let numbered = chosen.into_iter().map(|number| (number, all[number]));
     trial::run(
