@@ -139,17 +139,13 @@ impl Array<'_> {
         set("p2pdma_policy", self.case.policy.word())
     }
 
-    /// Member 0 is being replaced, as far as the first chunk, in the midst of the I/O. With less
-    /// of it done, md itself forgets three sectors when it begins anew (docs/limits.md).
+    /// Member 0 is being replaced, as far as the first sector.
     fn begin_replacement(&self) -> Result<()> {
-        let chunk = 64 * K / SECTOR as u64;
-        set("sync_max", &chunk.to_string())?;
+        set("sync_max", "0")?;
         let spare = self.case.shape.members();
         mdadm(&format!("/dev/md0 --add /dev/faulty{spare}"))?;
         set("dev-faulty0/state", "want_replacement")?;
-        let reached = format!("{chunk} / ");
-        until(|| Ok(md("sync_completed")?.starts_with(&reached)))
-            .context("the replacement does not get to its first chunk")
+        until(|| Ok(md("sync_action")? == "recover")).context("the replacement does not begin")
     }
 
     /// A place in the data of the last member that the I/O touches.
