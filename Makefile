@@ -24,7 +24,7 @@ test:
 	@tests/run
 
 LEDGER ?= target/soak/ledger.jsonl
-soak_tool := cargo run --quiet --release --package md-p2p-tests --bin soak -- --ledger '$(LEDGER)'
+soak_tool := cargo run --quiet --package md-p2p-tests --bin soak -- --ledger '$(LEDGER)'
 
 soak:
 	@$(soak_tool) run $(if $(ONLY),--only '$(ONLY)') $(if $(HOURS),--hours $(HOURS)) \
