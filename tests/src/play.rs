@@ -427,21 +427,29 @@ impl Play {
         if !self.sequence.level.is_redundant() {
             return Ok(());
         }
-        let mut in_sync = 0;
+        let alive = self.devices.len() - self.dead.len();
+        let expected = alive.min(self.sequence.level.members());
+        // Between a resync and the recovery after it md is idle for a moment.
+        if until(|| Ok(self.in_sync()? == expected && is_idle()?)).is_err() {
+            let in_sync = self.in_sync()?;
+            self.wrong
+                .push(format!("{in_sync} members are in sync, not {expected}"));
+        }
         for device in &self.devices {
             let state = state(*device)?;
             if state.contains("faulty") && !self.dead.contains(device) {
                 self.wrong.push(format!("faulty{device} is {state}"));
             }
-            in_sync += usize::from(state.contains("in_sync"));
-        }
-        let alive = self.devices.len() - self.dead.len();
-        let expected = alive.min(self.sequence.level.members());
-        if in_sync != expected {
-            self.wrong
-                .push(format!("{in_sync} members are in sync, not {expected}"));
         }
         Ok(())
+    }
+
+    fn in_sync(&self) -> Result<usize> {
+        let mut count = 0;
+        for device in &self.devices {
+            count += usize::from(state(*device)?.contains("in_sync"));
+        }
+        Ok(count)
     }
 
     /// md compares copies and parity, and finds no difference.
