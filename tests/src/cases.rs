@@ -388,6 +388,13 @@ pub fn regressions() -> Vec<Case> {
             ..base
         });
     }
+    // A member was failed by a read whose transfer failed, where nothing may be staged.
+    cases.push(Case {
+        action: Action::Read,
+        fault: Fault::TransferOne,
+        policy: Policy::Direct,
+        ..base
+    });
     // A copy that was excused since the provider had gone was given up twice.
     for policy in [Policy::Auto, Policy::Direct] {
         cases.push(Case {
