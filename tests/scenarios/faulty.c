@@ -10,11 +10,11 @@
  *	WHAT OPS LATE COUNT START END
  *
  * WHAT is nothing, mapping, transfer, medium, gone or cut; OPS is read, write
- * or both; LATE is 1 if the fault comes after the other members have done their
- * part; COUNT is how many I/Os fail, or 0 for all; START and END are sectors.
- * A bad medium and a cut fail host memory too, the others only peer memory.
- * "gone" turns off the provider's memory, as if it were pulled in this moment,
- * and "cut" the power of all devices.
+ * or both; LATE is by how many tenths of a second the fault comes later than
+ * what the other members do; COUNT is how many I/Os fail, or 0 for all; START
+ * and END are sectors. A bad medium and a cut fail host memory too, the others
+ * only peer memory. "gone" turns off the provider's memory, as if it were pulled
+ * in this moment, and "cut" the power of all devices.
  *
  * A word in /sys/block/faultyN/supply turns the device "off": no I/O reaches it
  * from then on. Later it is on again, and holds what was written, "kept", or
@@ -177,6 +177,15 @@ static blk_status_t status_of(int what)
 	}
 }
 
+/* As of a drive whose queue has split it: where it began is not to be seen. */
+static void end_failed(struct bio *bio, blk_status_t status)
+{
+	if (is_peer(bio) && bio->bi_iter.bi_size > SECTOR_SIZE)
+		bio_advance(bio, bio->bi_iter.bi_size - SECTOR_SIZE);
+	bio->bi_status = status;
+	bio_endio(bio);
+}
+
 static void fail_later(struct work_struct *work)
 {
 	struct failing *failing =
@@ -188,8 +197,7 @@ static void fail_later(struct work_struct *work)
 				      peer_command() & ~PCI_COMMAND_MEMORY);
 	for (i = 0; failing->what == CUT && i < count; i++)
 		WRITE_ONCE(all[i].off, true);
-	failing->bio->bi_status = failing->status;
-	bio_endio(failing->bio);
+	end_failed(failing->bio, failing->status);
 	kfree(failing);
 }
 
@@ -199,8 +207,7 @@ static void fail(struct bio *bio, const struct fault *fault)
 	struct failing *failing;
 
 	if (fault->what == MAPPING && !fault->late) {
-		bio->bi_status = status_of(fault->what);
-		bio_endio(bio);
+		end_failed(bio, status_of(fault->what));
 		return;
 	}
 	failing = kmalloc(sizeof(*failing), GFP_NOIO | __GFP_NOFAIL);
@@ -208,7 +215,7 @@ static void fail(struct bio *bio, const struct fault *fault)
 	failing->status = status_of(fault->what);
 	failing->what = fault->what;
 	INIT_DELAYED_WORK(&failing->work, fail_later);
-	queue_delayed_work(queue, &failing->work, fault->late ? HZ / 10 : 0);
+	queue_delayed_work(queue, &failing->work, fault->late * HZ / 10);
 }
 
 static void no_longer_under_way(struct faulty *faulty)

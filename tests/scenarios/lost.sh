@@ -3,7 +3,7 @@
 # topology: switch
 # modules: p2p
 # build: faulty.c
-# timeout: 120
+# timeout: 180
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
@@ -32,11 +32,55 @@ others_are_right() {
 	quietly p2pio check --memory host --seed 1 --offset "$rest" --length $((8 * M - rest)) /dev/md0
 }
 
+is_clean() { [[ $(attr md0 array_state) == clean ]]; }
+
 members_are_equal() {
 	until_true is_whole md0
 	is "$1: degraded" "$(attr md0 degraded)" 0
+	until_true is_clean
 	others_are_right
 	parity_is_right md0
+}
+
+# before_it_begins LEVEL: what the superblock, the bitmap and what somebody asks for mean for it.
+before_it_begins() {
+	say "level $1: the array is stopped before the resync begins"
+	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+	echo frozen >/sys/block/md0/md/sync_action
+	lose $((1 * M))
+	stop_and_assemble
+	members_are_equal stopped
+
+	say "level $1: somebody asks for a check before the resync begins"
+	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+	echo frozen >/sys/block/md0/md/sync_action
+	lose $((1 * M))
+	echo check >/sys/block/md0/md/sync_action
+	members_are_equal asked
+
+	say "level $1: a repair comes past there, and the array is stopped in its midst"
+	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+	slowly
+	echo repair >/sys/block/md0/md/sync_action
+	until_true runs repair
+	lose $((1 * M))
+	until_true is_past $((4 * M / 512))
+	is_about 'sectors in sync, while it runs' "$(attr md0 resync_start)" 0 $((1 * M / 512))
+	echo frozen >/sys/block/md0/md/sync_action
+	is_about 'sectors in sync, after it' "$(attr md0 resync_start)" 0 $((1 * M / 512))
+	stop_and_assemble
+	members_are_equal passed
+}
+
+stop_and_assemble() {
+	quietly mdadm --stop /dev/md0
+	quietly mdadm --assemble /dev/md0 /dev/faulty0 /dev/faulty1
+}
+
+is_past() {
+	local completed
+	completed=$(attr md0 sync_completed)
+	[[ $completed == *[0-9]' / '* ]] && ((${completed%% *} > $1))
 }
 
 slowly() { echo 200 >/sys/block/md0/md/sync_speed_max; }
@@ -55,6 +99,7 @@ for bitmap in none internal; do
 		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 		lose $((1 * M))
 		members_are_equal idle
+		[[ $bitmap == none ]] || before_it_begins "$level"
 
 		say "level $level, bitmap $bitmap: a check runs, and has not come there yet"
 		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0

@@ -27,6 +27,24 @@ counted() {
 	((staged > 0)) || fail "nothing of $1 was staged"
 }
 
+# How many I/Os it has refused so far.
+refusals() { echo "$(</sys/module/picky/parameters/refused)"; }
+
+write_once() { p2pio write --memory "$provider" --seed 4 --length 4K /dev/md0; }
+
+# leaves_alone NAME: a write fails, and then nothing is tried with this member for a while.
+leaves_alone() {
+	quietly write_once
+	grep -qx "$1 failed direct I/O with $provider, .*" /sys/block/md0/md/p2pdma_reason
+}
+
+writes_direct() {
+	local direct
+	direct=$(counter md0 write_direct_bytes)
+	quietly write_once
+	(($(counter md0 write_direct_bytes) > direct))
+}
+
 no_member_failed() {
 	! grep -HE 'faulty|write_error|want_replacement' /sys/block/md0/md/dev-*/state || fail 'a member was blamed'
 	is 'bad blocks' "$(cat /sys/block/md0/md/dev-*/bad_blocks)" ''
@@ -76,5 +94,23 @@ for level in linear 0 1 10 5; do
 	! redundant md0 || parity_is_right md0
 	remove md0
 done
+
+say 'a way that fails again and again is left alone, until it works'
+shape_of 1
+create md0 1 'picky near0' "${shape[@]}"
+picky 1
+before=$(refusals)
+quietly p2pio write --memory "$provider" --seed 4 --length 1M --block-size 4K /dev/md0
+is_about 'tries among 256 writes' $(($(refusals) - before)) 1 16
+until_true leaves_alone picky
+picky 0
+until_true writes_direct
+# Another failure begins anew: the first pause is short.
+picky 1
+quietly write_once
+picky 0
+sleep 1
+writes_direct || fail 'what has worked is not tried soon after one failure'
+remove md0
 rmmod picky
 is 'free peer memory' "$(pools)" "$free"

@@ -324,7 +324,8 @@ fn with_members(case: Case) -> Vec<Case> {
     cases
 }
 
-/// Returns the cases that once failed. Some bugs need three values to meet.
+/// Returns the cases that once failed, or that alone fail if a fix is taken out: see
+/// docs/testing.md. Some bugs need three values to meet.
 pub fn regressions() -> Vec<Case> {
     let base = Case {
         shape: Shape::Raid1,
@@ -375,6 +376,53 @@ pub fn regressions() -> Vec<Case> {
     cases.push(Case {
         action: Action::Read,
         failfast: Failfast::Yes,
+        ..base
+    });
+    // Likewise, where nothing may be staged, so that the read fails for good.
+    for state in [State::Whole, State::Replacement] {
+        cases.push(Case {
+            action: Action::Read,
+            failfast: Failfast::Yes,
+            policy: Policy::Direct,
+            state,
+            ..base
+        });
+    }
+    // A member was failed by a read whose transfer failed, where nothing may be staged.
+    cases.push(Case {
+        action: Action::Read,
+        fault: Fault::TransferOne,
+        policy: Policy::Direct,
+        ..base
+    });
+    // A copy that was excused since the provider had gone was given up twice.
+    for policy in [Policy::Auto, Policy::Direct] {
+        cases.push(Case {
+            shape: Shape::Near,
+            fault: Fault::GoneAfter,
+            known: Known::Bad,
+            policy,
+            ..base
+        });
+    }
+    // Members were blamed for what had gone with the provider: failed by reads, given bad blocks
+    // by writes.
+    for shape in [Shape::Raid1, Shape::Near] {
+        for action in [Action::Read, Action::Write] {
+            let fault = Fault::GoneBefore;
+            cases.push(Case {
+                shape,
+                action,
+                fault,
+                ..base
+            });
+        }
+    }
+    // What the stripe cache copied into memory that had gone was taken for read.
+    cases.push(Case {
+        shape: Shape::Raid5,
+        action: Action::Read,
+        fault: Fault::GoneBefore,
         ..base
     });
     cases

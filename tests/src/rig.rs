@@ -28,9 +28,9 @@ const M: u64 = 1024 * K;
 /// Where the partition begins, and how long it is.
 const PARTITION: (u64, u64) = (M, 2 * M);
 
-/// The I/O: parts of two chunks, and two whole ones between them.
+/// The I/O: parts of two chunks, and whole ones between them; more than what is staged at once.
 const OFFSET: u64 = 60 * K;
-const LENGTH: usize = 136 * 1024;
+const LENGTH: usize = 268 * 1024;
 
 /// What holds old data before the I/O, counted from where the disk or partition begins.
 const OLD: u64 = 512 * K;
@@ -458,7 +458,7 @@ fn devices(case: &Case) -> usize {
 /// The words for mdadm, and the devices that are members.
 fn create_words(case: &Case) -> (String, Vec<usize>) {
     let level = match case.shape {
-        Shape::Linear => "linear --chunk=64",
+        Shape::Linear => "linear --chunk=512",
         Shape::Raid0 => "0 --chunk=64",
         Shape::Raid1 => "1 --size=4M",
         Shape::Near => "10 --layout=n2 --chunk=64 --size=4M",
