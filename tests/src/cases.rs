@@ -418,6 +418,14 @@ pub fn regressions() -> Vec<Case> {
             });
         }
     }
+    // A recovery that was interrupted before it had begun left out three sectors.
+    cases.push(Case {
+        action: Action::Read,
+        fault: Fault::MediumOne,
+        failfast: Failfast::Yes,
+        state: State::Replacement,
+        ..base
+    });
     // What the stripe cache copied into memory that had gone was taken for read.
     cases.push(Case {
         shape: Shape::Raid5,
