@@ -2,6 +2,7 @@
 //! Cases that have a number and are tried one after the other, in one boot.
 
 use std::fmt::Display;
+use std::fs;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub fn run<T: Trial>(
 
 /// Tries a case, and says what came of it. After one that hangs nothing can be tried.
 fn is_ok<T: Trial>(trial: &Arc<T>, number: usize, case: T::Case) -> Result<bool> {
+    // What the kernel says of it is to be found. Where there is no log, nothing is lost.
+    let _ = fs::write("/dev/kmsg", format!("trial: {number} {case}\n"));
     let began = Instant::now();
     let limit = LIMIT * patience();
     let (sender, receiver) = channel();
