@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# mdadm.sh TEST: one of mdadm's own tests, in a guest, under md-p2p if the guest has it, else under the kernel's md.
+# Status 0 if it passed, 1 if it failed, 77 if it was skipped, 124 if it did not end.
+
+set -euo pipefail
+readonly patience=900
+
+cd /usr/src/mdadm
+# It keeps udev from assembling, which tests rely on.
+rm -f /etc/mdadm/mdadm.conf
+if modinfo md-p2p &>/dev/null; then
+	# Before mdadm asks for the kernel's. A test would have no other way to see that there is a linear.
+	modprobe --all md-p2p linear-p2p
+	sed -i 's,/sys/module/md_mod/,/sys/module/md_p2p/,' test tests/[0-9]*
+else
+	modprobe md-mod
+fi
+modprobe loop
+# The disks, as large as `test` makes them of zeros that would take memory.
+for ((n = 0; n < 14; n++)); do truncate --size=$((n < 8 ? 20000 : 65536))K "/var/tmp/mdtest$n"; done
+
+# What mdadm's Makefile exported for tests.
+export dir=$PWD
+log=/tmp/logs/$1.log
+limit=$patience status=0
+[[ $(uname -r) != *-debug ]] || limit=$((6 * patience))
+timeout --kill-after=10 "$limit" ./test --tests="$1" --keep-going --save-logs --logdir="${log%/*}" || status=$?
+[[ -e $log ]] || log=/var/tmp/log
+
+# Some say that they skip only at their end, some of levels that there are not.
+if grep -q 'SKIPPING, REASON' "$log" || { grep -q '^skipping' "$log" && ! grep -q '^+* mdadm ' "$log"; }; then
+	echo "skipped: $(grep --max-count=1 -i '^\s*skipping' "$log")"
+	exit 77
+fi
+((status != 0)) || exit 0
+tail --lines=60 "$log"
+cat /proc/mdstat
+# What waits for ever says where.
+((status != 137)) || status=124
+((status != 124)) || echo w >/proc/sysrq-trigger
+exit "$status"
