@@ -5,7 +5,7 @@
 # Status 0 if it passed, 1 if it failed, 77 if it was skipped, 124 if it did not end.
 
 set -euo pipefail
-readonly patience=900
+readonly patience=1800
 
 cd /usr/src/mdadm
 # It keeps udev from assembling, which tests rely on.
