@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # mdadm.sh TEST: one of mdadm's own tests, in a guest, under md-p2p if the guest has it, else under the kernel's md.
-# Status 0 if it passed, 1 if it failed, 77 if it was skipped, 124 if it did not end.
+# Status 0 if it passed, 1 if it failed, 77 if it was skipped, 124 if it did not end, 2 if it could not be tried.
 
 set -euo pipefail
+trap 'exit 2' ERR
 readonly patience=1800
 
 cd /usr/src/mdadm
@@ -28,6 +29,7 @@ limit=$patience status=0
 [[ $(uname -r) != *-debug ]] || limit=$((6 * patience))
 timeout --kill-after=10 "$limit" ./test --tests="$1" --keep-going --save-logs --logdir="${log%/*}" || status=$?
 [[ -e $log ]] || log=/var/tmp/log
+[[ -e $log ]]
 
 # Some say so of levels only that are not there, having tried the others.
 if grep -q 'SKIPPING, REASON' "$log" || { grep -q '^skipping' "$log" && ! grep -q '^+* mdadm ' "$log"; }; then
