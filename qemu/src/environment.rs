@@ -32,6 +32,7 @@ const BASE: &str = include_str!("../environment/base.sh");
 const TOOLS: &str = include_str!("../environment/packages.sh");
 const IMAGE: &str = include_str!("../environment/image.sh");
 const INITRD: &str = include_str!("../environment/initrd.sh");
+const MDADM: &str = include_str!("../environment/mdadm.sh");
 const DEBUG: &str = include_str!("../environment/debug.sh");
 const DEBUG_CONFIG: &str = include_str!("../environment/debug.config");
 const INITRAMFS: &str = include_str!("../guest/initramfs");
@@ -86,6 +87,32 @@ impl Environment {
             }
         }
         Ok(Self { folder, kernels })
+    }
+
+    /// Gets mdadm's own tests, unless they are there already; their names. In a guest they are
+    /// in `/usr/src/mdadm`.
+    pub fn mdadm_tests() -> Result<Vec<String>> {
+        let Self { folder, .. } = Self::ready()?;
+        // On demand, since not every mirror has sources.
+        let _lock = host::lock(&folder.join("mdadm-lock"), "gets mdadm's tests")?;
+        let settings = Settings::default();
+        let maker = Maker {
+            folder: &folder,
+            settings: &settings,
+        };
+        maker.stage("mdadm", MDADM, || maker.mdadm())?;
+        let tests = folder.join("root/usr/src/mdadm/tests");
+        let files =
+            fs::read_dir(&tests).with_context(|| format!("{} cannot be read", tests.display()))?;
+        let mut names = Vec::new();
+        for file in files {
+            let name = file?.file_name().to_string_lossy().into_owned();
+            if is_test(&name) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// Builds the debug kernel from the source of the newest kernel that boots, unless it
@@ -197,6 +224,11 @@ impl Environment {
             .args(arguments);
         Ok(make)
     }
+}
+
+/// Whether a file among mdadm's tests is one: `00raid0`. `00raid0.broken` tells about one.
+fn is_test(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_digit()) && !name.contains('.')
 }
 
 /// Removes what a command in a copy has changed, in which nobody but the environment's root
@@ -352,6 +384,12 @@ impl Maker<'_> {
         make.args(["-c", INITRD, "initrd.sh", &kernel.release]);
         let name = format!("environment: initramfs of {}", kernel.release);
         self.step_with_text(&name, "initrd", make, INITRAMFS)
+    }
+
+    fn mdadm(&self) -> Result<()> {
+        let mut get = self.inside()?.command("sh")?;
+        get.args(["-c", MDADM, "mdadm.sh"]);
+        self.step("environment: mdadm's tests", "mdadm", get, Stdio::null())
     }
 
     fn debug(&self, newest: &Kernel) -> Result<()> {

@@ -83,6 +83,8 @@ enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Get mdadm's own tests, and print their names
+    MdadmTests,
     /// Boot a guest and run a script in it as root
     #[command(after_help = STATUSES)]
     Run {
@@ -208,6 +210,12 @@ fn work(verb: Verb) -> Result<u8> {
             which: Special::Debug,
             dry_run,
         } => debug_kernel(dry_run),
+        Verb::MdadmTests => {
+            for name in Environment::mdadm_tests()? {
+                println!("{name}");
+            }
+            Ok(0)
+        }
         Verb::Run {
             setup,
             timeout,
