@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use mdp2p::bdf::Bdf;
 use mdp2p::memory::{Buffer, Memory};
 use mdp2p::pattern::SECTOR;
@@ -325,6 +325,10 @@ impl Play {
     /// The power goes in the midst of a write; what the members held then is assembled.
     fn cut(&mut self) -> Result<()> {
         let missing = degraded()? > 0 || !self.dead.is_empty();
+        let mut in_sync = self.devices.clone();
+        if self.sequence.level.is_redundant() {
+            in_sync.retain(|device| state(*device).is_ok_and(|state| state.contains("in_sync")));
+        }
         let members = members(&self.sequence);
         let at = if self.luck.cut_first {
             members[0]
@@ -362,10 +366,10 @@ impl Play {
         } else {
             self.history.cut();
         }
-        self.assemble(missing)
+        self.assemble(missing, &in_sync)
     }
 
-    fn assemble(&mut self, missing: bool) -> Result<()> {
+    fn assemble(&mut self, missing: bool, in_sync: &[usize]) -> Result<()> {
         let mut words = format!("--assemble --run {DISK}");
         if missing && self.sequence.level.has_parity() {
             // What a stripe without a member held is lost, as far as it was written to. That
@@ -373,14 +377,25 @@ impl Play {
             md0::start_dirty_degraded()?;
             words += " --force";
         }
-        for device in self
-            .devices
-            .iter()
-            .filter(|device| !self.dead.contains(device))
-        {
-            words += &format!(" {}", faulty::path(*device));
+        let alive = |device: &&usize| !self.dead.contains(device);
+        let paths = |devices: Vec<&usize>| -> String {
+            let path = |device: &&usize| format!(" {}", faulty::path(**device));
+            devices.iter().map(path).collect()
+        };
+        let all = self.devices.iter().filter(alive);
+        if let Err(error) = mdadm(&format!("{words}{}", paths(all.collect()))) {
+            // A member that was about to be recovered may alone have been told so. mdadm takes
+            // it for the most recent then, and leaves out those who do not know.
+            let (told, rest) = self
+                .devices
+                .iter()
+                .filter(alive)
+                .partition(|device| in_sync.contains(device));
+            let rest: Vec<&usize> = rest;
+            ensure!(!rest.is_empty(), error);
+            mdadm(&format!("{words}{}", paths(told)))?;
+            rest.into_iter().try_for_each(|device| add(*device))?;
         }
-        mdadm(&words)?;
         (self.policy, self.written, self.tried) = (0, 0, 0);
         until(is_idle).context("the array does not come in sync after the cut")
     }
