@@ -792,9 +792,11 @@ void md_p2p_resync_due(struct mddev *mddev)
 	spin_unlock_irq(&due_lock);
 	if (!due)
 		return;
-	set_bits(mddev, due - 1, end);
 	clear_bit(MD_RECOVERY_CHECK, &mddev->recovery);
 	clear_bit(MD_RECOVERY_REQUESTED, &mddev->recovery);
+	/* Of the recovery before: what is dirty now is not in its midst. */
+	clear_bit(MD_RECOVERY_RECOVER, &mddev->recovery);
+	set_bits(mddev, due - 1, end);
 }
 
 static void lose(struct md_io_clone *io)

@@ -14,7 +14,8 @@ case ${1:-1} in
 *)
 	seed=${1:-1}
 	count=$(sequences --count)
-	chosen=()
+	# Which once failed.
+	chosen=(4481 4625)
 	for ((i = 0; i < 60; i++)); do chosen+=("$(((seed * 7919 + i * 191) % count))"); done
 	;;
 esac
