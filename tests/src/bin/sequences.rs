@@ -43,7 +43,12 @@ fn main() -> Result<ExitCode> {
     let chosen: Vec<Sequence> = chosen.into_iter().filter_map(Sequence::new).collect();
     if arguments.list {
         for sequence in chosen {
-            println!("{} {sequence}", sequence.number);
+            let same = if sequence.has_idle_event() {
+                " (a shorter one says the same)"
+            } else {
+                ""
+            };
+            println!("{} {sequence}{same}", sequence.number);
         }
         return Ok(ExitCode::SUCCESS);
     }
