@@ -23,6 +23,7 @@
 
 struct md_p2p_array;
 struct md_p2p_loan;
+struct mdp_superblock_1;
 
 /* What has become of a member's part of a direct I/O. */
 enum md_p2p_end {
@@ -87,6 +88,9 @@ void md_p2p_copy_data(struct bio *to, struct bvec_iter to_iter,
 		      struct bio *from, struct bvec_iter from_iter);
 void md_p2p_resync_due(struct mddev *mddev);
 void md_p2p_resync_passed(struct mddev *mddev);
+void md_p2p_resync_forgotten(struct mddev *mddev);
+enum sync_action md_p2p_chosen_action(struct mddev *mddev);
+bool md_p2p_recovers_anew(const struct mdp_superblock_1 *sb);
 
 /*
  * A rebuild of a mirror, buffer by buffer. The loan is kept with the buffer, and
@@ -315,15 +319,19 @@ md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone, struct bio *bio,
 	return __md_p2p_member_ended(rdev, clone, bio, sector, to, sectors);
 }
 
-/*
- * raid1 reads the first member where a resync is due. MD itself never has a
- * member that is recovered meanwhile.
- */
+/* A member that is being brought in sync, and does not have all of this yet. */
 static inline bool md_p2p_lacks(const struct md_rdev *rdev, sector_t sector,
 				unsigned int sectors)
 {
 	return !test_bit(In_sync, &rdev->flags) &&
 	       rdev->recovery_offset < sector + sectors;
+}
+
+/* Not in a resync, although somebody may have asked for a recovery after it. */
+static inline bool md_p2p_recovers(const struct mddev *mddev)
+{
+	return test_bit(MD_RECOVERY_RECOVER, &mddev->recovery) &&
+	       !test_bit(MD_RECOVERY_SYNC, &mddev->recovery);
 }
 
 /* MD's write to a member that is brought in sync has ended. */

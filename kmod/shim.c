@@ -15,6 +15,7 @@
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/percpu.h>
+#include <linux/raid/md_p.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -730,13 +731,38 @@ static bool can_repeat(struct md_io_clone *io, blk_status_t status, bool write)
  */
 static DEFINE_SPINLOCK(due_lock);
 
+/* Whether a member is being brought in sync. Any context. */
+static bool is_incomplete(struct mddev *mddev)
+{
+	struct md_rdev *rdev;
+	bool incomplete = false;
+
+	rcu_read_lock();
+	rdev_for_each_rcu(rdev, mddev)
+		if (rdev->raid_disk >= 0 &&
+		    !test_bit(Journal, &rdev->flags) &&
+		    !test_bit(Faulty, &rdev->flags) &&
+		    !test_bit(In_sync, &rdev->flags) &&
+		    rdev->recovery_offset < MaxSector)
+			incomplete = true;
+	rcu_read_unlock();
+	return incomplete;
+}
+
+/*
+ * After a resync, MD takes mirrors for whole that it has been bringing in sync.
+ * With such ones it has to begin where they do.
+ */
 static void lower_resync_offset(struct mddev *mddev)
 {
-	sector_t due = mddev->p2p_due;
+	sector_t from;
 
 	lockdep_assert_held(&due_lock);
-	if (due && due - 1 < READ_ONCE(mddev->resync_offset))
-		WRITE_ONCE(mddev->resync_offset, due - 1);
+	if (!mddev->p2p_due)
+		return;
+	from = is_incomplete(mddev) ? 0 : mddev->p2p_due - 1;
+	if (from < READ_ONCE(mddev->resync_offset))
+		WRITE_ONCE(mddev->resync_offset, from);
 }
 
 /* From now on MD reads one member there, and says "dirty". Any context. */
@@ -775,12 +801,22 @@ static void set_bits(struct mddev *mddev, sector_t sector, sector_t end)
 					      div64_u64(end - 1, chunk));
 }
 
+/* The array has been stopped: the next one of this name owes nothing. */
+void md_p2p_resync_forgotten(struct mddev *mddev)
+{
+	spin_lock_irq(&due_lock);
+	mddev->p2p_due = 0;
+	mddev->p2p_due_end = 0;
+	spin_unlock_irq(&due_lock);
+}
+
 /*
  * MD is about to choose what to do, and nothing runs. A check that somebody has
  * asked for would only look, and forget what is due.
  */
 void md_p2p_resync_due(struct mddev *mddev)
 {
+	bool mirrors = mddev->level == 1 || mddev->level == 10;
 	sector_t due, end;
 
 	spin_lock_irq(&due_lock);
@@ -789,6 +825,9 @@ void md_p2p_resync_due(struct mddev *mddev)
 	lower_resync_offset(mddev);
 	mddev->p2p_due = 0;
 	mddev->p2p_due_end = 0;
+	/* The superblock may say so for an array that was stopped meanwhile. */
+	if (mirrors && mddev->resync_offset < MaxSector && is_incomplete(mddev))
+		WRITE_ONCE(mddev->resync_offset, 0);
 	spin_unlock_irq(&due_lock);
 	if (!due)
 		return;
@@ -799,11 +838,47 @@ void md_p2p_resync_due(struct mddev *mddev)
 	set_bits(mddev, due - 1, end);
 }
 
+/*
+ * What the thread was made for, if that is a reshape or a recovery. md_sync_action()
+ * says "resync" whenever resync_offset has come to be lower since.
+ */
+enum sync_action md_p2p_chosen_action(struct mddev *mddev)
+{
+	enum sync_action action = md_sync_action(mddev);
+
+	if (action != ACTION_RESYNC)
+		return action;
+	if (test_bit(MD_RECOVERY_RESHAPE, &mddev->recovery))
+		return ACTION_RESHAPE;
+	/* It is chosen anew then. */
+	return test_bit(MD_RECOVERY_SYNC, &mddev->recovery) ? action :
+							      ACTION_IDLE;
+}
+
+/*
+ * Whether a mirror that was being recovered is recovered from its beginning: its
+ * array was not clean, or a resync was due.
+ */
+bool md_p2p_recovers_anew(const struct mdp_superblock_1 *sb)
+{
+	u32 level = le32_to_cpu(sb->level);
+
+	return (level == 1 || level == 10) &&
+	       le64_to_cpu(sb->resync_offset) != MaxSector &&
+	       !(le32_to_cpu(sb->feature_map) & MD_FEATURE_RESHAPE_ACTIVE);
+}
+
 static void lose(struct md_io_clone *io)
 {
 	sector_t sector = io->orig_bio->bi_iter.bi_sector;
 
 	set_due(io->mddev, sector, sector + bio_sectors(io->orig_bio));
+}
+
+static void ask_for_resync(struct mddev *mddev)
+{
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+	md_wakeup_thread(mddev->thread);
 }
 
 void shim_resync(struct md_io_clone *io)
@@ -816,8 +891,7 @@ void shim_resync(struct md_io_clone *io)
 	/* The bits stay so, should the power fail before that begins. */
 	set_bits(mddev, sector, sector + bio_sectors(io->orig_bio));
 	lose(io);
-	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
-	md_wakeup_thread(mddev->thread);
+	ask_for_resync(mddev);
 }
 
 /* The array must not become clean: what md_write_inc() takes is held so long. */
@@ -953,8 +1027,11 @@ bool __md_p2p_io_end(struct md_io_clone *io)
 	set_status(io, write);
 	if (!clone->bi_status)
 		count(io, write);
-	if (io->p2p_due)
+	if (io->p2p_due) {
+		if (!io->p2p_settled)
+			ask_for_resync(io->mddev);
 		md_write_end(io->mddev);
+	}
 	return false;
 }
 

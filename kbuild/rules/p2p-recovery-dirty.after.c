@@ -6,7 +6,7 @@ static int super_1_validate(struct mddev *mddev, struct md_rdev *freshest, struc
 		if ((le32_to_cpu(sb->feature_map) &
 		     MD_FEATURE_RECOVERY_OFFSET)) {
 			rdev->recovery_offset = le64_to_cpu(sb->recovery_offset);
-			if (le64_to_cpu(sb->resync_offset) != MaxSector && !(le32_to_cpu(sb->feature_map) & MD_FEATURE_RESHAPE_ACTIVE))
+			if (md_p2p_recovers_anew(sb))
 				rdev->recovery_offset = 0;
 			if (!(le32_to_cpu(sb->feature_map) &
 			      MD_FEATURE_RECOVERY_BITMAP))

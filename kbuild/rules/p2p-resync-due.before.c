@@ -41,3 +41,10 @@ static int choose_first_rdev(struct r1conf *conf, struct r1bio *r1_bio)
 	}
 	return -1;
 }
+
+static void md_clean(struct mddev *mddev)
+{
+	mddev->raid_disks = 0;
+	mddev->resync_offset = 0;
+	mddev->resync_min = 0;
+}

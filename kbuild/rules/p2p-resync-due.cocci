@@ -4,8 +4,8 @@
 // Why: some members have the data and others have not. MD's own resyncs never become due while something runs: what runs
 //      sets resync_offset to where it has come to, and when it ends, although it may have passed that place before.
 // Since: 7.2
-// Matches: md.c 3, raid1.c 1
-// Fixture: 4
+// Matches: md.c 4, raid1.c 1
+// Fixture: 5
 @choose@
 identifier array;
 position p;
@@ -35,6 +35,18 @@ position p;
 @@
  md_finish_sync@p(array, action);
 +md_p2p_resync_passed(array);
+
+@stopped@
+identifier array;
+position p;
+@@
+ md_clean(struct mddev *array)
+ {
+	...
+	array->resync_offset@p = 0;
++	md_p2p_resync_forgotten(array);
+	...
+ }
 
 @first@
 identifier rdev;

@@ -83,6 +83,17 @@ is_past() {
 	[[ $completed == *[0-9]' / '* ]] && ((${completed%% *} > $1))
 }
 
+# recovers WHERE: the first member has just begun to be recovered.
+recovers() {
+	say "$1: a member is being recovered, and lacks what is behind"
+	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+	slowly
+	quietly mdadm /dev/md0 --fail /dev/faulty0 --remove /dev/faulty0
+	wipe_disk /dev/faulty2 14M
+	quietly mdadm /dev/md0 --add /dev/faulty2
+	until_true runs recover
+}
+
 slowly() { echo 200 >/sys/block/md0/md/sync_speed_max; }
 quickly() { echo system >/sys/block/md0/md/sync_speed_max; }
 runs() { [[ $(attr md0 sync_action) == "$1" && $(attr md0 sync_completed) == *[1-9]*/* ]]; }
@@ -110,17 +121,20 @@ for bitmap in none internal; do
 		quickly
 		members_are_equal check
 
-		say "level $level, bitmap $bitmap: a member is being recovered, and lacks what is behind"
-		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
-		slowly
-		quietly mdadm /dev/md0 --fail /dev/faulty0 --remove /dev/faulty0
-		wipe_disk /dev/faulty2 14M
-		quietly mdadm /dev/md0 --add /dev/faulty2
-		until_true runs recover
+		recovers "level $level, bitmap $bitmap"
 		lose 0
 		others_are_right
 		quickly
 		members_are_equal recover
+		remove md0
+		wipe_disk /dev/faulty0 14M
+
+		create md0 "$level" 'faulty0 faulty1' --size=8M --bitmap="$bitmap"
+		recovers "level $level, bitmap $bitmap, and is to be interrupted"
+		lose $((6 * M))
+		echo idle >/sys/block/md0/md/sync_action
+		quickly
+		members_are_equal interrupted
 		remove md0
 		wipe_disk /dev/faulty0 14M
 	done

@@ -265,7 +265,7 @@ impl Play {
         Ok(())
     }
 
-    /// The last member without which the array goes on; of one that has no redundancy the last.
+    /// The first or last member without which the array goes on; of one that has no redundancy any.
     fn fail(&mut self) -> Result<()> {
         let level = self.sequence.level;
         let mut alive = Vec::new();
@@ -276,10 +276,15 @@ impl Play {
             }
         }
         let enough = !level.is_redundant() || alive.len() > level.members() - level.spare();
-        match alive.last() {
-            Some(last) if enough => {
-                faulty::power(*last, "off")?;
-                self.dead.push(*last);
+        let member = if self.luck.fail_first {
+            alive.first()
+        } else {
+            alive.last()
+        };
+        match member {
+            Some(member) if enough => {
+                faulty::power(*member, "off")?;
+                self.dead.push(*member);
             }
             _ => self.idle += 1,
         }

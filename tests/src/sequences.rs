@@ -96,6 +96,8 @@ pub struct Luck {
     pub bitmap: bool,
     /// Writes go to the medium before they end.
     pub synced: bool,
+    /// The first member that can be spared fails, else the last.
+    pub fail_first: bool,
     /// A cut is at the first member, else at the last.
     pub cut_first: bool,
     /// A cut waits until the other members have their parts.
@@ -209,6 +211,7 @@ impl Sequence {
             cut_late: bit(3),
             lose_even: bit(4),
             lose_odd: bit(5),
+            fail_first: bit(6),
         }
     }
 }
@@ -316,7 +319,7 @@ mod tests {
     #[test]
     fn luck_is_even_and_independent() {
         let all = all();
-        let mut seen = [0; 64];
+        let mut seen = [0; 128];
         for sequence in &all {
             let Luck {
                 bitmap,
@@ -325,8 +328,11 @@ mod tests {
                 cut_late,
                 lose_even,
                 lose_odd,
+                fail_first,
             } = sequence.luck();
-            let bits = [bitmap, synced, cut_first, cut_late, lose_even, lose_odd];
+            let bits = [
+                bitmap, synced, cut_first, cut_late, lose_even, lose_odd, fail_first,
+            ];
             let place = bits.iter().fold(0, |sum, bit| sum * 2 + usize::from(*bit));
             seen[place] += 1;
         }

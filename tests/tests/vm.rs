@@ -13,6 +13,8 @@ use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -43,17 +45,49 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // A guest has two processors, and so have small machines.
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let trials = match trials(&arguments) {
+    let times = Times::default();
+    let trials = match trials(&arguments, &times) {
         Ok(trials) => trials,
         Err(error) => {
             eprintln!("vm: {error:#}");
             return ExitCode::FAILURE;
         }
     };
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let code = libtest_mimic::run(&arguments, trials).exit_code();
+    times.show();
+    code
 }
 
-fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
+/// How long each took, for whoever wants to know where the time of a run goes.
+#[derive(Clone, Default)]
+struct Times(Arc<Mutex<Vec<(Duration, String)>>>);
+
+impl Times {
+    fn take<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let outcome = work();
+        let took = (began.elapsed(), name.to_owned());
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.push(took);
+        outcome
+    }
+
+    /// In seconds, the longest first.
+    fn show(&self) {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.sort_by(|one, other| other.cmp(one));
+        if times.is_empty() {
+            return;
+        }
+        let words: Vec<String> = times
+            .iter()
+            .map(|(time, name)| format!("{name} {}", time.as_secs()))
+            .collect();
+        println!("seconds: {}", words.join(", "));
+    }
+}
+
+fn trials(arguments: &Arguments, times: &Times) -> Result<Vec<Trial>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut scripts: Vec<PathBuf> = fs::read_dir(&folder)?
         .map(|entry| Ok(entry?.path()))
@@ -82,10 +116,10 @@ fn trials(arguments: &Arguments) -> Result<Vec<Trial>> {
             let name = script.file_stem().unwrap_or_default().to_string_lossy();
             let again = again(&name, topology);
             let promise = head.clone();
-            trials.push(
-                Trial::ignorable_test(name, move || tried(&run, &promise, &again))
-                    .with_kind(topology),
-            );
+            let times = times.clone();
+            let timed = format!("[{topology}] {name}");
+            let trial = move || times.take(&timed, || tried(&run, &promise, &again));
+            trials.push(Trial::ignorable_test(name, trial).with_kind(topology));
         }
     }
     Ok(trials)

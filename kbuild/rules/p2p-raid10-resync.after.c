@@ -1,0 +1,22 @@
+static void sync_request_write(struct mddev *mddev, struct r10bio *r10_bio)
+{
+	struct r10conf *conf = mddev->private;
+	int i, first;
+
+	for (i=0; i<conf->copies; i++)
+		if (!r10_bio->devs[i].bio->bi_status && !md_p2p_lacks(conf->mirrors[r10_bio->devs[i].devnum].rdev, r10_bio->devs[i].addr, r10_bio->sectors))
+			break;
+
+	if (i == conf->copies)
+		goto done;
+
+	first = i;
+	for (i=0 ; i < conf->copies ; i++) {
+		if (!r10_bio->devs[i].bio->bi_status) {
+			if (j == vcnt)
+				continue;
+		}
+	}
+done:
+	put_buf(r10_bio);
+}
