@@ -1,5 +1,5 @@
 # A member that was away gets what peer memory wrote meanwhile, and by its bitmap no more than that.
-# run: test
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 120

@@ -1,5 +1,5 @@
 # What is staged is charged to its cgroup once in the array's queue and once in the members', as what comes from host memory.
-# run: test
+# run: soak
 # topology: split
 # modules: p2p
 # timeout: 120

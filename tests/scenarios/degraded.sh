@@ -1,5 +1,5 @@
 # With members missing, peer memory is served as before, and what it wrote is on the member that takes their place.
-# run: test
+# run: soak
 # topology: switch
 # modules: p2p
 # timeout: 180

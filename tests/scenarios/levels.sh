@@ -1,5 +1,5 @@
 # At every level, peer memory moves into the array and out of it, and every byte is counted the way it went.
-# run: test
+# run: soak
 # topology: switch
 # modules: p2p
 # trace: pci_nvme_map_addr

@@ -1,5 +1,5 @@
 # While staged writes wait for a suspended part of the array, reads that must be tried again on a far mirror do not.
-# run: test
+# run: soak
 # topology: split
 # parallel: yes
 # modules: p2p

@@ -1,5 +1,5 @@
 # Where nothing is to be staged, what a member cannot reach is refused before any member is touched.
-# run: test
+# run: soak
 # topology: split
 # modules: p2p
 # trace: pci_nvme_map_addr
