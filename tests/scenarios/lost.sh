@@ -83,15 +83,36 @@ is_past() {
 	[[ $completed == *[0-9]' / '* ]] && ((${completed%% *} > $1))
 }
 
-# recovers WHERE: the first member has just begun to be recovered.
+# recovers DEVICE: it has just begun to be recovered as the first member.
 recovers() {
-	say "$1: a member is being recovered, and lacks what is behind"
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 	slowly
 	quietly mdadm /dev/md0 --fail /dev/faulty0 --remove /dev/faulty0
-	wipe_disk /dev/faulty2 14M
-	quietly mdadm /dev/md0 --add /dev/faulty2
+	wipe_disk "/dev/$1" 14M
+	quietly mdadm /dev/md0 --add "/dev/$1"
 	until_true runs recover
+}
+
+# before_it_ends LEVEL: the resync comes before the recovery then, and begins where that member has nothing.
+before_it_ends() {
+	say "level $1: the recovery is interrupted"
+	create md0 "$1" 'faulty0 faulty1' --size=8M --bitmap=none
+	recovers faulty2
+	lose $((6 * M))
+	echo idle >/sys/block/md0/md/sync_action
+	quickly
+	members_are_equal interrupted
+	remove md0
+	wipe_disk /dev/faulty0 14M
+
+	say "level $1: the array is stopped, and has another member"
+	create md0 "$1" 'faulty0 faulty1 faulty2' --size=8M --bitmap=none
+	recovers faulty0
+	lose $((6 * M))
+	quietly mdadm --stop /dev/md0
+	quietly mdadm --assemble /dev/md0 /dev/faulty0 /dev/faulty1 /dev/faulty2
+	members_are_equal stopped
+	remove md0
 }
 
 slowly() { echo 200 >/sys/block/md0/md/sync_speed_max; }
@@ -121,22 +142,15 @@ for bitmap in none internal; do
 		quickly
 		members_are_equal check
 
-		recovers "level $level, bitmap $bitmap"
+		say "level $level, bitmap $bitmap: a member is being recovered, and lacks what is behind"
+		recovers faulty2
 		lose 0
 		others_are_right
 		quickly
 		members_are_equal recover
 		remove md0
 		wipe_disk /dev/faulty0 14M
-
-		create md0 "$level" 'faulty0 faulty1' --size=8M --bitmap="$bitmap"
-		recovers "level $level, bitmap $bitmap, and is to be interrupted"
-		lose $((6 * M))
-		echo idle >/sys/block/md0/md/sync_action
-		quickly
-		members_are_equal interrupted
-		remove md0
-		wipe_disk /dev/faulty0 14M
+		[[ $bitmap != none ]] || before_it_ends "$level"
 	done
 done
 rmmod faulty
