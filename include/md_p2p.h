@@ -91,6 +91,9 @@ void md_p2p_resync_passed(struct mddev *mddev);
 void md_p2p_resync_forgotten(struct mddev *mddev);
 enum sync_action md_p2p_chosen_action(struct mddev *mddev);
 bool md_p2p_recovers_anew(const struct mdp_superblock_1 *sb);
+bool md_p2p_is_told_spare(const struct mdp_superblock_1 *sb,
+			  const struct md_rdev *rdev);
+bool md_p2p_recovery_follows(struct mddev *mddev);
 
 /*
  * A rebuild of a mirror, buffer by buffer. The loan is kept with the buffer, and

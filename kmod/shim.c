@@ -811,8 +811,8 @@ void md_p2p_resync_forgotten(struct mddev *mddev)
 }
 
 /*
- * MD is about to choose what to do, and nothing runs. A check that somebody has
- * asked for would only look, and forget what is due.
+ * MD is about to choose what to do, and nothing runs. It would let a check that
+ * somebody has asked for pass for the resync, which it does not repair anything in.
  */
 void md_p2p_resync_due(struct mddev *mddev)
 {
@@ -829,10 +829,13 @@ void md_p2p_resync_due(struct mddev *mddev)
 	if (mirrors && mddev->resync_offset < MaxSector && is_incomplete(mddev))
 		WRITE_ONCE(mddev->resync_offset, 0);
 	spin_unlock_irq(&due_lock);
-	if (!due)
+	if (mddev->resync_offset == MaxSector)
 		return;
+	/* What is asked for beside it would keep the resync from mending anything. */
 	clear_bit(MD_RECOVERY_CHECK, &mddev->recovery);
 	clear_bit(MD_RECOVERY_REQUESTED, &mddev->recovery);
+	if (!due)
+		return;
 	/* Of the recovery before: what is dirty now is not in its midst. */
 	clear_bit(MD_RECOVERY_RECOVER, &mddev->recovery);
 	set_bits(mddev, due - 1, end);
@@ -855,18 +858,35 @@ enum sync_action md_p2p_chosen_action(struct mddev *mddev)
 							      ACTION_IDLE;
 }
 
-/*
- * Whether a mirror that was being recovered is recovered from its beginning: its
- * array was not clean, or a resync was due.
- */
+static bool is_unclean(const struct mdp_superblock_1 *sb)
+{
+	return le64_to_cpu(sb->resync_offset) != MaxSector &&
+	       !(le32_to_cpu(sb->feature_map) & MD_FEATURE_RESHAPE_ACTIVE);
+}
+
+/* Whether a mirror that was being recovered is recovered from its beginning. */
 bool md_p2p_recovers_anew(const struct mdp_superblock_1 *sb)
 {
 	u32 level = le32_to_cpu(sb->level);
 
-	return (level == 1 || level == 10) &&
-	       le64_to_cpu(sb->resync_offset) != MaxSector &&
-	       !(le32_to_cpu(sb->feature_map) & MD_FEATURE_RESHAPE_ACTIVE);
+	return (level == 1 || level == 10) && is_unclean(sb);
 }
+
+/* For the kernel's md, which would believe what such a member of raid10 holds. */
+bool md_p2p_is_told_spare(const struct mdp_superblock_1 *sb,
+			  const struct md_rdev *rdev)
+{
+	return le32_to_cpu(sb->level) == 10 && is_unclean(sb) &&
+	       !test_bit(Replacement, &rdev->flags);
+}
+
+/* A resync has come to its end, but has not been all that a member needs. */
+bool md_p2p_recovery_follows(struct mddev *mddev)
+{
+	return test_bit(MD_RECOVERY_SYNC, &mddev->recovery) &&
+	       is_incomplete(mddev);
+}
+EXPORT_SYMBOL_GPL(md_p2p_recovery_follows);
 
 static void lose(struct md_io_clone *io)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a resync of raid10 does not take for right what a member holds that is being recovered.
+// What: a resync of raid10 does not take for right what a member holds that is being recovered, and the superblock of an array
+//       that is not clean says "spare" of such a member.
 // Why: it compares all copies, and writes the first over the others. A resync that is due comes before the recovery, as after a
 //      power cut with the kernel's md too: where the first member was being recovered, what it held before went over the
-//      only copy.
+//      only copy. The kernel's md must not do so either with an array that was stopped here.
 // Since: 7.2
-// Matches: raid10.c 1
-// Fixture: 1
+// Matches: md.c 1, raid10.c 2
+// Fixture: 3
 @first@
 symbol conf;
 expression r10_bio, i;
@@ -22,3 +23,36 @@ position p;
 		break;
 	...>
  }
+
+@none@
+symbol conf, mddev, r10_bio;
+identifier i;
+position p;
+@@
+ sync_request_write(...)
+ {
+	<...
+	if (i == conf->copies@p)
+-		goto done;
++	{
++		for (i = 0; i < conf->copies; i++)
++			if (r10_bio->devs[i].repl_bio && r10_bio->devs[i].repl_bio->bi_end_io)
++				rdev_dec_pending(conf->mirrors[r10_bio->devs[i].devnum].replacement, mddev);
++		goto done;
++	}
+	...>
+ }
+
+@role@
+expression sb, rdev;
+identifier i;
+statement spare;
+position p;
+@@
+	if (
+-	    rdev->raid_disk@p >= 0
++	    rdev->raid_disk >= 0 && !md_p2p_is_told_spare(sb, rdev)
+	   )
+		sb->dev_roles[i] = cpu_to_le16(rdev->raid_disk);
+	else
+		spare

@@ -93,8 +93,20 @@ recovers() {
 	until_true runs recover
 }
 
-# before_it_ends LEVEL: the resync comes before the recovery then, and begins where that member has nothing.
+# before_it_ends LEVEL: of a resync, and of a recovery before which the resync comes then.
 before_it_ends() {
+	say "level $1: somebody asks for a check when the resync is interrupted"
+	create md0 "$1" 'faulty0 faulty1' --size=8M --bitmap=none
+	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
+	echo 0 >/sys/block/md0/md/sync_max
+	lose $((1 * M))
+	until_true is_resync
+	echo frozen >/sys/block/md0/md/sync_action
+	echo max >/sys/block/md0/md/sync_max
+	echo check >/sys/block/md0/md/sync_action
+	members_are_equal asked
+	remove md0
+
 	say "level $1: the recovery is interrupted"
 	create md0 "$1" 'faulty0 faulty1' --size=8M --bitmap=none
 	recovers faulty2
@@ -115,6 +127,7 @@ before_it_ends() {
 	remove md0
 }
 
+is_resync() { [[ $(attr md0 sync_action) == resync ]]; }
 slowly() { echo 200 >/sys/block/md0/md/sync_speed_max; }
 quickly() { echo system >/sys/block/md0/md/sync_speed_max; }
 runs() { [[ $(attr md0 sync_action) == "$1" && $(attr md0 sync_completed) == *[1-9]*/* ]]; }
