@@ -5,7 +5,7 @@
 
 static := x86_64-unknown-linux-gnu
 
-.PHONY: help demo test soak soak-report mdp2p install deb
+.PHONY: help demo test soak soak-report mdp2p guest install deb
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
 	@echo "make deb    target/md-p2p_VERSION_amd64.deb: mdp2p, and the modules for DKMS"
@@ -33,10 +33,16 @@ soak:
 soak-report:
 	@$(soak_tool) report
 
+build_static = CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
+		cargo build --release --target $(static)
+
 mdp2p:
-	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
-		cargo build --release --package mdp2p --target $(static)
+	$(build_static) --package mdp2p
 	cp target/$(static)/release/mdp2p target/
+
+# What guests bring along beside mdp2p, before one needs it.
+guest:
+	$(build_static) --package md-p2p-tests --bin p2pio --bin faults --bin sequences
 
 install:
 	@packaging/install

@@ -19,7 +19,7 @@ owners() {
 	for name in /proc/mdstat /proc/mdstat-p2p /proc/sys/dev/raid /proc/sys/dev/raid-p2p /sys/module/md_mod; do
 		[[ ! -e $name ]] || echo "$name"
 	done
-	grep -w 'md\|mdp\|mdp-p2p' /proc/devices | sed 's/^ *[0-9]* //' | sort
+	{ grep -w 'md\|mdp\|mdp-p2p' /proc/devices || true; } | sed 's/^ *[0-9]* //' | sort
 }
 sole=$'/proc/mdstat\n/proc/sys/dev/raid\n/sys/module/md_mod\nmd\nmdp\nmdp-p2p'
 both=$'/proc/mdstat\n/proc/mdstat-p2p\n/proc/sys/dev/raid\n/proc/sys/dev/raid-p2p\n/sys/module/md_mod\nmd\nmdp\nmdp\nmdp-p2p'
@@ -83,7 +83,7 @@ modprobe -r raid1-p2p md-p2p
 say 'in any order'
 # All come in one order and go in another; each needs its own md before it only.
 shuffled() { shuf -e "$@" --random-source=<(yes "$seed"); }
-for seed in {1..6}; do
+for seed in {1..3}; do
 	for module in $(shuffled "${theirs[@]}" "${ours[@]}" md-mod md-p2p); do modprobe "$module"; done
 	is mode "$(mode)" beside
 	for module in $(shuffled "${theirs[@]}" "${ours[@]}"); do rmmod "$module"; done
@@ -92,7 +92,7 @@ for seed in {1..6}; do
 done
 
 say 'at the same time'
-for round in {1..20}; do
+for round in {1..8}; do
 	modprobe md-mod &
 	first=$!
 	modprobe md-p2p

@@ -107,7 +107,7 @@ done
 
 quietly modprobe -r raid1-p2p raid10-p2p md-p2p
 modprobe -a md-mod raid1 raid10
-for kind in "${kinds[@]}"; do
+for kind in resync replace10; do
 	run "$kind" "the kernel's md"
 	is_about "$kind: host memory" "$ram" 2000 2020
 	is "$kind: peer memory" "$peer" 0
