@@ -1,5 +1,5 @@
 # A provider that stops answering while a write from it waits to be copied makes that write an error, not a success with other data.
-# run: test
+# run: soak
 # topology: split
 # parallel: yes
 # modules: p2p

@@ -1,5 +1,5 @@
 # When a member cannot be read, peer memory gets the data from the others, near or far, and each byte counts once, the way it went.
-# run: test
+# run: soak
 # topology: split
 # soak: switch
 # modules: p2p

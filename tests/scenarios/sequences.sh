@@ -16,7 +16,7 @@ case ${1:-1} in
 	count=$(sequences --count)
 	# Which once failed.
 	chosen=(4481 4625)
-	for ((i = 0; i < 40; i++)); do chosen+=("$(((seed * 7919 + i * 191) % count))"); done
+	for ((i = 0; i < 30; i++)); do chosen+=("$(((seed * 7919 + i * 191) % count))"); done
 	;;
 esac
 
