@@ -21,7 +21,7 @@ struct md_rdev;
 struct mddev;
 struct pci_dev;
 
-/* Members of an array that can be told apart; kmod/reach.rs. */
+/* Members of an array that can be told apart; kmod/decide/reach.rs. */
 #define MD_P2P_SLOTS 64
 
 /* One counter each, per array and per CPU; the unit is in the name. */
@@ -43,7 +43,7 @@ enum md_p2p_counter {
 	MD_P2P_COUNTERS = MD_P2P_MEMBER_WRITE_BYTES + MD_P2P_SLOTS
 };
 
-/* What happens to a peer bio: kmod/route.rs. */
+/* What happens to a peer bio: kmod/decide/route.rs. */
 enum md_p2p_route {
 	MD_P2P_DIRECT,
 	MD_P2P_STAGED,
@@ -144,7 +144,7 @@ unsigned int shim_rebuild_share(void);
 int shim_rebuild_init(void);
 void shim_rebuild_exit(void);
 
-/* Whose names the kernel's md and ours are: see kmod/names.rs. */
+/* Whose names the kernel's md and ours are: see kmod/decide/names.rs. */
 enum md_p2p_names {
 	MD_P2P_OURS,
 	MD_P2P_THEIRS,

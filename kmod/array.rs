@@ -14,12 +14,14 @@ use kernel::{
 };
 
 use crate::{
+    decide::{
+        pause::Pause,
+        reach::{self, Distance, Distances, Row, SLOTS},
+        route::{self, Lender, Means, Policy, Route, Spread, State},
+    },
     ffi::{self, Global, Mddev, Member, MemberId, PciDev, RcuBox, Stager},
-    pause::Pause,
     provider::Provider,
-    reach::{self, Distance, Distances, Row, SLOTS},
     rebuild::Loan,
-    route::{self, Lender, Means, Policy, Route, Spread, State},
     stats::Stats,
     text::Text,
 };

@@ -13,24 +13,25 @@ use kernel::{
 };
 
 mod array;
+// It is a crate as well, in which others reach what is public.
+#[allow(unreachable_pub)]
+mod decide;
 mod ffi;
-mod names;
-mod pause;
 mod provider;
-mod reach;
 mod rebuild;
-mod route;
 mod stats;
 mod sysfs;
 mod text;
 
 use array::REGISTRY;
+use decide::{
+    names::{Event, Names},
+    route::{Lender, Policy, Route},
+};
 use ffi::{
     bindings, md_p2p_array, md_p2p_counter, md_p2p_event, md_p2p_names, md_p2p_pages, md_p2p_route,
     md_p2p_stager, md_rdev, mddev, Mddev, Member, MemberId,
 };
-use names::{Event, Names};
-use route::{Lender, Policy, Route};
 
 /// `pr_*!` want it; a crate without `module!` brings its own.
 const __LOG_PREFIX: &[u8] = b"md-p2p\0";

@@ -13,8 +13,8 @@ use kernel::{
 };
 
 use crate::{
+    decide::reach::Window,
     ffi::{self, PciDev, PeerPages},
-    reach::Window,
 };
 
 /// `PCI_STD_NUM_BARS` of `include/uapi/linux/pci_regs.h`.

@@ -6,7 +6,7 @@
  * They are the kernel's md's where that is ("beside"), else ours ("sole"), so
  * that plain mdadm works with what is there. If the kernel's md comes, we make
  * way, and if it goes, we take them again: arrays go on meanwhile, since they
- * have a major of their own from the start. Who is to have them names.rs says.
+ * have a major of their own from the start. Who is to have them decide/names.rs says.
  *
  * The name of a disk is whose it was first.
  */

@@ -5,8 +5,8 @@
 use kernel::prelude::*;
 
 use crate::{
+    decide::reach::SLOTS,
     ffi::{bindings::*, md_p2p_counter, PerCpu},
-    reach::SLOTS,
 };
 
 const _: () = assert!(SLOTS == MD_P2P_SLOTS as usize);

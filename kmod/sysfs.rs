@@ -7,8 +7,8 @@ use kernel::{fmt::Write, prelude::*, str::Formatter};
 
 use crate::{
     array::{Array, REGISTRY},
+    decide::route::Lender,
     ffi::{md_p2p_counter, MemberId},
-    route::Lender,
 };
 
 /// A counter, as a decimal number. Returns the length.

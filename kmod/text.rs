@@ -7,7 +7,7 @@ use kernel::{
     prelude::*,
 };
 
-use crate::route::Lender;
+use crate::decide::route::Lender;
 
 /// Up to `SIZE` bytes of text; what does not fit is cut off.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,7 @@
 
 //! Who has the names of which there is one, whatever the kernel's md does.
 
-#[path = "../../kmod/names.rs"]
-mod names;
-
-use names::{Event, Names};
+use md_p2p_decide::names::{Event, Names};
 use proptest::prelude::*;
 
 /// What the kernel's md is doing: it has a folder from soon after it was told of until soon

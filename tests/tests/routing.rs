@@ -3,23 +3,16 @@
 //! The pure part of the glue, tried on topologies made at random: no peer page
 //! is ever direct unless every member reaches its provider.
 
-#[path = "../../kmod/pause.rs"]
-mod pause;
-#[path = "../../kmod/reach.rs"]
-mod reach;
-#[path = "../../kmod/route.rs"]
-mod route;
-
-use pause::{FIRST, LONGEST, Pause};
-use proptest::prelude::*;
-use reach::{
+use md_p2p_decide::pause::{FIRST, LONGEST, Pause};
+use md_p2p_decide::reach::{
     Distance, Distances, Reach, Row, SLOTS, Window, by_all, farthest, lender, reach as reach_of,
     row,
 };
-use route::{
+use md_p2p_decide::route::{
     Lender, Means, Policy, Route, Spread, State, advertises, again, cached, member,
     route as route_of, state,
 };
+use proptest::prelude::*;
 
 /// The levels as md numbers them: linear, 0, 1, 10, 4, 5, 6.
 const LEVELS: [i32; 7] = [-1, 0, 1, 10, 4, 5, 6];

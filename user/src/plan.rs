@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use md_p2p_decide::reach::{self, Distances, Reach, Row, SLOTS, Window};
+use md_p2p_decide::route::{self, Means, Policy, Route, Spread};
 
 use crate::array::{self, Array};
 use crate::bdf::Bdf;
@@ -22,17 +24,6 @@ use crate::pci::Devices;
 use crate::reach::{Rules, Why};
 use crate::settings::{self, Setting};
 use crate::show;
-
-// What md-p2p decides by is not written a second time: it is the module's own source.
-#[expect(dead_code, reason = "the module asks it for more")]
-#[path = "../../kmod/reach.rs"]
-mod reach;
-#[expect(dead_code, reason = "the module asks it for more")]
-#[path = "../../kmod/route.rs"]
-mod route;
-
-use reach::{Distances, Reach, Row, SLOTS, Window};
-use route::{Means, Policy, Route, Spread};
 
 /// Fewer bytes are no member: superblock, bitmap and a chunk want room.
 const SMALLEST: u64 = 4 << 20;

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Which provider a peer page belongs to, and which members reach it.
-//!
-//! Pure: this file is compiled for the host too, where `tests/` tries it on
-//! topologies made at random.
 
 /// Bytes that a provider shows on the bus: CPU physical addresses, both ends
 /// included, as in `struct resource` (`include/linux/ioport.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
+pub struct Window {
     /// First byte.
-    pub(crate) start: u64,
+    pub start: u64,
     /// Last byte.
-    pub(crate) end: u64,
+    pub end: u64,
 }
 
 impl Window {
@@ -23,31 +20,31 @@ impl Window {
 
 /// What `pci_p2pdma_distance()` said of a provider and a client; `None` is
 /// unreachable.
-pub(crate) type Distance = Option<u32>;
+pub type Distance = Option<u32>;
 
 /// Members have slots in the order in which they joined. A member beyond the
 /// last slot is never direct, and makes nothing wrong.
-pub(crate) const SLOTS: usize = 64;
+pub const SLOTS: usize = 64;
 
 /// The distance of each slot, in a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Distances([u8; SLOTS]);
+pub struct Distances([u8; SLOTS]);
 
 const UNREACHABLE: u8 = u8::MAX;
 
 impl Distances {
     /// All slots unreachable.
-    pub(crate) const NONE: Self = Self([UNREACHABLE; SLOTS]);
+    pub const NONE: Self = Self([UNREACHABLE; SLOTS]);
 
     /// Sets one. What is farther than a byte can say is as far as it can say.
-    pub(crate) fn set(&mut self, slot: usize, distance: Distance) {
+    pub fn set(&mut self, slot: usize, distance: Distance) {
         if let Some(byte) = self.0.get_mut(slot) {
             *byte = distance.map_or(UNREACHABLE, |distance| distance.min(254) as u8);
         }
     }
 
     /// The distance of the member in `slot`.
-    pub(crate) fn get(&self, slot: usize) -> Distance {
+    pub fn get(&self, slot: usize) -> Distance {
         match self.0.get(slot) {
             None | Some(&UNREACHABLE) => None,
             Some(&byte) => Some(byte.into()),
@@ -56,7 +53,7 @@ impl Distances {
 
     /// The smallest distance that is larger than `than` (of all, without it),
     /// and the bits of the slots that are so far.
-    pub(crate) fn ring(&self, than: Distance) -> Option<(u32, u64)> {
+    pub fn ring(&self, than: Distance) -> Option<(u32, u64)> {
         let farther = |slot: &usize| match (self.get(*slot), than) {
             (Some(distance), Some(than)) => distance > than,
             (distance, None) => distance.is_some(),
@@ -75,20 +72,20 @@ impl Distances {
 
 /// One window of one provider, as an array sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub struct Row {
     /// Where the provider's memory is.
-    pub(crate) window: Window,
+    pub window: Window,
     /// Whose it is: where he stands in a list of providers.
-    pub(crate) provider: usize,
+    pub provider: usize,
     /// Whether every member reaches it.
-    pub(crate) by_all: bool,
+    pub by_all: bool,
     /// How far it is from each.
-    pub(crate) distances: Distances,
+    pub distances: Distances,
 }
 
 /// Who reaches a peer page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// Every member of the array.
     All,
     /// Some, not all.
@@ -100,7 +97,7 @@ pub(crate) enum Reach {
 impl Row {
     /// As it is while the ways to members are left alone whose slots have a bit
     /// in `left_alone`.
-    pub(crate) fn without(mut self, left_alone: u64) -> Self {
+    pub fn without(mut self, left_alone: u64) -> Self {
         for slot in (0..SLOTS).filter(|slot| left_alone >> slot & 1 == 1) {
             self.by_all &= self.distances.get(slot).is_none();
             self.distances.set(slot, None);
@@ -110,12 +107,12 @@ impl Row {
 }
 
 /// The row of the page at `address`.
-pub(crate) fn row(rows: &[Row], address: u64) -> Option<&Row> {
+pub fn row(rows: &[Row], address: u64) -> Option<&Row> {
     rows.iter().find(|row| row.window.contains(address))
 }
 
 /// Who reaches the pages of a row.
-pub(crate) fn reach(row: Option<&Row>) -> Reach {
+pub fn reach(row: Option<&Row>) -> Reach {
     match row {
         Some(row) if row.by_all => Reach::All,
         Some(row) if row.distances.ring(None).is_some() => Reach::Some,
@@ -128,7 +125,7 @@ pub(crate) fn reach(row: Option<&Row>) -> Reach {
 /// them reach, and for which `lends` holds, the nearest to what is written, then
 /// to what is read. If not `read_lends`, the member that is read is not asked
 /// itself.
-pub(crate) fn lender(
+pub fn lender(
     rows: &[Row],
     read: usize,
     read_lends: bool,
@@ -152,7 +149,7 @@ pub(crate) fn lender(
 
 /// How far a member is that does its DMA through any of several clients: as
 /// far as the farthest, and unreachable if one is, or if none is known.
-pub(crate) fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance {
+pub fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance {
     let first = clients.next()??;
     clients.try_fold(first, |farthest, distance| {
         distance.map(|distance| farthest.max(distance))
@@ -162,7 +159,7 @@ pub(crate) fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance 
 /// Whether all members reach a provider, from the distance of each.
 ///
 /// An array without members reaches nothing: nobody has been asked.
-pub(crate) fn by_all(mut distances: impl Iterator<Item = Distance>) -> bool {
+pub fn by_all(mut distances: impl Iterator<Item = Distance>) -> bool {
     match distances.next() {
         Some(first) => first.is_some() && distances.all(|distance| distance.is_some()),
         None => false,

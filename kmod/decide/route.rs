@@ -2,14 +2,12 @@
 
 //! The way of a peer bio, whose memory a rebuild borrows, and the words for both
 //! in sysfs.
-//!
-//! Pure, like `reach.rs`: compiled for the host too.
 
 use super::reach::{Distance, Reach};
 
 /// What happens to a peer bio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+pub enum Route {
     /// Members do DMA to its pages.
     Direct,
     /// The CPU copies the data through host pages.
@@ -25,7 +23,7 @@ pub(crate) enum Route {
 
 /// `p2pdma_policy`: what is to happen to what cannot be direct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Policy {
+pub enum Policy {
     /// Stage it.
     Auto,
     /// Refuse it.
@@ -36,10 +34,10 @@ pub(crate) enum Policy {
 
 impl Policy {
     /// All, in the order of their numbers.
-    pub(crate) const ALL: [Policy; 3] = [Policy::Auto, Policy::Direct, Policy::Off];
+    pub const ALL: [Policy; 3] = [Policy::Auto, Policy::Direct, Policy::Off];
 
     /// The word of the sysfs file.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Policy::Auto => "auto",
             Policy::Direct => "direct",
@@ -48,7 +46,7 @@ impl Policy {
     }
 
     /// The policy of a word, with or without a newline.
-    pub(crate) fn parse(word: &[u8]) -> Option<Policy> {
+    pub fn parse(word: &[u8]) -> Option<Policy> {
         let word = word.strip_suffix(b"\n").unwrap_or(word);
         Self::ALL
             .into_iter()
@@ -66,7 +64,7 @@ impl Policy {
 
 /// What `p2pdma_state` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Peer I/O is direct, reads and writes alike.
     Direct,
     /// Some of it is copied by the CPU.
@@ -78,7 +76,7 @@ pub(crate) enum State {
 
 impl State {
     /// The word of the sysfs file.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             State::Direct => "direct",
             State::Staged => "staged",
@@ -89,7 +87,7 @@ impl State {
 
 /// How a level spreads what it is given over its members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spread {
+pub enum Spread {
     /// linear, raid0: each part to one member.
     Striped,
     /// raid1, raid10: a write to many, a read from one of many.
@@ -101,7 +99,7 @@ pub(crate) enum Spread {
 
 impl Spread {
     /// Of md's number of a level (`mddev->level`).
-    pub(crate) fn of(level: i32) -> Self {
+    pub fn of(level: i32) -> Self {
         match level {
             1 | 10 => Spread::Mirrored,
             4..=6 => Spread::Cached,
@@ -111,7 +109,7 @@ impl Spread {
 }
 
 /// The way of a bio into an array, before any member has been chosen.
-pub(crate) fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route {
+pub fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route {
     if policy == Policy::Off {
         return Route::Refused;
     }
@@ -130,7 +128,7 @@ pub(crate) fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -
 }
 
 /// The way of a bio that the stripe cache is to copy.
-pub(crate) fn cached(policy: Policy) -> Route {
+pub fn cached(policy: Policy) -> Route {
     match policy {
         Policy::Auto => Route::Cached,
         Policy::Direct | Policy::Off => Route::Refused,
@@ -141,7 +139,7 @@ pub(crate) fn cached(policy: Policy) -> Route {
 /// distance said. Of a write other members may have their part, so that refusing
 /// would leave them different. A read that the member could map may have failed by
 /// the member's fault, and only host memory tells.
-pub(crate) fn again(policy: Policy, write: bool, mapped: bool) -> Route {
+pub fn again(policy: Policy, write: bool, mapped: bool) -> Route {
     match write || mapped {
         true => Route::Staged,
         false => policy.otherwise(),
@@ -149,7 +147,7 @@ pub(crate) fn again(policy: Policy, write: bool, mapped: bool) -> Route {
 }
 
 /// The way to one member that a level has chosen.
-pub(crate) fn member(policy: Policy, distance: Distance) -> Route {
+pub fn member(policy: Policy, distance: Distance) -> Route {
     match distance {
         Some(_) => Route::Direct,
         None => policy.otherwise(),
@@ -158,19 +156,19 @@ pub(crate) fn member(policy: Policy, distance: Distance) -> Route {
 
 /// What an array's members and the machine's providers allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Means {
+pub struct Means {
     /// Some member reaches some provider; or there is none yet.
-    pub(crate) some_reached: bool,
+    pub some_reached: bool,
     /// Every member reaches every provider, and can map its pages.
-    pub(crate) all_reached: bool,
+    pub all_reached: bool,
     /// There is memory to stage what is not reached.
-    pub(crate) can_stage: bool,
+    pub can_stage: bool,
 }
 
 /// Whether an array advertises peer memory (`BLK_FEAT_PCI_P2PDMA`).
 ///
 /// Where the CPU can copy, a provider need not be reached.
-pub(crate) fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
+pub fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
     match policy {
         Policy::Auto => means.some_reached || means.can_stage || spread == Spread::Cached,
         Policy::Direct => means.some_reached,
@@ -179,7 +177,7 @@ pub(crate) fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
 }
 
 /// What peer I/O meets now.
-pub(crate) fn state(spread: Spread, policy: Policy, means: Means) -> State {
+pub fn state(spread: Spread, policy: Policy, means: Means) -> State {
     if !advertises(spread, policy, means) {
         return State::Off;
     }
@@ -193,7 +191,7 @@ pub(crate) fn state(spread: Spread, policy: Policy, means: Means) -> State {
 
 /// `p2pdma_provider`: whose memory rebuilds borrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lender {
+pub enum Lender {
     /// The nearest.
     Auto,
     /// Nobody's.
@@ -208,7 +206,7 @@ impl Lender {
     const NONE: u64 = u64::MAX - 1;
 
     /// In one word.
-    pub(crate) fn to_bits(self) -> u64 {
+    pub fn to_bits(self) -> u64 {
         match self {
             Lender::Auto => Self::AUTO,
             Lender::None => Self::NONE,
@@ -217,7 +215,7 @@ impl Lender {
     }
 
     /// From one word.
-    pub(crate) fn from_bits(bits: u64) -> Self {
+    pub fn from_bits(bits: u64) -> Self {
         match bits {
             Self::AUTO => Lender::Auto,
             Self::NONE => Lender::None,
@@ -226,7 +224,7 @@ impl Lender {
     }
 
     /// Whether it may be this device.
-    pub(crate) fn may_be(self, id: u64) -> bool {
+    pub fn may_be(self, id: u64) -> bool {
         match self {
             Lender::Auto => true,
             Lender::None => false,
@@ -236,7 +234,7 @@ impl Lender {
 
     /// `auto`, `none`, or a PCI address as `lspci -D` prints it, with or without
     /// a newline.
-    pub(crate) fn parse(word: &[u8]) -> Option<Self> {
+    pub fn parse(word: &[u8]) -> Option<Self> {
         match word.strip_suffix(b"\n").unwrap_or(word) {
             b"auto" => Some(Lender::Auto),
             b"none" => Some(Lender::None),

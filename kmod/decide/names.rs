@@ -2,12 +2,10 @@
 
 //! Whose the names are of which there is one (see `shim_names.c`): md-p2p's as
 //! long as the kernel's md is not there.
-//!
-//! Pure, like `reach.rs`: compiled for the host too.
 
 /// Who has them, or what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Names {
+pub enum Names {
     /// md-p2p has them.
     Ours,
     /// The kernel's md has them, or takes them.
@@ -22,7 +20,7 @@ pub(crate) enum Names {
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The kernel's md is about to have a folder, and then to start.
     Coming,
     /// It has ended, or could not start; its folder is still there.
@@ -41,7 +39,7 @@ pub(crate) enum Event {
 
 impl Names {
     /// What follows.
-    pub(crate) fn after(self, event: Event) -> Self {
+    pub fn after(self, event: Event) -> Self {
         match (self, event) {
             (Self::Left, _) | (_, Event::Leaving) => Self::Left,
             (_, Event::Coming) => Self::Theirs,

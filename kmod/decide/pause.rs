@@ -3,19 +3,17 @@
 //! When a way to or from peer memory is tried again that could not be used: soon
 //! after it failed once, seldom if it keeps failing. A way between two devices may
 //! be one that the kernel takes for passable and that never is.
-//!
-//! Pure, like `reach.rs`: compiled for the host too.
 
 /// Milliseconds of the first pause.
-pub(crate) const FIRST: u64 = 128;
+pub const FIRST: u64 = 128;
 
 /// Each pause without a success before it is twice as long as the last, up to
 /// this.
-pub(crate) const LONGEST: u64 = FIRST << 9;
+pub const LONGEST: u64 = FIRST << 9;
 
 /// A pause that has begun, and may be over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pause {
+pub struct Pause {
     /// Milliseconds of a clock that never goes back; 56 bits of them.
     until: u64,
     /// How often it has been made longer.
@@ -24,18 +22,18 @@ pub(crate) struct Pause {
 
 impl Pause {
     /// Nothing has failed.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         until: 0,
         doublings: 0,
     };
 
     /// In one word.
-    pub(crate) fn to_bits(self) -> u64 {
+    pub fn to_bits(self) -> u64 {
         self.until << 8 | u64::from(self.doublings)
     }
 
     /// From one word.
-    pub(crate) fn from_bits(bits: u64) -> Self {
+    pub fn from_bits(bits: u64) -> Self {
         Self {
             until: bits >> 8,
             doublings: bits as u8,
@@ -43,13 +41,13 @@ impl Pause {
     }
 
     /// Whether peer memory may be tried.
-    pub(crate) fn is_over(self, now: u64) -> bool {
+    pub fn is_over(self, now: u64) -> bool {
         self.until <= now
     }
 
     /// What follows a failure; none if it is the failure of something that was
     /// tried before the pause began.
-    pub(crate) fn failed(self, now: u64) -> Option<Self> {
+    pub fn failed(self, now: u64) -> Option<Self> {
         self.is_over(now).then(|| {
             let length = (FIRST << self.doublings).min(LONGEST);
             Self {
@@ -60,7 +58,7 @@ impl Pause {
     }
 
     /// What follows a success; none if it changes nothing.
-    pub(crate) fn worked(self, now: u64) -> Option<Self> {
+    pub fn worked(self, now: u64) -> Option<Self> {
         (self != Self::NONE && self.is_over(now)).then_some(Self::NONE)
     }
 }

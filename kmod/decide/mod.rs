@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What md-p2p decides. Everything here is pure, so it is compiled twice: as a
+//! part of the kernel module, and as the crate `md-p2p-decide`, by which mdp2p
+//! plans and which the tests try.
+
+pub mod names;
+pub mod pause;
+pub mod reach;
+pub mod route;
