@@ -5,7 +5,7 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use mdp2p::random::Random;
+use mdp2p_io::random::Random;
 
 /// Makes an enum of a factor's values, each with its name.
 macro_rules! factor {

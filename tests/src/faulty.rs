@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use mdp2p::bdf::Bdf;
-use mdp2p::pattern::SECTOR;
+use mdp2p_io::pattern::SECTOR;
+use mdp2p_machine::pci::bdf::Bdf;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::md0::attr;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use anyhow::{Result, bail, ensure};
-use mdp2p::pattern::{Mismatch, Pattern, SECTOR};
+use mdp2p_io::pattern::{Mismatch, Pattern, SECTOR};
 
 /// Which writes may have left a sector as it is, a bit for each.
 type Writes = u8;

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use mdp2p::memory::{Buffer, Memory};
-use mdp2p::pattern::{Mismatch, SECTOR, Sector};
-use mdp2p::transfer::{Extent, Outcome, Target};
+use mdp2p_io::memory::{Buffer, Memory};
+use mdp2p_io::pattern::{Mismatch, SECTOR, Sector};
+use mdp2p_io::transfer::{Extent, Outcome, Target};
 
 /// A level of md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -179,7 +179,7 @@ pub fn parse_member(text: &str) -> Result<Member, String> {
     let (path, offset) = text
         .rsplit_once('@')
         .ok_or("a member is PATH@OFFSET, where its data begin, or `missing`")?;
-    Ok(Some((path.into(), mdp2p::size::parse(offset)?)))
+    Ok(Some((path.into(), mdp2p_io::size::parse(offset)?)))
 }
 
 /// Bytes that are read at a time.

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use mdp2p::memory::{Buffer, Memory};
-use mdp2p::transfer::Target;
+use mdp2p_io::memory::{Buffer, Memory};
+use mdp2p_io::transfer::Target;
 use nix::errno::Errno;
 
 use crate::faulty;

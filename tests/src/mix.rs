@@ -13,10 +13,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::model::Model;
-use mdp2p::memory::{Buffer, Memory, PAGE};
-use mdp2p::pattern::{Pattern, SECTOR};
-use mdp2p::random::Random;
-use mdp2p::transfer::{self, Extent, Failure, Outcome, Target, Work};
+use mdp2p_io::memory::{Buffer, Memory, PAGE};
+use mdp2p_io::pattern::{Pattern, SECTOR};
+use mdp2p_io::random::Random;
+use mdp2p_io::transfer::{self, Extent, Failure, Outcome, Target, Work};
 
 /// What is to be done.
 #[derive(Debug)]

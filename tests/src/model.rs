@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use mdp2p::pattern::{Mismatch, SECTOR, Sector};
+use mdp2p_io::pattern::{Mismatch, SECTOR, Sector};
 
 /// The content of an area.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
-use mdp2p::bdf::Bdf;
-use mdp2p::memory::{Buffer, Memory};
-use mdp2p::pattern::SECTOR;
-use mdp2p::transfer::{Target, Why};
+use mdp2p_io::memory::{Buffer, Memory};
+use mdp2p_io::pattern::SECTOR;
+use mdp2p_io::transfer::{Target, Why};
+use mdp2p_machine::pci::bdf::Bdf;
 use nix::errno::Errno;
 use nix::libc::{O_DIRECT, O_DSYNC};
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::mix::Share;
-use mdp2p::memory::Memory;
-use mdp2p::transfer::{Outcome, Why};
+use mdp2p_io::memory::Memory;
+use mdp2p_io::transfer::{Outcome, Why};
 
 /// What a program gets to read: one object.
 #[derive(Debug, Serialize)]

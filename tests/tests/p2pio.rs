@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
-use mdp2p::pattern::{Pattern, SECTOR};
+use mdp2p_io::pattern::{Pattern, SECTOR};
 use nix::libc::O_DIRECT;
 use predicates::prelude::*;
 use predicates::str::{contains, is_match};

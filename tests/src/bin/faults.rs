@@ -11,7 +11,7 @@ use md_p2p_tests::cases::{self, Bitmap, Case};
 use md_p2p_tests::md0::has_lockless;
 use md_p2p_tests::rig::Rig;
 use md_p2p_tests::trial;
-use mdp2p::bdf::Bdf;
+use mdp2p_machine::pci::bdf::Bdf;
 
 /// What tries a case again, in front of its number.
 const AGAIN: &str = "cargo vm run --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/faults.sh";

@@ -17,10 +17,10 @@ use md_p2p_tests::layout::{self, Layout, Level, Member};
 use md_p2p_tests::mix::{End, Mix};
 use md_p2p_tests::model::Model;
 use md_p2p_tests::report::{Report, details};
-use mdp2p::memory::{Buffer, Memory};
-use mdp2p::pattern::{Pattern, SECTOR};
-use mdp2p::size;
-use mdp2p::transfer::{self, Extent, Outcome, Target, Work};
+use mdp2p_io::memory::{Buffer, Memory};
+use mdp2p_io::pattern::{Pattern, SECTOR};
+use mdp2p_io::size;
+use mdp2p_io::transfer::{self, Extent, Outcome, Target, Work};
 use sha2::{Digest, Sha256};
 
 const AFTER_HELP: &str = "\

@@ -10,7 +10,7 @@ use clap::Parser;
 use md_p2p_tests::play::Stage;
 use md_p2p_tests::sequences::{self, Sequence};
 use md_p2p_tests::trial;
-use mdp2p::bdf::Bdf;
+use mdp2p_machine::pci::bdf::Bdf;
 
 /// What plays a sequence again, in front of its number.
 const AGAIN: &str = "cargo vm run --topology split --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/sequences.sh";

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a block device holds, as blkid sees it, and whether somebody has it for itself.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use nix::libc;
+
+/// What an attempt to have a device for oneself said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody else has it, and it can be read.
+    Free,
+    /// Somebody has.
+    Busy,
+    /// It is not told to us: why.
+    Unknown(String),
+}
+
+/// Opens it the way a filesystem or md does (`O_EXCL`), reads a block, and lets it go.
+///
+/// # Errors
+/// If it cannot be opened or read at all.
+pub fn claim(node: &Path) -> Result<Claim> {
+    let open = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_EXCL | libc::O_NONBLOCK)
+        .open(node);
+    let mut file: File = match open {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Ok(Claim::Busy),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Ok(Claim::Unknown("only root can open it".into()));
+        }
+        Err(error) => return Err(error).with_context(|| node.display().to_string()),
+    };
+    file.read_exact(&mut [0; 4096])
+        .with_context(|| format!("{}: reading its first block", node.display()))?;
+    Ok(Claim::Free)
+}
+
+/// What is on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing that anybody knows.
+    Nothing,
+    /// A filesystem, a partition table or the like.
+    Something(String),
+    /// It could not be found out: why.
+    Unknown(String),
+}
+
+/// What `blkid`, the program at that path, finds on a device.
+pub fn read(blkid: Option<&Path>, node: &Path) -> Contents {
+    let Some(blkid) = blkid else {
+        return Contents::Unknown("blkid is not found; install util-linux".into());
+    };
+    let output = Command::new(blkid)
+        .args(["--probe", "--output", "export"])
+        .arg(node)
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Ok(output) => found(
+            output.status.code(),
+            &String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr).trim(),
+        ),
+        Err(error) => Contents::Unknown(format!("{}: {error}", blkid.display())),
+    }
+}
+
+/// What blkid's exit status and output mean (blkid(8)).
+fn found(status: Option<i32>, output: &str, complaint: &str) -> Contents {
+    match status {
+        Some(0) => named(output),
+        // Also what it says of a device that it cannot open. Mostly it complains then, and
+        // `look` has opened it before.
+        Some(2) if complaint.is_empty() => Contents::Nothing,
+        Some(8) => Contents::Something("signatures of more than one kind".into()),
+        Some(status) => Contents::Unknown(format!("blkid ended with status {status}; {complaint}")),
+        None => Contents::Unknown("blkid was killed".into()),
+    }
+}
+
+/// What `KEY=VALUE` lines name.
+fn named(output: &str) -> Contents {
+    let values: Vec<(&str, &str)> = output
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    let value = |key: &str| {
+        let found = values.iter().find(|(name, _)| *name == key);
+        found.map(|(_, value)| *value)
+    };
+    let mut parts = Vec::new();
+    if let Some(kind) = value("TYPE") {
+        let label = value("LABEL").map_or(String::new(), |label| format!(" {label}"));
+        parts.push(format!("{kind}{label}"));
+    }
+    if let Some(table) = value("PTTYPE") {
+        parts.push(format!("{table} partition table"));
+    }
+    // Of a partition its entry in the table is told: that is not on it.
+    let other = |key: &str| key != "DEVNAME" && !key.starts_with("PART_ENTRY_");
+    match values.iter().find(|(key, _)| other(key)) {
+        _ if !parts.is_empty() => Contents::Something(parts.join(", ")),
+        Some((key, value)) => Contents::Something(format!("{key}={value}")),
+        None => Contents::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_answers_of_blkid_are_understood() {
+        let something = |text: &str| Contents::Something(text.into());
+        let ext4 = "DEVNAME=/dev/x\nLABEL=my data\nBLOCK_SIZE=4096\nTYPE=ext4\nUSAGE=filesystem\n";
+        assert_eq!(found(Some(0), ext4, ""), something("ext4 my data"));
+        let gpt = "DEVNAME=/dev/x\nPTUUID=1\nPTTYPE=gpt\n";
+        assert_eq!(found(Some(0), gpt, ""), something("gpt partition table"));
+        let entry = "DEVNAME=/dev/x\nPART_ENTRY_SCHEME=gpt\nPART_ENTRY_NUMBER=1\n";
+        assert_eq!(found(Some(0), entry, ""), Contents::Nothing);
+        assert_eq!(found(Some(0), "NEW=1\n", ""), something("NEW=1"));
+        assert_eq!(found(Some(2), "", ""), Contents::Nothing);
+        assert!(matches!(found(Some(8), "", ""), Contents::Something(_)));
+        for (status, complaint) in [
+            (Some(2), "blkid: error: /dev/x: Permission denied"),
+            (Some(4), ""),
+            (None, ""),
+        ] {
+            assert!(matches!(found(status, "", complaint), Contents::Unknown(_)));
+        }
+        assert!(matches!(
+            read(None, Path::new("/dev/x")),
+            Contents::Unknown(why) if why.contains("util-linux")
+        ));
+    }
+
+    #[test]
+    fn blkid_itself_finds_what_is_there() {
+        let Some(blkid) = crate::programs::program("blkid") else {
+            eprintln!("skipped: no blkid");
+            return;
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let image = folder.path().join("image");
+        let mut bytes = vec![0; 4 << 20];
+        fs::write(&image, &bytes).expect("an image");
+        assert_eq!(read(Some(&blkid), &image), Contents::Nothing);
+        assert_eq!(claim(&image).expect("a claim"), Claim::Free);
+        // The superblock of an MD array, version 1.2: a magic number, 1, and the rest zeros.
+        bytes[4096..4100].copy_from_slice(&0xa92b_4efc_u32.to_le_bytes());
+        bytes[4100..4104].copy_from_slice(&1_u32.to_le_bytes());
+        bytes[4096 + 144..4096 + 152].copy_from_slice(&8_u64.to_le_bytes());
+        fs::write(&image, &bytes).expect("an image");
+        assert_eq!(
+            read(Some(&blkid), &image),
+            Contents::Something("linux_raid_member".into())
+        );
+        // blkid finds nothing on what is not there, without a word; so it is opened first.
+        let gone = folder.path().join("gone");
+        assert!(claim(&gone).is_err());
+    }
+}

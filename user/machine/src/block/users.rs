@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who uses a block device: filesystems, swap, and drivers that hold it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+
+use anyhow::Result;
+
+use crate::sysroot::{Sysroot, garbage};
+
+/// A use of a block device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It is mounted on this folder.
+    Mounted(String),
+    /// It is swap.
+    Swap,
+    /// This block device, of device mapper or md, is made of it.
+    Holder(String),
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Use::Mounted(place) => write!(f, "mounted on {place}"),
+            Use::Swap => write!(f, "swap"),
+            Use::Holder(holder) => write!(f, "held by {holder}"),
+        }
+    }
+}
+
+/// The uses of the block device of that name, itself and not its partitions.
+///
+/// # Errors
+/// If sysfs or procfs cannot be read.
+pub fn of(host: &Sysroot, name: &str) -> Result<Vec<Use>> {
+    let device = number(host, name)?;
+    let places: BTreeSet<String> = mounts(host)?
+        .into_iter()
+        .filter(|mount| mount.is_on(host, name, device))
+        .map(|mount| mount.at)
+        .collect();
+    let mut uses: Vec<Use> = places.into_iter().map(Use::Mounted).collect();
+    let swaps = host.read_if("proc/swaps")?.unwrap_or_default();
+    let mut paths = swaps
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .map(unescape);
+    if paths.any(|path| node_name(host, &path) == name) {
+        uses.push(Use::Swap);
+    }
+    let holders = host.names(format!("sys/class/block/{name}/holders"))?;
+    uses.extend(holders.into_iter().map(Use::Holder));
+    Ok(uses)
+}
+
+/// Major and minor of a block device.
+///
+/// # Errors
+/// If there is none of that name.
+pub fn number(host: &Sysroot, name: &str) -> Result<(u64, u64)> {
+    let path = format!("sys/class/block/{name}/dev");
+    let text = host.read(&path)?;
+    device_number(&text).ok_or_else(|| garbage(&host.path(&path), &text, &"MAJOR:MINOR is wanted"))
+}
+
+fn device_number(text: &str) -> Option<(u64, u64)> {
+    let (major, minor) = text.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// A filesystem that is mounted.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// Major and minor.
+    pub device: (u64, u64),
+    /// The folder.
+    pub at: String,
+    /// What was mounted: mostly a node.
+    pub source: String,
+}
+
+/// All filesystems that are mounted.
+///
+/// # Errors
+/// If procfs cannot be read.
+pub fn mounts(host: &Sysroot) -> Result<Vec<Mount>> {
+    let text = host.read_if("proc/self/mountinfo")?.unwrap_or_default();
+    Ok(text.lines().filter_map(Mount::parse).collect())
+}
+
+impl Mount {
+    /// A line of mountinfo (proc_pid_mountinfo(5)).
+    fn parse(line: &str) -> Option<Self> {
+        let (place, filesystem) = line.split_once(" - ")?;
+        let mut place = place.split(' ').skip(2);
+        let device = device_number(place.next()?)?;
+        let at = unescape(place.nth(1)?);
+        let source = unescape(filesystem.split(' ').nth(1)?);
+        Some(Self { device, at, source })
+    }
+
+    /// Whether it lies on the block device. Some, as btrfs, have a number of their own, and
+    /// name the device.
+    pub fn is_on(&self, host: &Sysroot, name: &str, device: (u64, u64)) -> bool {
+        self.device == device || node_name(host, &self.source) == name
+    }
+}
+
+/// The name that the kernel gives the device at a path in `/dev`.
+fn node_name(host: &Sysroot, path: &str) -> String {
+    let inside = path.trim_start_matches('/');
+    let real = fs::canonicalize(host.path(inside)).unwrap_or_else(|_| path.into());
+    let name = real.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Spaces and the like are `\040` in mountinfo and swaps.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match escaped.filter(|_| byte == b'\\') {
+            Some(escaped) => {
+                bytes.push(escaped);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The options that a kernel was configured with.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use flate2::read::GzDecoder;
+
+use super::release::{folder, headers, running};
+use crate::sysroot::{Sysroot, garbage};
+
+/// The options that a kernel was configured with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file that they are from, below the root.
+    pub file: PathBuf,
+    text: String,
+}
+
+impl Options {
+    /// Those of a kernel; none if no file tells them.
+    ///
+    /// # Errors
+    /// If there is such a file and it cannot be read, or holds something else.
+    pub fn read(host: &Sysroot, release: &str) -> Result<Option<Self>> {
+        let modules = folder(host, release);
+        let mut places = vec![
+            PathBuf::from(format!("boot/config-{release}")),
+            modules.join("config"),
+        ];
+        places.extend(headers(host, release).map(|headers| headers.join(".config")));
+        for file in places {
+            if let Some(text) = host.read_if(&file)? {
+                return Self::of(host, file, text).map(Some);
+            }
+        }
+        let packed = PathBuf::from("proc/config.gz");
+        if !host.has(&packed) || running(host)? != release {
+            return Ok(None);
+        }
+        let text = unpacked(&host.path(&packed))?;
+        Self::of(host, packed, text).map(Some)
+    }
+
+    fn of(host: &Sysroot, file: PathBuf, text: String) -> Result<Self> {
+        if !text.lines().any(|line| line.starts_with("CONFIG_")) {
+            let why = "lines like CONFIG_PCI=y are wanted";
+            return Err(garbage(&host.path(file), &text, &why));
+        }
+        Ok(Self { file, text })
+    }
+
+    /// The value of an option, named without `CONFIG_`, and without quotes; none if it is off.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.text.lines().find_map(|line| {
+            let (key, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
+            (key == name).then(|| value.trim_matches('"'))
+        })
+    }
+}
+
+fn unpacked(path: &Path) -> Result<String> {
+    let read = || {
+        let mut text = String::new();
+        GzDecoder::new(File::open(path)?).read_to_string(&mut text)?;
+        std::io::Result::Ok(text)
+    };
+    read().with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_have_values_without_quotes() {
+        let options = Options {
+            file: PathBuf::new(),
+            text: "CONFIG_RUST=y\n# CONFIG_MD_LINEAR is not set\nCONFIG_HASH=\"sha256\"\n".into(),
+        };
+        assert_eq!(options.get("RUST"), Some("y"));
+        assert_eq!(options.get("HASH"), Some("sha256"));
+        assert_eq!(options.get("MD_LINEAR"), None);
+        assert_eq!(options.get("RUS"), None);
+    }
+}

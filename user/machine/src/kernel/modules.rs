@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Our modules: which of them are installed for a kernel, who signed them, and which are loaded.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::{Serialize, Serializer};
+
+use super::release::{folder, shown};
+use crate::programs;
+use crate::sysroot::{Sysroot, garbage};
+
+/// Our modules as modprobe knows them, the personalities before what they need.
+pub const MODULES: [&str; 6] = [
+    "linear-p2p",
+    "raid0-p2p",
+    "raid1-p2p",
+    "raid10-p2p",
+    "raid456-p2p",
+    MAIN,
+];
+
+/// The one that all others need.
+pub const MAIN: &str = "md-p2p";
+
+/// A module of ours in a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Installed {
+    /// As modprobe knows it.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// Where, below the root.
+    #[serde(serialize_with = "as_shown")]
+    pub path: PathBuf,
+    /// `gz`, `xz` or `zst`, if it is compressed.
+    pub compression: Option<&'static str>,
+    /// Whether there is a signature; none if it cannot be seen, since it is compressed and
+    /// there is no modinfo.
+    pub signed: Option<bool>,
+    /// Whose.
+    pub signer: Option<String>,
+}
+
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(path))
+}
+
+/// Our modules among those that were added to a kernel, in the order that depmod prefers
+/// them in.
+///
+/// # Errors
+/// If a folder or one of them cannot be read.
+pub fn installed(host: &Sysroot, release: &str) -> Result<Vec<Installed>> {
+    let modules = folder(host, release);
+    let mut found = Vec::new();
+    for place in ["updates", "extra", "weak-updates"] {
+        look_into(host, &modules.join(place), 4, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// The modules in one folder, without those below it.
+///
+/// # Errors
+/// As [`installed`].
+pub fn built(host: &Sysroot, folder: &Path) -> Result<Vec<Installed>> {
+    let mut found = Vec::new();
+    look_into(host, folder, 1, &mut found)?;
+    Ok(found)
+}
+
+/// `depth` is for links that lead back.
+fn look_into(host: &Sysroot, folder: &Path, depth: u32, found: &mut Vec<Installed>) -> Result<()> {
+    if depth == 0 || !host.path(folder).is_dir() {
+        return Ok(());
+    }
+    for name in host.names(folder)? {
+        let path = folder.join(&name);
+        if host.path(&path).is_dir() {
+            look_into(host, &path, depth - 1, found)?;
+        } else if let Some((name, compression)) = module(&name) {
+            let signer = signer(&host.path(&path));
+            let signed = match compression {
+                Some(_) => signer.as_ref().map(|it| !it.is_empty()),
+                None => Some(is_signed(&host.path(&path))?),
+            };
+            found.push(Installed {
+                name,
+                path,
+                compression,
+                signed,
+                signer: signer.filter(|it| !it.is_empty()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Which of our modules a file is, by its name.
+pub fn name_of(path: &Path) -> Option<&'static str> {
+    Some(module(path.file_name()?.to_str()?)?.0)
+}
+
+/// Which of ours a file is by its name, and how it is compressed.
+fn module(file: &str) -> Option<(&'static str, Option<&'static str>)> {
+    let (name, rest) = file.split_once(".ko")?;
+    let compression = match rest {
+        "" => None,
+        ".gz" => Some("gz"),
+        ".xz" => Some("xz"),
+        ".zst" => Some("zst"),
+        _ => return None,
+    };
+    // Some tools write _ for -.
+    let ours = |module: &&&str| name.replace('_', "-") == **module;
+    Some((MODULES.iter().find(ours)?, compression))
+}
+
+/// Whether a module ends as those that are signed do (MODULE_SIG_STRING).
+fn is_signed(path: &Path) -> Result<bool> {
+    const MARK: &[u8] = b"~Module signature appended~\n";
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut end = Vec::new();
+        let mark = MARK.len() as u64;
+        let start = file.metadata()?.len().saturating_sub(mark);
+        file.seek(SeekFrom::Start(start))?;
+        file.read_to_end(&mut end)?;
+        std::io::Result::Ok(end == MARK)
+    };
+    read().with_context(|| path.display().to_string())
+}
+
+/// A module of ours that is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// As modprobe knows it.
+    pub name: &'static str,
+    /// How many users it has, other modules among them.
+    pub uses: u32,
+}
+
+/// Those that are loaded, as [`MODULES`] has them.
+///
+/// # Errors
+/// If `proc/modules` cannot be understood.
+pub fn loaded(host: &Sysroot) -> Result<Vec<Loaded>> {
+    const FILE: &str = "proc/modules";
+    let text = host.read_if(FILE)?.unwrap_or_default();
+    let mut found = Vec::new();
+    for name in MODULES {
+        let key = name.replace('-', "_");
+        let line = text
+            .lines()
+            .find(|line| line.split(' ').next() == Some(&key));
+        // Name, bytes, users.
+        if let Some(line) = line {
+            let uses = line.split(' ').nth(2).and_then(|uses| uses.parse().ok());
+            let why = "name, size and number of users are wanted";
+            let uses = uses.ok_or_else(|| garbage(&host.path(FILE), line, &why))?;
+            found.push(Loaded { name, uses });
+        }
+    }
+    Ok(found)
+}
+
+/// How md-p2p is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It has the names of the kernel's md, such as `/proc/mdstat`.
+    Sole,
+    /// The kernel's md has them, and it has others.
+    Beside,
+}
+
+/// How it is loaded; none if it is not.
+pub fn mode(host: &Sysroot) -> Option<Mode> {
+    match (host.has("sys/module/md_p2p"), host.has("proc/mdstat-p2p")) {
+        (false, _) => None,
+        (true, false) => Some(Mode::Sole),
+        (true, true) => Some(Mode::Beside),
+    }
+}
+
+/// Returns the file of [`MAIN`] that modprobe loads, as depmod wrote it down; `None` if depmod
+/// knows no such file.
+///
+/// # Errors
+/// If `modules.dep` cannot be read.
+pub fn preferred(host: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
+    let folder = folder(host, release);
+    let text = host
+        .read_if(folder.join("modules.dep"))?
+        .unwrap_or_default();
+    let paths = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(paths
+        .map(|(path, _)| folder.join(path))
+        .find(|path| name_of(path) == Some(MAIN)))
+}
+
+/// Who signed a module: an empty text if nobody did, none if it cannot be read or there is
+/// no modinfo.
+pub fn signer(module: &Path) -> Option<String> {
+    let output = Command::new(programs::program("modinfo")?)
+        .args(["-F", "signer"])
+        .arg(module)
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_a_module_by_its_name() {
+        assert_eq!(module("md-p2p.ko"), Some(("md-p2p", None)));
+        assert_eq!(module("raid1_p2p.ko.xz"), Some(("raid1-p2p", Some("xz"))));
+        assert_eq!(module("raid1-p2p.ko.zst"), Some(("raid1-p2p", Some("zst"))));
+        for file in ["md-mod.ko", "md-p2p.o", "md-p2p.ko.old", "md-p2p"] {
+            assert_eq!(module(file), None, "{file}");
+        }
+    }
+}

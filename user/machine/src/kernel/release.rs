@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The kernels of a machine: their releases, and where their modules and headers lie.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::sysroot::{Sysroot, garbage};
+
+/// Reads the release of a kernel, as `uname -r` prints it. It becomes a part of paths.
+///
+/// # Errors
+/// If it cannot be one.
+pub fn release(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
+    match text.chars().next() {
+        Some(first) if first.is_ascii_alphanumeric() && text.chars().all(is_plain) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("the release of a kernel looks like 7.3.4+deb13-amd64 (uname -r)".into()),
+    }
+}
+
+/// The release of the kernel that runs.
+///
+/// # Errors
+/// If the machine does not tell it.
+pub fn running(host: &Sysroot) -> Result<String> {
+    const FILE: &str = "proc/sys/kernel/osrelease";
+    let text = host.read(FILE)?;
+    release(&text).map_err(|why| garbage(&host.path(FILE), &text, &why))
+}
+
+/// Where the modules of a kernel lie, below the root.
+pub fn folder(host: &Sysroot, release: &str) -> PathBuf {
+    let new = PathBuf::from(format!("usr/lib/modules/{release}"));
+    let usual = PathBuf::from(format!("lib/modules/{release}"));
+    match !host.has(&usual) && host.has(&new) {
+        true => new,
+        false => usual,
+    }
+}
+
+/// Where the headers of a kernel lie, below the root, if they are there.
+pub fn headers(host: &Sysroot, release: &str) -> Option<PathBuf> {
+    let build = folder(host, release).join("build");
+    // A link that begins with / means the root of the machine that is looked at.
+    let target = fs::read_link(host.path(&build)).ok();
+    let absolute = target.and_then(|target| target.strip_prefix("/").map(Path::to_owned).ok());
+    let headers = absolute.unwrap_or(build);
+    host.has(headers.join(".config")).then_some(headers)
+}
+
+/// A path below the root as one writes it on that machine.
+pub fn shown(path: &Path) -> String {
+    Path::new("/").join(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_stays_within_its_folder() {
+        for text in ["7.3.4+deb13-amd64", "6.12.0-1_rc1~x"] {
+            assert_eq!(release(text), Ok(text.to_owned()));
+        }
+        for text in ["", "..", "../x", "7.3/x", "7.3 x", "-v", "7.3\n", "7;rm"] {
+            assert!(release(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn folders_are_found_below_the_root() {
+        let root = tempfile::tempdir().expect("a folder");
+        let headers_at = root.path().join("usr/src/linux-headers-7.3");
+        let modules = root.path().join("usr/lib/modules/7.3");
+        for folder in [&root.path().join("sys"), &headers_at, &modules] {
+            fs::create_dir_all(folder).expect("a folder");
+        }
+        fs::write(headers_at.join(".config"), "").expect("a file");
+        let link = "/usr/src/linux-headers-7.3";
+        std::os::unix::fs::symlink(link, modules.join("build")).expect("a link");
+        let host = Sysroot::at(root.path()).expect("a host");
+        assert_eq!(folder(&host, "7.3"), Path::new("usr/lib/modules/7.3"));
+        let headers = headers(&host, "7.3").expect("they are there");
+        assert_eq!(shown(&headers), link);
+    }
+}

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Arrays and their members, from `/sys/block/mdX/md` (Documentation/admin-guide/md.rst,
+//! and docs/sysfs.md for what md-p2p has beside it).
+
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use crate::pci::bdf::Bdf;
+use crate::pci::controllers;
+use crate::sysroot::{self, Sysroot, garbage};
+
+/// Whose array it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// The kernel's md.
+    Md,
+    /// md-p2p.
+    MdP2p,
+}
+
+/// An MD array.
+#[derive(Clone, Debug, Serialize)]
+pub struct Array {
+    /// As in `/sys/block`: `md0`.
+    pub name: String,
+    /// Its names in `/dev/md`.
+    pub aliases: Vec<String>,
+    /// Whose.
+    pub driver: Driver,
+    /// `raid1`, `linear` and so on; empty if it has none yet.
+    pub level: String,
+    /// Members that it is to have.
+    pub raid_disks: u32,
+    /// Bytes.
+    pub bytes: u64,
+    /// `array_state`: `clean`, `active`, `readonly`, `inactive` and so on.
+    pub state: String,
+    /// Members that are missing.
+    pub degraded: u32,
+    /// Bytes; 0 for levels without chunks.
+    pub chunk_bytes: u64,
+    /// Version of the superblock.
+    pub metadata: String,
+    /// Members, those with a role first, by role.
+    pub members: Vec<Member>,
+    /// Resync, recovery, check, reshape; none if it is idle.
+    pub rebuild: Option<Rebuild>,
+    /// What md-p2p says of it.
+    pub p2p: Option<P2p>,
+}
+
+/// A member of an array.
+#[derive(Clone, Debug, Serialize)]
+pub struct Member {
+    /// As in `/sys/class/block`: `nvme0n1`.
+    pub name: String,
+    /// Its role; none for spares and those that failed.
+    pub slot: Option<u32>,
+    /// `state`: `in_sync`, `spare`, `faulty`, `write_mostly` and so on.
+    pub state: Vec<String>,
+    /// The PCI devices that it is reached through; none if it is no PCI device by itself.
+    pub controllers: Vec<Bdf>,
+    /// What md-p2p says of it.
+    pub p2p: Option<MemberP2p>,
+}
+
+/// A rebuild that is under way, or waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rebuild {
+    /// `sync_action`: `resync`, `recover`, `check`, `repair`, `reshape`, `frozen`.
+    pub action: String,
+    /// Bytes that are done, and all of them; none while it waits.
+    pub done_bytes: Option<u64>,
+    /// All bytes.
+    pub total_bytes: Option<u64>,
+    /// Bytes a second.
+    pub speed: Option<u64>,
+}
+
+/// What md-p2p says of an array.
+#[derive(Clone, Debug, Serialize)]
+pub struct P2p {
+    /// `auto`, `direct` or `off`.
+    pub policy: String,
+    /// `direct`, `staged` or `off`.
+    pub state: String,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// The provider that a rebuild borrows from now.
+    pub provider: Option<Bdf>,
+    /// What was asked for: `auto`, `none` or an address.
+    pub provider_wanted: String,
+    /// What went which way.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+/// The counters of an array; they begin at 0 with it and never go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Bytes that members read into peer pages by DMA.
+    pub read_direct_bytes: u64,
+    /// I/Os.
+    pub read_direct_ios: u64,
+    /// Bytes that members wrote from peer pages by DMA.
+    pub write_direct_bytes: u64,
+    /// I/Os.
+    pub write_direct_ios: u64,
+    /// Bytes read that the CPU copied.
+    pub read_staged_bytes: u64,
+    /// I/Os.
+    pub read_staged_ios: u64,
+    /// Bytes written that the CPU copied.
+    pub write_staged_bytes: u64,
+    /// I/Os.
+    pub write_staged_ios: u64,
+    /// I/Os that ended with `EREMOTEIO`.
+    pub refused_ios: u64,
+    /// Bytes that rebuilds wrote from peer pages.
+    pub rebuild_peer_bytes: u64,
+    /// And from host pages.
+    pub rebuild_host_bytes: u64,
+}
+
+/// What md-p2p says of a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberP2p {
+    /// Each provider and the distance to it; none if unreachable.
+    pub distances: Vec<Distance>,
+    /// Bytes of its own DMA into peer pages.
+    pub read_bytes: u64,
+    /// And from them.
+    pub write_bytes: u64,
+}
+
+/// How far it is to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Distance {
+    /// The provider.
+    pub provider: Bdf,
+    /// What the kernel says: none if unreachable.
+    pub distance: Option<u32>,
+}
+
+/// All arrays of `host`, by name. One that stops meanwhile is left out.
+///
+/// # Errors
+/// If sysfs holds what cannot be understood; the file is named.
+pub fn all(host: &Sysroot) -> Result<Vec<Array>> {
+    sysroot::each(&host.names("sys/block")?, |name| {
+        let is_there = || host.has(format!("sys/block/{name}/md"));
+        if !is_there() {
+            return Ok(None);
+        }
+        match Array::read(host, name) {
+            Ok(array) => Ok(Some(array)),
+            Err(_) if !is_there() => Ok(None),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// The array that a person means: `md0`, `/dev/md0`, `/dev/md/data` or `data`.
+///
+/// # Errors
+/// If there is none of that name; those that there are are named.
+pub fn find(host: &Sysroot, wanted: &str) -> Result<Array> {
+    let array = name_of(host, wanted);
+    if let Some(name) = array {
+        return Array::read(host, &name);
+    }
+    let there: Vec<String> = all(host)?.into_iter().map(|array| array.name).collect();
+    if there.is_empty() {
+        bail!("there is no array {wanted}: no array is running");
+    }
+    bail!(
+        "there is no array {wanted}; those running are {}",
+        there.join(", ")
+    )
+}
+
+fn name_of(host: &Sysroot, wanted: &str) -> Option<String> {
+    let is_array = |name: &String| host.has(format!("sys/block/{name}/md"));
+    let bare = wanted.strip_prefix("/dev/").unwrap_or(wanted);
+    let alias = bare.strip_prefix("md/").unwrap_or(bare);
+    if !bare.contains('/') && !bare.is_empty() && bare != "." && bare != ".." {
+        let name = Some(bare.to_owned()).filter(is_array);
+        if name.is_some() {
+            return name;
+        }
+    }
+    host.link(format!("dev/md/{alias}")).filter(is_array)
+}
+
+impl Array {
+    /// The array of that name in `/sys/block`.
+    ///
+    /// # Errors
+    /// If sysfs cannot be read or understood; the file is named.
+    pub fn read(host: &Sysroot, name: &str) -> Result<Self> {
+        let md = &host.within(format!("sys/block/{name}/md"))?;
+        let text = |file: &str| {
+            let text = md.read_if(file)?;
+            anyhow::Ok(text.unwrap_or_default())
+        };
+        let number = |file: &str| {
+            let value = md.value_if::<u64>(file)?;
+            anyhow::Ok(value.unwrap_or(0))
+        };
+        let mut members = Vec::new();
+        for entry in md.names("")? {
+            if let Some(member) = entry.strip_prefix("dev-") {
+                let read = md
+                    .within(&entry)
+                    .and_then(|folder| Member::read(host, &folder, member));
+                match read {
+                    Ok(member) => members.push(member),
+                    Err(_) if !md.has(&entry) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        members.sort_by_key(|member| (member.slot.is_none(), member.slot));
+        let p2p = P2p::read(md)?;
+        Ok(Self {
+            name: name.to_owned(),
+            aliases: aliases(host, name)?,
+            driver: match p2p {
+                Some(_) => Driver::MdP2p,
+                None => Driver::Md,
+            },
+            level: text("level")?,
+            // While it is reshaped: "5 (4)".
+            raid_disks: first(md, "raid_disks")?,
+            bytes: host
+                .value_if::<u64>(format!("sys/block/{name}/size"))?
+                .unwrap_or(0)
+                .saturating_mul(512),
+            state: text("array_state")?,
+            degraded: number("degraded")?.try_into().unwrap_or(u32::MAX),
+            chunk_bytes: first(md, "chunk_size")?,
+            metadata: text("metadata_version")?,
+            members,
+            rebuild: Rebuild::read(md)?,
+            p2p,
+        })
+    }
+}
+
+/// The number that a file begins with, or 0 if it is empty or not there.
+fn first<T: FromStr + Default>(host: &Sysroot, path: &str) -> Result<T>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = host.read_if(path)?.unwrap_or_default();
+    let Some(word) = text.split_whitespace().next() else {
+        return Ok(T::default());
+    };
+    word.parse()
+        .map_err(|error| garbage(&host.path(path), &text, &error))
+}
+
+fn aliases(host: &Sysroot, name: &str) -> Result<Vec<String>> {
+    let links = host.names("dev/md")?;
+    let is_it = |link: &String| host.link(format!("dev/md/{link}")).as_deref() == Some(name);
+    Ok(links.into_iter().filter(is_it).collect())
+}
+
+impl Member {
+    /// The member `name` of an array, which `folder` is about.
+    fn read(host: &Sysroot, folder: &Sysroot, name: &str) -> Result<Self> {
+        let slot = folder.read_if("slot")?;
+        let slot = match slot.as_deref() {
+            None | Some("none" | "journal" | "") => None,
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|error| garbage(&folder.path("slot"), text, &error))?,
+            ),
+        };
+        let state = folder.read_if("state")?.unwrap_or_default();
+        Ok(Self {
+            // sysfs writes ! for /: cciss!c0d0.
+            name: folder.link("block").unwrap_or_else(|| name.to_owned()),
+            slot,
+            state: state
+                .split(',')
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            controllers: controllers::of(host, name).unwrap_or_default(),
+            p2p: MemberP2p::read(folder)?,
+        })
+    }
+
+    /// Whether it logs what raid4, 5 or 6 are about to write: peer I/O never goes to it.
+    pub fn is_journal(&self) -> bool {
+        self.state.iter().any(|word| word == "journal")
+    }
+
+    /// Whether it holds what it should.
+    pub fn is_in_sync(&self) -> bool {
+        self.state.iter().any(|word| word == "in_sync")
+    }
+}
+
+impl MemberP2p {
+    fn read(folder: &Sysroot) -> Result<Option<Self>> {
+        const DISTANCE: &str = "p2pdma_distance";
+        let Some(text) = folder.read_if(DISTANCE)? else {
+            return Ok(None);
+        };
+        let wrong = |line: &str, why: String| garbage(&folder.path(DISTANCE), line, &why);
+        let distances = text
+            .lines()
+            .map(|line| Distance::parse(line).map_err(|why| wrong(line, why)))
+            .collect::<Result<_>>()?;
+        let bytes = |file: &str| {
+            let bytes = folder.value_if(format!("p2pdma_{file}_bytes"))?;
+            anyhow::Ok(bytes.unwrap_or(0))
+        };
+        Ok(Some(Self {
+            distances,
+            read_bytes: bytes("read")?,
+            write_bytes: bytes("write")?,
+        }))
+    }
+}
+
+impl Distance {
+    fn parse(line: &str) -> Result<Self, String> {
+        let (provider, distance) = line
+            .split_once(' ')
+            .ok_or("an address and a distance are wanted")?;
+        let distance = match distance.trim() {
+            "unreachable" => None,
+            number => Some(number.parse().map_err(|_| "no distance")?),
+        };
+        let provider = provider.parse()?;
+        Ok(Self { provider, distance })
+    }
+}
+
+impl Rebuild {
+    fn read(md: &Sysroot) -> Result<Option<Self>> {
+        let action = md.read_if("sync_action")?;
+        let Some(action) = action.filter(|action| action != "idle") else {
+            return Ok(None);
+        };
+        const COMPLETED: &str = "sync_completed";
+        let text = md.read_if(COMPLETED)?.unwrap_or_default();
+        let (done_bytes, total_bytes) = match text.split_once('/') {
+            // Sectors.
+            Some((done, total)) => {
+                let bytes = |text: &str| {
+                    let sectors = text.trim().parse::<u64>();
+                    sectors
+                        .map(|sectors| Some(sectors.saturating_mul(512)))
+                        .map_err(|error| garbage(&md.path(COMPLETED), text, &error))
+                };
+                (bytes(done)?, bytes(total)?)
+            }
+            None => (None, None),
+        };
+        // KiB a second, or "none".
+        let speed = md.read_if("sync_speed")?;
+        let speed = speed.and_then(|text| text.parse::<u64>().ok());
+        Ok(Some(Self {
+            action,
+            done_bytes,
+            total_bytes,
+            speed: speed.map(|speed| speed.saturating_mul(1024)),
+        }))
+    }
+
+    /// Which part of it is done, from 0 to 1.
+    pub fn part(&self) -> Option<f64> {
+        match (self.done_bytes?, self.total_bytes?) {
+            (_, 0) => None,
+            (done, total) => Some((done as f64 / total as f64).min(1.0)),
+        }
+    }
+}
+
+impl P2p {
+    fn read(md: &Sysroot) -> Result<Option<Self>> {
+        let Some(state) = md.read_if("p2pdma_state")? else {
+            return Ok(None);
+        };
+        let text = |file: &str| {
+            let text = md.read_if(format!("p2pdma_{file}"))?;
+            anyhow::Ok(text.unwrap_or_default())
+        };
+        let shown = text("provider")?;
+        let (provider, provider_wanted) =
+            provider(&shown).map_err(|why| garbage(&md.path("p2pdma_provider"), &shown, &why))?;
+        Ok(Some(Self {
+            policy: text("policy")?,
+            state,
+            reasons: text("reason")?.lines().map(str::to_owned).collect(),
+            provider,
+            provider_wanted,
+            counters: Counters::read(md)?,
+        }))
+    }
+}
+
+/// What `p2pdma_provider` shows: the one in use, and what was asked for: `none (auto)`.
+fn provider(shown: &str) -> Result<(Option<Bdf>, String), String> {
+    let (used, wanted) = match shown.split_once(" (") {
+        Some((used, wanted)) => (used, wanted.trim_end_matches(')')),
+        None => (shown, shown),
+    };
+    let used = match used {
+        "none" | "" => None,
+        address => Some(address.parse()?),
+    };
+    Ok((used, wanted.to_owned()))
+}
+
+impl Counters {
+    /// The counters of an array, whose folder is `md`.
+    ///
+    /// # Errors
+    /// If one is there and is no number.
+    pub fn read(md: &Sysroot) -> Result<Self> {
+        let count = |file: &str| {
+            let count = md.value_if(format!("p2pdma_{file}"))?;
+            anyhow::Ok(count.unwrap_or(0))
+        };
+        Ok(Self {
+            read_direct_bytes: count("read_direct_bytes")?,
+            read_direct_ios: count("read_direct_ios")?,
+            write_direct_bytes: count("write_direct_bytes")?,
+            write_direct_ios: count("write_direct_ios")?,
+            read_staged_bytes: count("read_staged_bytes")?,
+            read_staged_ios: count("read_staged_ios")?,
+            write_staged_bytes: count("write_staged_bytes")?,
+            write_staged_ios: count("write_staged_ios")?,
+            refused_ios: count("refused_ios")?,
+            rebuild_peer_bytes: count("rebuild_peer_bytes")?,
+            rebuild_host_bytes: count("rebuild_host_bytes")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_in_use_and_the_one_asked_for_are_told_apart() {
+        let address: Bdf = "0000:04:00.0".parse().expect("an address");
+        for (shown, used, wanted) in [
+            ("0000:04:00.0 (auto)", Some(address), "auto"),
+            ("0000:04:00.0", Some(address), "0000:04:00.0"),
+            ("none (auto)", None, "auto"),
+            ("none (0000:04:00.0)", None, "0000:04:00.0"),
+            ("none", None, "none"),
+        ] {
+            assert_eq!(provider(shown), Ok((used, wanted.to_owned())), "{shown}");
+        }
+        assert!(provider("abc").is_err());
+    }
+
+    #[test]
+    fn a_distance_is_a_number_or_unreachable() {
+        let provider = "0000:04:00.0".parse().expect("an address");
+        let distance = Some(4);
+        assert_eq!(
+            Distance::parse("0000:04:00.0 4"),
+            Ok(Distance { provider, distance })
+        );
+        let distance = None;
+        assert_eq!(
+            Distance::parse("0000:04:00.0 unreachable"),
+            Ok(Distance { provider, distance })
+        );
+        for line in ["", "0000:04:00.0", "0000:04:00.0 -1", "x 4"] {
+            assert!(Distance::parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The levels of MD.
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+/// A level, by md's number: -1 is linear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(i32);
+
+impl Level {
+    /// The level of a name that mdadm knows.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse(name: &str) -> Result<Self> {
+        Ok(Self(match name {
+            "linear" | "-1" => -1,
+            "0" | "raid0" | "stripe" => 0,
+            "1" | "raid1" | "mirror" => 1,
+            "4" | "raid4" => 4,
+            "5" | "raid5" => 5,
+            "6" | "raid6" => 6,
+            "10" | "raid10" => 10,
+            _ => bail!("--level {name}: there is no such level; linear, 0, 1, 4, 5, 6 and 10 are"),
+        }))
+    }
+
+    /// Returns md's number of the level.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// The module that has it.
+    pub fn module(self) -> &'static str {
+        match self.0 {
+            0 => "raid0-p2p",
+            1 => "raid1-p2p",
+            10 => "raid10-p2p",
+            4..=6 => "raid456-p2p",
+            _ => "linear-p2p",
+        }
+    }
+
+    /// For mdadm's `--level`.
+    pub fn option(self) -> String {
+        match self.0 {
+            -1 => "linear".into(),
+            number => number.to_string(),
+        }
+    }
+
+    /// Whether it survives the loss of a member.
+    pub fn is_redundant(self) -> bool {
+        self.0 > 0
+    }
+
+    /// How many members it takes, and how many may be missing; of a mirror that hangs on which.
+    pub fn bounds(self) -> (usize, usize) {
+        match self.0 {
+            1 | 10 => (2, usize::MAX),
+            4 | 5 => (2, 1),
+            6 => (4, 2),
+            _ => (2, 0),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    /// As md has it in sysfs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            -1 => f.write_str("linear"),
+            number => write!(f, "raid{number}"),
+        }
+    }
+}

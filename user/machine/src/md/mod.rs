@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+//! MD: the arrays of a machine, and what is known of levels and layouts.
+
+pub mod array;
+pub mod level;
+pub mod name;
+pub mod raid10;

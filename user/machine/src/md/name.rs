@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The names of arrays: their nodes, and which array has one.
+
+use anyhow::{Result, bail};
+
+use super::array::{self, Array};
+use crate::sysroot::Sysroot;
+
+/// The node of the array that a person means: `/dev/md0` for `md0` and `/dev/md0`,
+/// `/dev/md/data` for `data` and `/dev/md/data`.
+///
+/// # Errors
+/// If it is no name for an array.
+pub fn node(wanted: &str) -> Result<String> {
+    let is_number = |text: &str| {
+        (1..=6).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let bare = wanted.strip_prefix("/dev/").unwrap_or(wanted);
+    if bare.strip_prefix("md").is_some_and(is_number) {
+        return Ok(format!("/dev/{bare}"));
+    }
+    let name = match wanted.strip_prefix("/dev/") {
+        Some(bare) => bare.strip_prefix("md/"),
+        None => Some(wanted.strip_prefix("md/").unwrap_or(wanted)),
+    };
+    let is_name = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        (1..=32).contains(&name.len()) && name.chars().all(plain) && !name.starts_with(['-', '.'])
+    };
+    match name {
+        Some(name) if is_name(name) => Ok(format!("/dev/md/{name}")),
+        _ => bail!(
+            "{wanted}: this is no name for an array; md0, /dev/md0, data and /dev/md/data are, of \
+             up to 32 letters, digits and . _ -"
+        ),
+    }
+}
+
+/// The array that has this node, running or left over.
+///
+/// # Errors
+/// If sysfs cannot be understood.
+pub fn named(host: &Sysroot, node: &str) -> Result<Option<Array>> {
+    let name = node.rsplit('/').next().unwrap_or(node);
+    // mdadm takes /dev/md/5 for md5.
+    let number = format!("md{name}");
+    let is_it = |array: &Array| {
+        array.name == name
+            || array.name == number
+            || array.aliases.iter().any(|alias| alias == name)
+    };
+    Ok(array::all(host)?.into_iter().find(is_it))
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The PCI devices of a machine and how they hang together, from
+//! `/sys/bus/pci/devices` (Documentation/ABI/testing/sysfs-bus-pci) and from config
+//! space (include/uapi/linux/pci_regs.h).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path};
+use std::str::FromStr;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::bdf::Bdf;
+use super::config::{self, Acs, Kind};
+use crate::sysroot::{self, Sysroot, garbage};
+
+/// Where sysfs has them.
+pub const DEVICES: &str = "sys/bus/pci/devices";
+
+/// A memory BAR that holds something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bar {
+    /// Its number: 0 to 5.
+    pub index: usize,
+    /// Physical address.
+    pub start: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether it is a prefetchable one.
+    pub prefetchable: bool,
+    /// Whether it can lie above 4 GiB.
+    pub wide: bool,
+}
+
+/// What a provider says of its memory, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct P2pmem {
+    /// All of it.
+    pub bytes: u64,
+    /// What nobody has taken.
+    pub available_bytes: u64,
+    /// Whether others may have it.
+    pub published: bool,
+}
+
+/// A PCI device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its address.
+    pub address: Bdf,
+    /// The bridge that it is behind; none on a root bus.
+    pub parent: Option<Bdf>,
+    /// The host bridge, as sysfs names it: `pci0000:00`.
+    pub host_bridge: String,
+    /// Vendor.
+    #[serde(skip)]
+    pub vendor: u16,
+    /// Device.
+    #[serde(skip)]
+    pub device: u16,
+    /// Class code: class, subclass and interface, a byte each.
+    #[serde(skip)]
+    pub class: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// The driver that is bound.
+    pub driver: Option<String>,
+    /// Its memory BARs.
+    pub bars: Vec<Bar>,
+    /// Its memory for others.
+    pub p2pmem: Option<P2pmem>,
+    /// Whether it redirects.
+    pub acs: Acs,
+}
+
+/// All of them, by address.
+#[derive(Clone, Debug, Default)]
+pub struct Devices {
+    all: BTreeMap<Bdf, Device>,
+}
+
+impl Devices {
+    /// Those of `host`. One that goes meanwhile is left out.
+    ///
+    /// # Errors
+    /// If sysfs holds what cannot be understood; the file is named.
+    pub fn read(host: &Sysroot) -> Result<Self> {
+        let devices = sysroot::each(&host.names(DEVICES)?, |name| {
+            let address = name
+                .parse()
+                .map_err(|why: String| garbage(&host.path(DEVICES), name, &why))?;
+            let folder = format!("{DEVICES}/{name}");
+            match Device::read(host, address, &folder) {
+                Ok(device) => Ok(Some(device)),
+                Err(_) if !host.has(&folder) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })?;
+        Ok(Self::of(devices))
+    }
+
+    /// From devices made up.
+    pub fn of(devices: impl IntoIterator<Item = Device>) -> Self {
+        let all = devices
+            .into_iter()
+            .map(|device| (device.address, device))
+            .collect();
+        Self { all }
+    }
+
+    /// All of them, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.all.values()
+    }
+
+    /// The one at an address.
+    pub fn get(&self, address: Bdf) -> Option<&Device> {
+        self.all.get(&address)
+    }
+
+    /// The device itself, the bridge above it, the one above that, and so on.
+    pub fn upwards(&self, address: Bdf) -> impl Iterator<Item = &Device> {
+        let above = |device: &&Device| device.parent.and_then(|parent| self.get(parent));
+        // No more than a path has room for: links that lead in a ring end too.
+        std::iter::successors(self.get(address), above).take(512)
+    }
+
+    /// Those that publish their memory.
+    pub fn providers(&self) -> impl Iterator<Item = &Device> {
+        self.iter().filter(|device| {
+            device
+                .p2pmem
+                .as_ref()
+                .is_some_and(|memory| memory.published)
+        })
+    }
+}
+
+impl Device {
+    fn read(host: &Sysroot, address: Bdf, folder: &str) -> Result<Self> {
+        let (host_bridge, parent) = match fs::read_link(host.path(folder)) {
+            Ok(path) => place(&path),
+            Err(_) => (String::new(), None),
+        };
+        let host = &host.within(folder)?;
+        let Identity {
+            vendor,
+            device,
+            class,
+        } = host.value("modalias")?;
+        let driver = host.link("driver");
+        let space = match driver.is_some() || class >> 16 == config::BRIDGE {
+            true => host.file(Path::new("config")).ok(),
+            false => None,
+        };
+        // Each word is a trip to the device: only those that are wanted are read.
+        let word = |at: usize| {
+            let mut word = [0; 2];
+            space.as_ref()?.read_exact_at(&mut word, at as u64).ok()?;
+            Some(u16::from_le_bytes(word))
+        };
+        let port = match class >> 8 {
+            config::PCI_BRIDGE => config::port_type(word),
+            _ => None,
+        };
+        Ok(Self {
+            address,
+            parent,
+            host_bridge,
+            vendor,
+            device,
+            class,
+            kind: config::kind(class, port),
+            driver,
+            bars: bars(host, "resource")?,
+            p2pmem: p2pmem(host, "p2pmem")?,
+            acs: config::acs(word),
+        })
+    }
+
+    /// The bytes of its largest memory BAR.
+    pub fn largest_bar(&self) -> u64 {
+        self.bars.iter().map(|bar| bar.bytes).max().unwrap_or(0)
+    }
+
+    /// Whether it is a root port, or may be one: those who are not root cannot see the type.
+    pub fn is_root_port(&self) -> bool {
+        match self.kind {
+            Kind::RootPort => true,
+            Kind::Bridge => self.acs == Acs::Unknown,
+            _ => false,
+        }
+    }
+
+    /// Whether it leads to other devices.
+    pub fn is_bridge(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::RootPort | Kind::UpstreamPort | Kind::DownstreamPort | Kind::Bridge
+        )
+    }
+}
+
+/// Host bridge and parent of a device from its path in `sys/devices`: the components
+/// before the last, up to the first that is no PCI address.
+fn place(path: &Path) -> (String, Option<Bdf>) {
+    let names = path
+        .components()
+        .rev()
+        .filter_map(|component| match component {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        });
+    let mut parent = None;
+    for name in names.skip(1) {
+        match name.parse() {
+            Ok(address) => parent = parent.or(Some(address)),
+            Err(_) => return (name.to_owned(), parent),
+        }
+    }
+    (String::new(), parent)
+}
+
+/// What drivers know a device by.
+struct Identity {
+    vendor: u16,
+    device: u16,
+    class: u32,
+}
+
+impl FromStr for Identity {
+    type Err = &'static str;
+
+    /// All of it from one file, `modalias` (`modalias_show()` in drivers/pci/pci-sysfs.c):
+    /// `pci:v00008086d000029C0sv00001AF4sd00001100bc06sc00i00`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut rest = text;
+        let mut field = |name: &str, digits: usize| {
+            let (number, after) = rest.strip_prefix(name)?.split_at_checked(digits)?;
+            rest = after;
+            u32::from_str_radix(number, 16).ok()
+        };
+        let mut identity = || {
+            let [vendor, device] = [field("pci:v", 8)?, field("d", 8)?];
+            let _subsystem = [field("sv", 8)?, field("sd", 8)?];
+            let [class, subclass, interface] = [field("bc", 2)?, field("sc", 2)?, field("i", 2)?];
+            Some(Self {
+                vendor: vendor.try_into().ok()?,
+                device: device.try_into().ok()?,
+                class: class << 16 | subclass << 8 | interface,
+            })
+        };
+        identity().ok_or("pci:v…d…sv…sd…bc…sc…i… is wanted, with hexadecimal numbers")
+    }
+}
+
+/// IORESOURCE_MEM, IORESOURCE_PREFETCH and IORESOURCE_MEM_64 (include/linux/ioport.h).
+const MEM: u64 = 0x200;
+const PREFETCH: u64 = 0x2000;
+const MEM_64: u64 = 0x10_0000;
+
+/// The first six lines of `resource`: start, end and flags of each BAR.
+fn bars(host: &Sysroot, path: &str) -> Result<Vec<Bar>> {
+    let text = host.read_if(path)?.unwrap_or_default();
+    let mut bars = Vec::new();
+    for (index, line) in text.lines().take(6).enumerate() {
+        let numbers = line
+            .split_whitespace()
+            .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| garbage(&host.path(path), line, &error))?;
+        let [start, end, flags] = numbers[..] else {
+            let why = "start, end and flags are wanted";
+            return Err(garbage(&host.path(path), line, &why));
+        };
+        if flags & MEM != 0 && end > start {
+            bars.push(Bar {
+                index,
+                start,
+                bytes: (end - start).saturating_add(1),
+                prefetchable: flags & PREFETCH != 0,
+                wide: flags & MEM_64 != 0,
+            });
+        }
+    }
+    Ok(bars)
+}
+
+/// The memory of each provider, by address. Far quicker than [`Devices::read`], for those
+/// who look often.
+///
+/// # Errors
+/// If sysfs holds what cannot be understood; the file is named.
+pub fn published(host: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
+    let mut found = Vec::new();
+    for name in host.names(DEVICES)? {
+        let memory = p2pmem(host, &format!("{DEVICES}/{name}/p2pmem"))?;
+        if let Some(memory) = memory.filter(|memory| memory.published) {
+            let address = name
+                .parse()
+                .map_err(|why: String| garbage(&host.path(DEVICES), &name, &why))?;
+            found.push((address, memory));
+        }
+    }
+    Ok(found)
+}
+
+fn p2pmem(host: &Sysroot, folder: &str) -> Result<Option<P2pmem>> {
+    let Some(bytes) = host.value_if(format!("{folder}/size"))? else {
+        return Ok(None);
+    };
+    Ok(Some(P2pmem {
+        bytes,
+        available_bytes: host.value_if(format!("{folder}/available"))?.unwrap_or(0),
+        published: host
+            .value_if::<u8>(format!("{folder}/published"))?
+            .is_some_and(|published| published != 0),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_tells_host_bridge_and_parent() {
+        let place = |path: &str| {
+            let (bridge, parent) = place(Path::new(path));
+            (bridge, parent.map(|parent| parent.to_string()))
+        };
+        let parent = Some("0000:00:01.0".to_owned());
+        assert_eq!(
+            place("../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0"),
+            ("pci0000:00".into(), parent)
+        );
+        assert_eq!(
+            place("../../../devices/pci0000:00/0000:00:1f.2"),
+            ("pci0000:00".into(), None)
+        );
+        // Below a VMD another hierarchy begins.
+        assert_eq!(
+            place("../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:01.0"),
+            ("pci10000:00".into(), None)
+        );
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+//! PCI: the devices, how they hang together, and who reaches whose memory by the kernel's rules.
+
+pub mod bdf;
+pub mod config;
+pub mod controllers;
+pub mod devices;
+pub mod ids;
+pub mod reach;

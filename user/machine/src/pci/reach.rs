@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who reaches whose memory, and why not: the kernel's rules, from
+//! `calc_map_type_and_dist()` in drivers/pci/p2pdma.c.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::bdf::Bdf;
+use super::config::Acs;
+use super::devices::{Device, Devices};
+use crate::sysroot::Sysroot;
+
+/// Which way DMA from a client to a provider's memory takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// From port to port of a switch, or within the device.
+    Direct,
+    /// Up to the root complex and down again.
+    ThroughHostBridge,
+    /// It cannot.
+    No,
+}
+
+/// What makes it take that way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Why {
+    /// These ports redirect requests to the root complex.
+    AcsRedirect {
+        /// The ports.
+        ports: Vec<Bdf>,
+    },
+    /// No bridge is above both.
+    NoCommonBridge,
+    /// The kernel does not know that this host bridge passes them on.
+    HostBridge {
+        /// As sysfs names it.
+        bridge: String,
+        /// Vendor and device of what the kernel looks for in its list.
+        id: Option<(u16, u16)>,
+    },
+    /// It is on the list only for pairs behind the same host bridge.
+    SameHostBridgeOnly {
+        /// As sysfs names it.
+        bridge: String,
+    },
+    /// It passes them on: the kernel has it on its list, or trusts the processor.
+    HostBridgeTrusted,
+    /// Nobody but root can read whether these ports redirect.
+    AcsUnknown {
+        /// The ports.
+        ports: Vec<Bdf>,
+    },
+    /// The kernel says otherwise than its rules as we know them.
+    KernelDisagrees,
+}
+
+/// Who said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The running kernel, through md-p2p's sysfs.
+    Kernel,
+    /// mdp2p, by the kernel's rules.
+    Computed,
+}
+
+/// How a client reaches a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// Which way.
+    pub way: Way,
+    /// Ports between them, as `pci_p2pdma_distance()` counts; none if unreachable.
+    pub distance: Option<u32>,
+    /// Why not shorter.
+    pub why: Vec<Why>,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// The rules, and what of them depends on the machine.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    devices: &'a Devices,
+    /// `cpu_supports_p2pdma()`: AMD, family 17h (Zen) or later.
+    trusted_processor: bool,
+    /// `pci_host_bridge_dev()` of each: the first device on its root bus.
+    first: BTreeMap<&'a str, &'a Device>,
+}
+
+impl<'a> Rules<'a> {
+    /// For the machine that `devices` were read from.
+    pub fn of(host: &Sysroot, devices: &'a Devices) -> Self {
+        let processor = host.read("proc/cpuinfo").unwrap_or_default();
+        let mut first = BTreeMap::new();
+        for device in devices.iter().filter(|device| device.parent.is_none()) {
+            first.entry(device.host_bridge.as_str()).or_insert(device);
+        }
+        Self {
+            first,
+            devices,
+            trusted_processor: is_zen(&processor),
+        }
+    }
+
+    /// Who reaches whose memory: `client` does DMA to the memory of `provider`.
+    pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
+        let up_a: Vec<&Device> = self.devices.upwards(provider).collect();
+        let up_b: Vec<&Device> = self.devices.upwards(client).collect();
+        let meeting = up_a.iter().enumerate().find_map(|(a, device)| {
+            let b = up_b
+                .iter()
+                .position(|other| other.address == device.address)?;
+            Some((a, b))
+        });
+        let (above, distance) = match meeting {
+            // Every device on the way, that where they meet too if met from the provider's side.
+            Some((a, b)) => (up_a[..=a].iter().chain(&up_b[..b]).copied(), a + b),
+            None => (
+                up_a[..].iter().chain(&up_b[..0]).copied(),
+                up_a.len() + up_b.len(),
+            ),
+        };
+        let mut redirecting = Vec::new();
+        let mut unknown = Vec::new();
+        for device in above {
+            match device.acs {
+                Acs::Redirects => redirecting.push(device.address),
+                Acs::Unknown if device.is_bridge() => unknown.push(device.address),
+                _ => {}
+            }
+        }
+        let distance = u32::try_from(distance).ok();
+        let mut why = Vec::new();
+        if meeting.is_none() {
+            why.push(Why::NoCommonBridge);
+        } else {
+            if !unknown.is_empty() && redirecting.is_empty() {
+                why.push(Why::AcsUnknown { ports: unknown });
+            }
+            if redirecting.is_empty() {
+                return Reach {
+                    way: Way::Direct,
+                    distance,
+                    why,
+                    source: Source::Computed,
+                };
+            }
+            why.push(Why::AcsRedirect { ports: redirecting });
+        }
+        let refused = self.host_bridges_refuse(provider, client);
+        let (way, distance) = match refused {
+            None => (Way::ThroughHostBridge, distance),
+            Some(_) => (Way::No, None),
+        };
+        why.push(refused.unwrap_or(Why::HostBridgeTrusted));
+        Reach {
+            way,
+            distance,
+            why,
+            source: Source::Computed,
+        }
+    }
+
+    /// The same, if the kernel has said what it thinks: a distance, or unreachable.
+    pub fn told(&self, provider: Bdf, client: Bdf, distance: Option<u32>) -> Reach {
+        let mut reach = self.reach(provider, client);
+        reach.source = Source::Kernel;
+        let guess = std::mem::replace(&mut reach.distance, distance);
+        if guess.is_some() != distance.is_some() {
+            reach.why = vec![Why::KernelDisagrees];
+            reach.way = match distance {
+                Some(_) => Way::ThroughHostBridge,
+                None => Way::No,
+            };
+        }
+        reach
+    }
+
+    /// `host_bridge_whitelist()`.
+    fn host_bridges_refuse(&self, provider: Bdf, client: Bdf) -> Option<Why> {
+        if self.trusted_processor {
+            return None;
+        }
+        let bridge = |address| Some(self.devices.get(address)?.host_bridge.as_str());
+        let (a, b) = (bridge(provider).unwrap_or(""), bridge(client).unwrap_or(""));
+        if a == b {
+            return self.host_bridge_refuses(a, true);
+        }
+        self.host_bridge_refuses(a, false)
+            .or_else(|| self.host_bridge_refuses(b, false))
+    }
+
+    fn host_bridge_refuses(&self, bridge: &str, same: bool) -> Option<Why> {
+        let bridge_name = bridge.to_owned();
+        let Some(root) = self.first_of(bridge) else {
+            return Some(Why::HostBridge {
+                bridge: bridge_name,
+                id: None,
+            });
+        };
+        let listed = TRUSTED.iter().find(|entry| {
+            entry.vendor == root.vendor && entry.device.is_none_or(|id| id == root.device)
+        });
+        match listed {
+            None => Some(Why::HostBridge {
+                bridge: bridge_name,
+                id: Some((root.vendor, root.device)),
+            }),
+            Some(entry) if entry.same_only && !same => Some(Why::SameHostBridgeOnly {
+                bridge: bridge_name,
+            }),
+            Some(_) => None,
+        }
+    }
+
+    /// The first device, if it is 00.0 or a root port.
+    fn first_of(&self, bridge: &str) -> Option<&Device> {
+        self.first.get(bridge).copied().filter(|device| {
+            let first = device.address.device == 0 && device.address.function == 0;
+            first || device.is_root_port()
+        })
+    }
+}
+
+/// An entry of `pci_p2pdma_whitelist` (drivers/pci/p2pdma.c, Linux 7.3).
+struct Trusted {
+    vendor: u16,
+    /// None: any.
+    device: Option<u16>,
+    /// REQ_SAME_HOST_BRIDGE.
+    same_only: bool,
+}
+
+const INTEL: u16 = 0x8086;
+const GOOGLE: u16 = 0x1ae0;
+const NVIDIA: u16 = 0x10de;
+
+const fn same(device: u16) -> Trusted {
+    Trusted {
+        vendor: INTEL,
+        device: Some(device),
+        same_only: true,
+    }
+}
+
+const fn any(vendor: u16, device: u16) -> Trusted {
+    Trusted {
+        vendor,
+        device: Some(device),
+        same_only: false,
+    }
+}
+
+const TRUSTED: &[Trusted] = &[
+    // Xeon E5 and E7 of several generations
+    same(0x3c00),
+    same(0x3c01),
+    same(0x2f00),
+    same(0x2f01),
+    // Skylake-E and later
+    any(INTEL, 0x2030),
+    any(INTEL, 0x2031),
+    any(INTEL, 0x2032),
+    any(INTEL, 0x2033),
+    any(INTEL, 0x2020),
+    any(INTEL, 0x09a2),
+    // DSA, IAA and QAT: they come first on a root bus of later ones
+    any(INTEL, 0x0b25),
+    any(INTEL, 0x0cfe),
+    any(INTEL, 0x11fb),
+    any(INTEL, 0x1212),
+    any(INTEL, 0x1216),
+    any(INTEL, 0x4940),
+    any(INTEL, 0x4942),
+    any(INTEL, 0x4944),
+    any(INTEL, 0x4946),
+    any(INTEL, 0x4948),
+    Trusted {
+        vendor: GOOGLE,
+        device: None,
+        same_only: false,
+    },
+    any(NVIDIA, 0x2f95),
+    any(NVIDIA, 0x2f96),
+    any(NVIDIA, 0x2f97),
+    any(NVIDIA, 0x2f98),
+];
+
+fn is_zen(cpuinfo: &str) -> bool {
+    let field = |name: &str| {
+        cpuinfo.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name).then(|| value.trim())
+        })
+    };
+    field("vendor_id") == Some("AuthenticAMD")
+        && field("cpu family")
+            .and_then(|family| family.parse::<u32>().ok())
+            .is_some_and(|family| family >= 0x17)
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Way::Direct => "direct",
+            Way::ThroughHostBridge => "through host bridge",
+            Way::No => "no",
+        })
+    }
+}
+
+impl fmt::Display for Why {
+    /// A sentence without its full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::AcsRedirect { ports } => {
+                write!(f, "ACS redirects to the host bridge at {}", Ports(ports))
+            }
+            Why::NoCommonBridge => write!(f, "no switch or root port is above both"),
+            Why::HostBridge {
+                bridge,
+                id: Some((vendor, device)),
+            } => write!(
+                f,
+                "the kernel does not trust host bridge {bridge} ({vendor:04x}:{device:04x}) with it"
+            ),
+            Why::HostBridge { bridge, id: None } => {
+                write!(f, "the kernel cannot tell what host bridge {bridge} is")
+            }
+            Why::SameHostBridgeOnly { bridge } => write!(
+                f,
+                "the kernel trusts host bridge {bridge} only between devices that are both below it"
+            ),
+            Why::HostBridgeTrusted => write!(f, "the kernel trusts the host bridge with it"),
+            Why::AcsUnknown { ports } => write!(
+                f,
+                "only root can see whether ACS redirects at {}",
+                Ports(ports)
+            ),
+            Why::KernelDisagrees => write!(
+                f,
+                "the kernel says so, against its rules as mdp2p knows them"
+            ),
+        }
+    }
+}
+
+struct Ports<'a>(&'a [Bdf]);
+
+impl fmt::Display for Ports<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, port) in self.0.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            write!(f, "{comma}{port}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::config::Kind;
+
+    const A: &str = "0000:03:00.0";
+    const B: &str = "0000:04:00.0";
+    const FAR: &str = "0000:05:00.0";
+
+    fn address(text: &str) -> Bdf {
+        text.parse().expect("an address")
+    }
+
+    fn device(at: &str, parent: Option<&str>, kind: Kind) -> Device {
+        Device {
+            address: address(at),
+            parent: parent.map(address),
+            host_bridge: "pci0000:00".into(),
+            vendor: INTEL,
+            device: 0x29c0,
+            class: 0,
+            kind,
+            driver: None,
+            bars: Vec::new(),
+            p2pmem: None,
+            acs: Acs::None,
+        }
+    }
+
+    /// Two drives behind a switch, and one behind a root port of its own.
+    fn machine(change: impl Fn(&mut Device)) -> Devices {
+        let mut all = [
+            device("0000:00:00.0", None, Kind::Other),
+            device("0000:00:01.0", None, Kind::RootPort),
+            device("0000:00:02.0", None, Kind::RootPort),
+            device("0000:01:00.0", Some("0000:00:01.0"), Kind::UpstreamPort),
+            device("0000:02:00.0", Some("0000:01:00.0"), Kind::DownstreamPort),
+            device("0000:02:01.0", Some("0000:01:00.0"), Kind::DownstreamPort),
+            device(A, Some("0000:02:00.0"), Kind::Nvme),
+            device(B, Some("0000:02:01.0"), Kind::Nvme),
+            device(FAR, Some("0000:00:02.0"), Kind::Nvme),
+        ];
+        all.iter_mut().for_each(change);
+        Devices::of(all)
+    }
+
+    fn reach(devices: &Devices, zen: bool, provider: &str, client: &str) -> Reach {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("sys")).expect("sys");
+        std::fs::create_dir_all(folder.path().join("proc")).expect("proc");
+        let cpu = "vendor_id\t: AuthenticAMD\ncpu family\t: 23\n";
+        std::fs::write(
+            folder.path().join("proc/cpuinfo"),
+            if zen { cpu } else { "" },
+        )
+        .expect("cpuinfo");
+        let host = Sysroot::at(folder.path()).expect("a host");
+        Rules::of(&host, devices).reach(address(provider), address(client))
+    }
+
+    #[test]
+    fn a_switch_passes_it_on() {
+        let devices = machine(|_| {});
+        let pair = reach(&devices, false, A, B);
+        assert_eq!((pair.way, pair.distance), (Way::Direct, Some(4)));
+        assert_eq!(pair.why, []);
+        let same = reach(&devices, false, A, A);
+        assert_eq!((same.way, same.distance), (Way::Direct, Some(0)));
+    }
+
+    #[test]
+    fn between_root_ports_the_host_bridge_has_to_be_trusted() {
+        let devices = machine(|_| {});
+        let far = reach(&devices, false, A, FAR);
+        assert_eq!((far.way, far.distance), (Way::No, None));
+        let id = Some((INTEL, 0x29c0));
+        let bridge = "pci0000:00".to_owned();
+        assert_eq!(
+            far.why,
+            [Why::NoCommonBridge, Why::HostBridge { bridge, id }]
+        );
+        let zen = reach(&devices, true, A, FAR);
+        assert_eq!((zen.way, zen.distance), (Way::ThroughHostBridge, Some(6)));
+        let listed = machine(|device| device.device = 0x2030);
+        assert_eq!(reach(&listed, false, A, FAR).way, Way::ThroughHostBridge);
+    }
+
+    #[test]
+    fn some_host_bridges_are_trusted_only_within_themselves() {
+        let split = |id| {
+            let mut all: Vec<Device> = machine(|device| device.device = id)
+                .iter()
+                .cloned()
+                .collect();
+            for device in &mut all {
+                if [FAR, "0000:00:02.0"].map(address).contains(&device.address) {
+                    device.host_bridge = "pci0000:80".into();
+                }
+            }
+            Devices::of(all)
+        };
+        let apart = reach(&split(0x2f00), false, A, FAR);
+        assert_eq!(apart.way, Way::No);
+        assert!(matches!(apart.why[1], Why::SameHostBridgeOnly { .. }));
+        assert_eq!(
+            reach(&split(0x2030), false, A, FAR).way,
+            Way::ThroughHostBridge
+        );
+    }
+
+    #[test]
+    fn acs_redirect_sends_it_to_the_host_bridge() {
+        for port in ["0000:02:00.0", "0000:02:01.0", "0000:01:00.0"] {
+            let devices = machine(|device| {
+                if device.address == address(port) {
+                    device.acs = Acs::Redirects;
+                }
+            });
+            let pair = reach(&devices, false, A, B);
+            assert_eq!(pair.way, Way::No, "{port}");
+            let ports = vec![address(port)];
+            assert_eq!(pair.why[0], Why::AcsRedirect { ports });
+            assert_eq!(reach(&devices, true, A, B).way, Way::ThroughHostBridge);
+        }
+        // A port above the switch has nothing to do with it.
+        let devices = machine(|device| {
+            if device.kind == Kind::RootPort {
+                device.acs = Acs::Redirects;
+            }
+        });
+        assert_eq!(reach(&devices, false, A, B).way, Way::Direct);
+    }
+
+    #[test]
+    fn what_only_root_can_see_is_said_to_be_unknown() {
+        let devices = machine(|device| {
+            device.acs = Acs::Unknown;
+            // The type of a port is in what they cannot see.
+            if device.is_bridge() {
+                device.kind = Kind::Bridge;
+            }
+        });
+        let pair = reach(&devices, false, A, B);
+        assert_eq!(pair.way, Way::Direct);
+        assert!(matches!(&pair.why[..], [Why::AcsUnknown { ports }] if ports.len() == 3));
+    }
+
+    #[test]
+    fn the_kernel_has_the_last_word() {
+        let devices = machine(|_| {});
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("sys")).expect("sys");
+        let host = Sysroot::at(folder.path()).expect("a host");
+        let rules = Rules::of(&host, &devices);
+        let agreed = rules.told(address(A), address(B), Some(4));
+        assert_eq!((agreed.way, agreed.source), (Way::Direct, Source::Kernel));
+        let not = rules.told(address(A), address(B), None);
+        assert_eq!((not.way, not.distance), (Way::No, None));
+        assert_eq!(not.why, [Why::KernelDisagrees]);
+    }
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What this machine says of itself in `/sys`, `/proc` and `/dev`, read through one
+//! type that takes a root folder: so another machine's files can be looked at too.
+
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{iter, panic, thread};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::{self, OFlag};
+use nix::libc;
+use nix::sys::stat::Mode;
+
+/// A machine, by its root folder.
+#[derive(Clone, Debug)]
+pub struct Sysroot {
+    root: PathBuf,
+    /// The same, open: from here files are looked for.
+    open: Arc<OwnedFd>,
+}
+
+impl Sysroot {
+    /// The machine whose `sys`, `proc` and `dev` lie below `root`.
+    ///
+    /// # Errors
+    /// If there is no `sys` below it.
+    pub fn at(root: &Path) -> Result<Self> {
+        if !root.join("sys").is_dir() {
+            bail!(
+                "{}: no folder `sys` in it; a root folder with sys, proc and dev is wanted",
+                root.display()
+            );
+        }
+        Self::open(root.to_owned())
+    }
+
+    /// A part of it that much is read of: then `path` begins in `folder`, and the way there is
+    /// walked once.
+    ///
+    /// # Errors
+    /// If there is no such folder.
+    pub fn within(&self, folder: impl AsRef<Path>) -> Result<Self> {
+        Self::open(self.path(folder))
+    }
+
+    fn open(root: PathBuf) -> Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let open = fcntl::open(&root, flags, Mode::empty());
+        Ok(Self {
+            open: open.with_context(|| root.display().to_string())?.into(),
+            root,
+        })
+    }
+
+    /// Whether it is the machine that we run on: another one cannot be changed.
+    pub fn is_here(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// Where `path`, which begins with `sys/`, `proc/` or the like, is to be found.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Whether it is there.
+    pub fn has(&self, path: impl AsRef<Path>) -> bool {
+        self.path(path).exists()
+    }
+
+    /// The content of a file without spaces around it.
+    ///
+    /// # Errors
+    /// With the path, if it cannot be read.
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<String> {
+        let text = self.text(path.as_ref());
+        text.with_context(|| self.path(path).display().to_string())
+    }
+
+    /// The same, or nothing if there is no such file, or if what it was about has just gone.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    pub fn read_if(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
+        match self.text(path.as_ref()) {
+            Err(error) if is_gone(&error) => Ok(None),
+            text => text
+                .map(Some)
+                .with_context(|| self.path(path).display().to_string()),
+        }
+    }
+
+    fn text(&self, path: &Path) -> io::Result<String> {
+        const PAGE: usize = 4096;
+        let mut bytes = Vec::with_capacity(PAGE);
+        // Its size is not asked for: that of a file in sysfs says nothing.
+        let mut file = self.file(path)?.take(u64::MAX);
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// A file, to be read.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn file(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let file = fcntl::openat(&self.open, path, flags, Mode::empty())?;
+        Ok(file.into())
+    }
+
+    /// The value in a file: a number, or whatever else is written in one word.
+    ///
+    /// # Errors
+    /// With the path, if it cannot be read or is something else.
+    pub fn value<T: FromStr>(&self, path: impl AsRef<Path>) -> Result<T>
+    where
+        T::Err: Display,
+    {
+        let text = self.read(path.as_ref())?;
+        self.parsed(path.as_ref(), &text)
+    }
+
+    fn parsed<T: FromStr>(&self, path: &Path, text: &str) -> Result<T>
+    where
+        T::Err: Display,
+    {
+        text.parse()
+            .map_err(|error| garbage(&self.path(path), text, &error))
+    }
+
+    /// The same, or nothing if there is no such file.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub fn value_if<T: FromStr>(&self, path: impl AsRef<Path>) -> Result<Option<T>>
+    where
+        T::Err: Display,
+    {
+        let text = self.read_if(path.as_ref())?;
+        text.map(|text| self.parsed(path.as_ref(), &text))
+            .transpose()
+    }
+
+    /// The names in a folder, sorted, numbers in them by their value; none if there is no
+    /// such folder.
+    ///
+    /// # Errors
+    /// With the path, if it cannot be read.
+    pub fn names(&self, folder: impl AsRef<Path>) -> Result<Vec<String>> {
+        let path = self.path(folder);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| path.display().to_string())?,
+        };
+        let mut names = entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<Vec<_>>>()
+            .with_context(|| path.display().to_string())?;
+        names.sort_by_cached_key(|name| natural(name));
+        Ok(names)
+    }
+
+    /// The last component of what a link leads to (a driver's name, say); nothing if there
+    /// is no such link.
+    pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
+        let target = PathBuf::from(fcntl::readlinkat(&self.open, path.as_ref()).ok()?);
+        Some(target.file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// Where a path of `sys/class` or `sys/bus` really lies: `sys/devices/…`, below the root.
+    pub fn device(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        let real = fs::canonicalize(self.path(path)).ok()?;
+        let root = fs::canonicalize(&self.root).ok()?;
+        real.strip_prefix(root).ok().map(Path::to_owned)
+    }
+}
+
+/// What `read` makes of each name, in their order, without those of which it makes nothing.
+/// On as many threads as there are processors, where the names are many: the time is the
+/// kernel's, which looks for the files.
+///
+/// # Errors
+/// The first in that order.
+pub fn each<T: Send>(
+    names: &[String],
+    read: impl Fn(&str) -> Result<Option<T>> + Sync,
+) -> Result<Vec<T>> {
+    const PART: usize = 32;
+    let parts: Vec<&[String]> = names.chunks(PART).collect();
+    let next = AtomicUsize::new(0);
+    let all = |names: &[String]| -> Result<Vec<T>> {
+        let made = names.iter().filter_map(|name| read(name).transpose());
+        made.collect()
+    };
+    // Whoever is done with a part takes the next one: some take much longer than others.
+    let take = || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        Some((number, all(parts.get(number)?)))
+    };
+    let work = || iter::from_fn(take).collect::<Vec<_>>();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let mut done = thread::scope(|scope| {
+        let threads: Vec<_> = (1..processors.min(parts.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut done = work();
+        for thread in threads {
+            let others = thread.join();
+            done.extend(others.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_by_key(|(number, _)| *number);
+    let mut made = Vec::with_capacity(names.len());
+    for (_, part) in done {
+        made.extend(part?);
+    }
+    Ok(made)
+}
+
+/// The error for a file that holds what nobody can read.
+pub fn garbage(path: &Path, text: &str, why: &dyn Display) -> anyhow::Error {
+    let shown: String = text.chars().take(40).collect();
+    anyhow!(
+        "{}: `{}` cannot be understood: {why}",
+        path.display(),
+        shown.escape_debug()
+    )
+}
+
+/// Whether a file was not there: ENOENT, or ENODEV and ENXIO of a device that has gone.
+fn is_gone(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    number.is_some_and(|number| [libc::ENOENT, libc::ENODEV, libc::ENXIO].contains(&number))
+}
+
+/// What `name` is sorted by: nvme2 before nvme10.
+pub fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let text = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let (before, after) = rest.split_at(text);
+        let digits = after
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (number, after) = after.split_at(digits);
+        parts.push((before.to_owned(), number.parse().unwrap_or(0)));
+        rest = after;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::put;
+
+    #[test]
+    fn numbers_in_names_are_sorted_by_their_value() {
+        let mut names = ["nvme10n1", "nvme2n1", "md127", "md0", "nvme2n1p1"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["md0", "md127", "nvme2n1", "nvme2n1p1", "nvme10n1"]);
+    }
+
+    #[test]
+    fn of_many_each_comes_once_and_in_its_place() {
+        for count in [0, 1, 63, 64, 65, 1000, 4096] {
+            let names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            let even = |name: &str| {
+                let number: usize = name.parse()?;
+                Ok((number % 2 == 0).then_some(number))
+            };
+            let made = each(&names, even).expect("numbers");
+            assert_eq!(made, (0..count).step_by(2).collect::<Vec<_>>());
+        }
+        let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        let error = each(&names, |name| match name {
+            "100" | "900" => bail!("{name}"),
+            _ => Ok(Some(())),
+        });
+        assert_eq!(error.expect_err("two errors").to_string(), "100");
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_what_is_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        put(folder.path(), "sys/number", "12x\n");
+        let host = Sysroot::at(folder.path()).expect("a host");
+        let error = host
+            .value::<u64>("sys/number")
+            .expect_err("12x is no number");
+        assert!(error.to_string().contains("sys/number: `12x`"), "{error}");
+        assert!(
+            host.value_if::<u64>("sys/none")
+                .expect("not there")
+                .is_none()
+        );
+        let error = format!("{:#}", host.read("sys/none").expect_err("not there"));
+        assert!(error.contains("sys/none: No such file"), "{error}");
+    }
+}

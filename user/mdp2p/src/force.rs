@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Which md-p2p is in force for a kernel: DKMS's or one that was installed from its source,
+//! whose signature it bears, whether the firmware takes that, and if there is none, why.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use mdp2p_machine::kernel::modules::{self, Installed, MAIN};
+use mdp2p_machine::kernel::release::shown;
+use mdp2p_machine::kernel::secure_boot::{CERTIFICATE, is_enrolled, is_secure};
+use mdp2p_machine::sysroot::Sysroot;
+
+/// What is said of it in `mdp2p module status`.
+#[derive(Debug, Serialize)]
+pub struct Force {
+    /// None if there is none.
+    in_force: Option<InForce>,
+    secure_boot: bool,
+    /// Why DKMS has built none for this kernel.
+    refused: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct InForce {
+    /// The one of its files that modprobe takes.
+    path: String,
+    by: By,
+    /// Others are there too.
+    also: Vec<By>,
+    signer: Option<String>,
+    /// Whether the firmware knows the signer's key; none if that cannot be found out.
+    enrolled: Option<bool>,
+}
+
+/// Who installed a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum By {
+    /// The package, or who calls DKMS himself.
+    Dkms,
+    /// `make -C kbuild install` or `mdp2p module install`.
+    Make,
+}
+
+impl By {
+    fn of(path: &Path) -> Self {
+        match path.parent().is_some_and(|it| it.ends_with("dkms")) {
+            true => By::Dkms,
+            false => By::Make,
+        }
+    }
+
+    fn told(self) -> &'static str {
+        match self {
+            By::Dkms => "by DKMS",
+            By::Make => "by make install",
+        }
+    }
+}
+
+impl Force {
+    /// That of a kernel, of whose modules `installed` are.
+    ///
+    /// # Errors
+    /// If what the machine tells of it cannot be understood.
+    pub fn read(host: &Sysroot, release: &str, installed: &[Installed]) -> Result<Self> {
+        let secure_boot = is_secure(host)?;
+        let main: Vec<_> = installed.iter().filter(|it| it.name == MAIN).collect();
+        let preferred = modules::preferred(host, release)?;
+        let first = main.iter().find(|it| Some(&it.path) == preferred.as_ref());
+        let in_force = first.or(main.first()).map(|first| {
+            let by = By::of(&first.path);
+            let others = main.iter().map(|it| By::of(&it.path));
+            InForce {
+                path: shown(&first.path),
+                by,
+                also: others.filter(|it| *it != by).collect(),
+                signer: first.signer.clone(),
+                enrolled: match (secure_boot, by, &first.signer) {
+                    (true, By::Dkms, Some(_)) => is_enrolled(&host.path(CERTIFICATE)),
+                    _ => None,
+                },
+            }
+        });
+        let refused = host.read_if(format!("var/cache/md-p2p/{release}/refused"))?;
+        Ok(Self {
+            refused: refused.filter(|_| in_force.is_none()),
+            in_force,
+            secure_boot,
+        })
+    }
+
+    /// Writes it for people, with what they have to do.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(force) = &self.in_force else {
+            writeln!(out, "in force none")?;
+            return match &self.refused {
+                Some(why) => writeln!(out, "refused  {}", why.trim_end()),
+                None => Ok(()),
+            };
+        };
+        writeln!(
+            out,
+            "in force {}, installed {}",
+            force.path,
+            force.by.told()
+        )?;
+        for other in &force.also {
+            writeln!(
+                out,
+                "         also there: one installed {}, and depmod may take either; remove those in \
+                 updates/ and run depmod, or purge the package",
+                other.told()
+            )?;
+        }
+        let signer = force.signer.as_deref();
+        writeln!(
+            out,
+            "signed   {}",
+            signer.map_or("no".into(), |it| format!("by {it}"))
+        )?;
+        if self.secure_boot {
+            writeln!(out, "firmware Secure Boot is on: {}", force.told())?;
+        }
+        Ok(())
+    }
+}
+
+impl InForce {
+    /// What Secure Boot makes of it.
+    fn told(&self) -> String {
+        let import = || {
+            let file = match self.by {
+                By::Dkms => format!("/{CERTIFICATE}"),
+                By::Make => "CERTIFICATE".into(),
+            };
+            format!(
+                "sudo mokutil --import {file} asks for a password; reboot, and give it to the blue \
+                 screen that comes up"
+            )
+        };
+        match (&self.signer, self.enrolled) {
+            (None, _) => "it refuses modules without a signature: sudo mdp2p module sign".into(),
+            (Some(_), Some(true)) => "it knows the key".into(),
+            (Some(_), Some(false)) => format!("it does not know the key: {}", import()),
+            (Some(_), None) => format!("if it does not know the key yet: {}", import()),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What was counted between two looks at the arrays, and what that is in a second. Pure:
+//! who looks, and when, is in [`crate::stats`].
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use mdp2p_machine::md::array::{Array, Counters, P2p};
+
+/// What was counted of an array: since it was started, or between two looks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// As in `/sys/block`: `md0`.
+    pub name: String,
+    /// Its names in `/dev/md`.
+    pub aliases: Vec<String>,
+    /// `raid1`, `linear` and so on.
+    pub level: String,
+    /// `direct`, `staged` or `off`.
+    pub state: String,
+    /// Members that are missing.
+    pub degraded: u32,
+    /// Bytes and I/Os.
+    pub counted: Counters,
+    /// The same by the second; none without a look before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<Counters>,
+    /// Its members, as in the array.
+    pub members: Vec<MemberCount>,
+}
+
+/// What was counted of a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberCount {
+    /// As in `/sys/class/block`: `nvme0n1`.
+    pub name: String,
+    /// Bytes.
+    pub counted: Dma,
+    /// The same by the second; none without a look before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<Dma>,
+}
+
+/// A member's own DMA, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Dma {
+    /// Into peer pages.
+    pub read_bytes: u64,
+    /// From peer pages.
+    pub write_bytes: u64,
+}
+
+impl Count {
+    /// What has been counted since the array was started; none for the kernel's own.
+    pub fn of(array: Array) -> Option<Self> {
+        let P2p {
+            state, counters, ..
+        } = array.p2p?;
+        let members = array.members.into_iter().map(|member| {
+            let counted = member.p2p.map(|p2p| Dma {
+                read_bytes: p2p.read_bytes,
+                write_bytes: p2p.write_bytes,
+            });
+            MemberCount {
+                name: member.name,
+                counted: counted.unwrap_or_default(),
+                per_second: None,
+            }
+        });
+        Some(Self {
+            name: array.name,
+            aliases: array.aliases,
+            level: array.level,
+            state,
+            degraded: array.degraded,
+            counted: counters,
+            per_second: None,
+            members: members.collect(),
+        })
+    }
+
+    /// What has come since `then`, which was `elapsed` ago.
+    fn since(&self, then: Option<&Self>, elapsed: Duration) -> Self {
+        // One that was not there before, or was started anew, began at 0 in between.
+        let then = then.filter(|then| !went_back(self.counted, then.counted));
+        let counted = match then {
+            Some(then) => zip(self.counted, then.counted, u64::saturating_sub),
+            None => self.counted,
+        };
+        let members = self.members.iter().map(|member| {
+            let before = then.and_then(|then| then.member(&member.name));
+            member.since(before, elapsed)
+        });
+        Self {
+            counted,
+            per_second: Some(zip(counted, counted, |count, _| per_second(count, elapsed))),
+            members: members.collect(),
+            ..self.clone()
+        }
+    }
+
+    fn member(&self, name: &str) -> Option<&MemberCount> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+impl MemberCount {
+    /// A member that was taken out and put back begins at 0 again too.
+    fn since(&self, then: Option<&Self>, elapsed: Duration) -> Self {
+        let now = self.counted;
+        let then = then.map(|then| then.counted).filter(|then| {
+            now.read_bytes >= then.read_bytes && now.write_bytes >= then.write_bytes
+        });
+        let then = then.unwrap_or_default();
+        let counted = Dma {
+            read_bytes: now.read_bytes - then.read_bytes,
+            write_bytes: now.write_bytes - then.write_bytes,
+        };
+        Self {
+            name: self.name.clone(),
+            counted,
+            per_second: Some(Dma {
+                read_bytes: per_second(counted.read_bytes, elapsed),
+                write_bytes: per_second(counted.write_bytes, elapsed),
+            }),
+        }
+    }
+}
+
+/// What was counted between two looks that were `elapsed` apart, of the arrays that were
+/// there at the second.
+pub fn between(before: &[Count], after: &[Count], elapsed: Duration) -> Vec<Count> {
+    after
+        .iter()
+        .map(|now| {
+            let then = before.iter().find(|then| then.name == now.name);
+            now.since(then, elapsed)
+        })
+        .collect()
+}
+
+/// Counters never go back, unless the array was stopped and started again.
+fn went_back(now: Counters, then: Counters) -> bool {
+    let mut back = false;
+    zip(now, then, |now, then| {
+        back |= now < then;
+        0
+    });
+    back
+}
+
+/// Rounded to whole ones. An `elapsed` of nothing is taken for a millisecond.
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    // A float that is too large becomes the largest number.
+    (count as f64 / elapsed.as_secs_f64().max(0.001)).round() as u64
+}
+
+fn zip(a: Counters, b: Counters, mut with: impl FnMut(u64, u64) -> u64) -> Counters {
+    Counters {
+        read_direct_bytes: with(a.read_direct_bytes, b.read_direct_bytes),
+        read_direct_ios: with(a.read_direct_ios, b.read_direct_ios),
+        write_direct_bytes: with(a.write_direct_bytes, b.write_direct_bytes),
+        write_direct_ios: with(a.write_direct_ios, b.write_direct_ios),
+        read_staged_bytes: with(a.read_staged_bytes, b.read_staged_bytes),
+        read_staged_ios: with(a.read_staged_ios, b.read_staged_ios),
+        write_staged_bytes: with(a.write_staged_bytes, b.write_staged_bytes),
+        write_staged_ios: with(a.write_staged_ios, b.write_staged_ios),
+        refused_ios: with(a.refused_ios, b.refused_ios),
+        rebuild_peer_bytes: with(a.rebuild_peer_bytes, b.rebuild_peer_bytes),
+        rebuild_host_bytes: with(a.rebuild_host_bytes, b.rebuild_host_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// An array that read as much directly as it was refused, with one member.
+    fn array(name: &str, read: u64, refused: u64, member: u64) -> Count {
+        Count {
+            name: name.into(),
+            aliases: Vec::new(),
+            level: "raid1".into(),
+            state: "direct".into(),
+            degraded: 0,
+            counted: Counters {
+                read_direct_bytes: read,
+                refused_ios: refused,
+                ..Counters::default()
+            },
+            per_second: None,
+            members: vec![MemberCount {
+                name: "nvme0n1".into(),
+                counted: Dma {
+                    read_bytes: member,
+                    write_bytes: 0,
+                },
+                per_second: None,
+            }],
+        }
+    }
+
+    /// Bytes read, I/Os refused, bytes of the member.
+    fn counted(count: &Count) -> (u64, u64, u64) {
+        let Counters {
+            read_direct_bytes,
+            refused_ios,
+            ..
+        } = count.counted;
+        let member = count.members[0].counted.read_bytes;
+        (read_direct_bytes, refused_ios, member)
+    }
+
+    #[test]
+    fn what_came_in_between_is_told_by_the_second() {
+        let before = [array("md0", 100, 1, 50)];
+        let after = [array("md0", 300, 2, 90)];
+        let between = between(&before, &after, 2 * SECOND);
+        assert_eq!(counted(&between[0]), (200, 1, 40));
+        let rates = between[0].per_second.expect("rates");
+        assert_eq!((rates.read_direct_bytes, rates.refused_ios), (100, 1));
+        let member = between[0].members[0].per_second.expect("rates");
+        assert_eq!(member.read_bytes, 20);
+    }
+
+    #[test]
+    fn an_array_that_was_started_anew_counts_from_its_start() {
+        let before = [array("md0", 100, 7, 50)];
+        // It has read more since than before; but what was refused went back.
+        let after = [array("md0", 300, 2, 60)];
+        let between = between(&before, &after, SECOND);
+        assert_eq!(counted(&between[0]), (300, 2, 60));
+    }
+
+    #[test]
+    fn a_member_that_came_back_counts_from_its_return() {
+        let before = [array("md0", 100, 0, 50)];
+        let after = [array("md0", 150, 0, 20)];
+        assert_eq!(counted(&between(&before, &after, SECOND)[0]), (50, 0, 20));
+    }
+
+    #[test]
+    fn arrays_come_and_go() {
+        let before = [array("md0", 100, 0, 50)];
+        let after = [array("md1", 30, 0, 20)];
+        let between = between(&before, &after, SECOND);
+        assert_eq!(between.len(), 1);
+        assert_eq!(between[0].name, "md1");
+        assert_eq!(counted(&between[0]), (30, 0, 20));
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_looks_make_a_rate_that_is_more_than_what_is_there(
+            then in any::<(u64, u64, u64)>(),
+            now in any::<(u64, u64, u64)>(),
+            millis in 0u64..100_000_000,
+        ) {
+            let before = [array("md0", then.0, then.1, then.2)];
+            let after = [array("md0", now.0, now.1, now.2)];
+            let between = between(&before, &after, Duration::from_millis(millis));
+            let (read, refused, member) = counted(&between[0]);
+            prop_assert!(read <= now.0 && refused <= now.1 && member <= now.2);
+            let rates = between[0].per_second.expect("rates");
+            if millis >= 1000 {
+                // As far as a float is exact.
+                prop_assert!(rates.read_direct_bytes as f64 <= read as f64);
+            }
+        }
+
+        #[test]
+        fn all_intervals_together_are_the_whole(
+            steps in prop::collection::vec((0u64..1 << 50, 0u64..1 << 50, 0u64..1 << 50), 1..20)
+        ) {
+            let mut looks = vec![array("md0", 5, 6, 7)];
+            for (read, refused, member) in &steps {
+                let (a, b, c) = counted(looks.last().expect("the first"));
+                looks.push(array("md0", a + read, b + refused, c + member));
+            }
+            let mut sum = (5, 6, 7);
+            for pair in looks.windows(2) {
+                let (a, b, c) = counted(&between(&pair[..1], &pair[1..], SECOND)[0]);
+                sum = (sum.0 + a, sum.1 + b, sum.2 + c);
+            }
+            prop_assert_eq!(sum, counted(looks.last().expect("the last")));
+        }
+    }
+}

@@ -1,0 +1,696 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p module`: what it shows, the commands that it would run, and what it refuses. No
+//! command of the machine is run: make, modprobe and sign-file are scripts of these tests.
+
+mod common;
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use common::{plant, put};
+use mdp2p::cli::{Module, ModuleVerb};
+use mdp2p::{module, show};
+use mdp2p_machine::sysroot::Sysroot;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const RELEASE: &str = "7.3.4+deb13-amd64";
+const SIGNED: &str = "ELF~Module signature appended~\n";
+
+/// A machine with our modules installed, one of them signed, and headers; none is loaded.
+fn machine() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    fs::create_dir(root.join("sys")).expect("sys");
+    put(root, "proc/sys/kernel/osrelease", RELEASE);
+    for name in ["md", "linear", "raid0", "raid10", "raid456"] {
+        put(root, &installed(name), "ELF");
+    }
+    put(root, &installed("raid1"), SIGNED);
+    let headers = format!("lib/modules/{RELEASE}/build");
+    put(
+        root,
+        &format!("{headers}/.config"),
+        "CONFIG_MODULE_SIG_HASH=\"sha512\"\n",
+    );
+    // As the real one: appends a signature to the last file.
+    let sign = "#!/bin/sh\n[ $# = 4 ] && echo '~Module signature appended~' >>\"$4\"\n";
+    script(&root.join(headers), "scripts/sign-file", sign);
+    put(root, "var/lib/dkms/mok.key", "");
+    put(root, "var/lib/dkms/mok.pub", "");
+    put(root, "usr/src/md-p2p-0.9.0/kbuild/Makefile", "");
+    put(root, "usr/src/md-p2p-0.9.0/kbuild/stages/help", "");
+    put(root, "usr/src/md-p2p-0.10.0/kbuild/Makefile", "");
+    put(root, "usr/src/md-p2p-0.10.0/kbuild/stages/help", "");
+    put(root, "usr/src/md-p2p-1.0.0/README", "no source");
+    folder
+}
+
+fn installed(name: &str) -> String {
+    format!("lib/modules/{RELEASE}/updates/{name}-p2p.ko")
+}
+
+fn load(root: &Path) {
+    let modules = "raid1_p2p 90112 1 - Live 0x0 (OE)\nmd_p2p 163840 2 raid1_p2p, Live 0x0 (OE)\n";
+    put(root, "proc/modules", modules);
+    put(
+        root,
+        "sys/module/md_p2p/parameters/md_source",
+        "linux-source-7.3 7.3.4-1\n",
+    );
+    put(
+        root,
+        "sys/module/md_p2p/parameters/md_source_sha256",
+        "abc\n",
+    );
+    put(
+        root,
+        "sys/module/md_p2p/parameters/md_rules",
+        "names-proc p2p-route\n",
+    );
+}
+
+fn script(folder: &Path, name: &str, text: &str) {
+    put(folder, name, text);
+    let permissions = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.join(name), permissions).expect("a script");
+}
+
+fn mdp2p(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mdp2p"));
+    command.arg("module").args(arguments).env_remove("KDIR");
+    command
+}
+
+fn on(root: &Path, arguments: &[&str]) -> Output {
+    let root = root.to_str().expect("UTF-8");
+    let arguments = [&["--sysroot", root], arguments].concat();
+    mdp2p(&arguments).output().expect("mdp2p runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// It must have failed, with all of these in what it said, and nothing on standard output.
+fn refused(output: &Output, said: &[&str]) {
+    let stderr = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stdout(output), "");
+    for part in said {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
+fn status(root: &Path, options: &[&str]) -> Value {
+    let output = on(root, &[&["status", "--json"], options].concat());
+    let status: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    let schema = serde_json::from_str(include_str!("../schema/module-status.json")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    if let Err(error) = validator.validate(&status) {
+        panic!("{error}: {status:#}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+    status
+}
+
+fn of<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let modules = status["modules"].as_array().expect("modules");
+    modules
+        .iter()
+        .find(|module| module["name"] == name)
+        .expect(name)
+}
+
+#[test]
+fn status_tells_what_is_installed_signed_and_loaded() {
+    let root = machine();
+    let before = status(root.path(), &[]);
+    assert_eq!(
+        (&before["mode"], &before["made_of"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(before["headers"], format!("/lib/modules/{RELEASE}/build"));
+    assert_eq!(of(&before, "md-p2p")["loaded"], false);
+    assert_eq!(of(&before, "md-p2p")["installed"][0]["signed"], false);
+    assert_eq!(of(&before, "raid1-p2p")["installed"][0]["signed"], true);
+    assert_eq!(
+        of(&before, "raid1-p2p")["installed"][0]["path"],
+        format!("/{}", installed("raid1"))
+    );
+
+    load(root.path());
+    put(
+        root.path(),
+        &format!("lib/modules/{RELEASE}/updates/dkms/raid0-p2p.ko.xz"),
+        "",
+    );
+    let built = format!("usr/src/md-p2p-0.10.0/kbuild/build/{RELEASE}/module/md-p2p.ko");
+    put(root.path(), &built, "");
+    let after = status(root.path(), &[]);
+    assert_eq!(after["mode"], "sole");
+    assert_eq!(after["made_of"]["md_rules"][1], "p2p-route");
+    assert_eq!(of(&after, "md-p2p")["uses"], 2);
+    assert_eq!(of(&after, "raid10-p2p")["uses"], Value::Null);
+    assert!(
+        of(&after, "md-p2p")["built"]
+            .as_str()
+            .expect("a path")
+            .ends_with(&built)
+    );
+    let packed = &of(&after, "raid0-p2p")["installed"][0];
+    assert_eq!(
+        (&packed["compression"], &packed["signed"]),
+        (&"xz".into(), &Value::Null)
+    );
+    put(root.path(), "proc/mdstat-p2p", "");
+    assert_eq!(status(root.path(), &[])["mode"], "beside");
+}
+
+/// What `status` says, for people and for programs, with modinfo and mokutil as they are in
+/// `tools`.
+fn status_with(tools: &Path, root: &Path) -> (String, Value) {
+    let run = |options: &[&str]| {
+        let mut command = mdp2p(&[&["status"], options].concat());
+        command.arg("--sysroot").arg(root).env("PATH", tools);
+        stdout(&command.output().expect("mdp2p runs"))
+    };
+    let json = serde_json::from_str(&run(&["--json"])).expect("JSON");
+    (run(&[]), json)
+}
+
+#[test]
+fn status_tells_which_of_two_is_in_force() {
+    let root = machine();
+    let folder = format!("lib/modules/{RELEASE}");
+    let in_force = || status(root.path(), &[])["in_force"].clone();
+    assert_eq!(in_force()["path"], format!("/{}", installed("md")));
+    assert_eq!(
+        (&in_force()["by"], &in_force()["also"]),
+        (&"make".into(), &serde_json::json!([]))
+    );
+
+    put(
+        root.path(),
+        &format!("{folder}/updates/dkms/md-p2p.ko"),
+        "ELF",
+    );
+    // As depmod writes it: only those that it prefers.
+    let dep = |file: &str| {
+        let text =
+            format!("updates/raid1-p2p.ko: {file}\n{file}:\nkernel/drivers/md/md-mod.ko.xz:\n");
+        put(root.path(), &format!("{folder}/modules.dep"), text);
+    };
+    dep("updates/dkms/md-p2p.ko");
+    assert_eq!(
+        (&in_force()["by"], &in_force()["also"][0]),
+        (&"dkms".into(), &"make".into())
+    );
+    dep("updates/md-p2p.ko");
+    assert_eq!(
+        (&in_force()["by"], &in_force()["also"][0]),
+        (&"make".into(), &"dkms".into())
+    );
+    let table = stdout(&on(root.path(), &["status"]));
+    assert!(
+        table.contains("updates/md-p2p.ko, installed by make install\n"),
+        "{table}"
+    );
+    assert!(
+        table.contains("also there: one installed by DKMS"),
+        "{table}"
+    );
+}
+
+#[test]
+fn status_tells_why_there_is_none() {
+    let root = machine();
+    let why = "md-p2p: Kernel X gets no md-p2p";
+    put(
+        root.path(),
+        &format!("var/cache/md-p2p/{RELEASE}/refused"),
+        format!("{why}\n"),
+    );
+    // It is about DKMS, and there is another one.
+    assert_eq!(status(root.path(), &[])["refused"], Value::Null);
+    fs::remove_dir_all(root.path().join(format!("lib/modules/{RELEASE}/updates"))).expect("there");
+    let after = status(root.path(), &[]);
+    assert_eq!(after["in_force"], Value::Null);
+    assert!(after["refused"].as_str().expect("a text").starts_with(why));
+    let table = stdout(&on(root.path(), &["status"]));
+    assert!(table.contains(&format!("refused  {why}\n")), "{table}");
+}
+
+#[test]
+fn status_tells_what_secure_boot_wants() {
+    let root = machine();
+    let tools = tempfile::tempdir().expect("a folder");
+    let tool = |name: &str, text: &str| script(tools.path(), name, &format!("#!/bin/sh\n{text}\n"));
+    let told = || status_with(tools.path(), root.path());
+    // Without modinfo nobody knows.
+    assert_eq!(told().1["in_force"]["signer"], Value::Null);
+    tool("modinfo", r#"[ "$1 $2" = "-F signer" ] && echo somebody"#);
+    let (table, json) = told();
+    assert_eq!(
+        (&json["in_force"]["signer"], &json["secure_boot"]),
+        (&"somebody".into(), &false.into())
+    );
+    assert!(
+        table.contains("signed   by somebody\n") && !table.contains("Secure Boot"),
+        "{table}"
+    );
+
+    let variable = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    put(root.path(), variable, [6, 0, 0, 0, 1]);
+    assert!(
+        told().0.contains("mokutil --import CERTIFICATE"),
+        "{}",
+        told().0
+    );
+    tool("modinfo", "exit 0");
+    assert!(told().0.contains("sudo mdp2p module sign"), "{}", told().0);
+
+    fs::remove_dir_all(root.path().join(format!("lib/modules/{RELEASE}/updates"))).expect("there");
+    put(
+        root.path(),
+        &format!("lib/modules/{RELEASE}/updates/dkms/md-p2p.ko.xz"),
+        "",
+    );
+    assert_eq!(told().1["modules"][0]["installed"][0]["signed"], false);
+    tool("modinfo", "echo DKMS");
+    assert_eq!(told().1["modules"][0]["installed"][0]["signed"], true);
+    for (said, enrolled, told_so) in [
+        (
+            "mok.pub is already enrolled; exit 1",
+            Some(true),
+            ": it knows the key",
+        ),
+        (
+            "mok.pub is not enrolled",
+            Some(false),
+            "mokutil --import /var/lib/dkms/mok.pub",
+        ),
+        (
+            "EFI variables are not supported",
+            None,
+            "if it does not know the key yet",
+        ),
+    ] {
+        tool(
+            "mokutil",
+            &format!("[ \"$1\" = --test-key ] && echo {said}"),
+        );
+        let (table, json) = told();
+        assert_eq!(
+            json["in_force"]["enrolled"],
+            serde_json::json!(enrolled),
+            "{said}"
+        );
+        assert!(table.contains(told_so), "{said}: {table}");
+    }
+}
+
+#[test]
+fn status_of_another_kernel_knows_nothing_of_what_is_loaded() {
+    let root = machine();
+    load(root.path());
+    put(root.path(), "lib/modules/7.2.1-x/updates/md-p2p.ko", "");
+    let other = status(root.path(), &["--kernel", "7.2.1-x"]);
+    assert_eq!(
+        (&other["running"], &other["mode"]),
+        (&false.into(), &Value::Null)
+    );
+    assert_eq!(of(&other, "md-p2p")["loaded"], false);
+    let output = on(root.path(), &["status", "--kernel", "9.9"]);
+    refused(&output, &["there is no kernel 9.9", "7.2.1-x", RELEASE]);
+}
+
+#[test]
+fn status_is_a_table_for_people() {
+    let root = plant("switch");
+    let table = stdout(&on(root.path(), &["status"]));
+    assert!(table.contains("mode     sole: "), "{table}");
+    assert!(
+        table.contains("\nraid456-p2p  no     no         -       yes        1\n"),
+        "{table}"
+    );
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 80),
+        "{table}"
+    );
+    let garbage = machine();
+    put(garbage.path(), "proc/modules", "md_p2p many few\n");
+    refused(&on(garbage.path(), &["status"]), &["proc/modules"]);
+}
+
+#[test]
+fn build_takes_the_newest_source_and_says_what_it_runs() {
+    let root = machine();
+    let source = root.path().join("usr/src/md-p2p-0.10.0/kbuild");
+    let output = on(
+        root.path(),
+        &["build", "--dry-run", "--", "V=1", "BUILD=/a b"],
+    );
+    let expected = format!(
+        "make -C {} KVER={RELEASE} V=1 'BUILD=/a b'\n",
+        source.display()
+    );
+    assert_eq!(stdout(&output), expected);
+    let output = on(root.path(), &["install", "--dry-run"]);
+    let expected = format!("make -C {} KVER={RELEASE} install\n", source.display());
+    assert_eq!(stdout(&output), expected);
+}
+
+#[test]
+fn build_says_what_to_install() {
+    let root = machine();
+    let output = on(
+        root.path(),
+        &["build", "--dry-run", "--kernel", "7.2.9+deb13-amd64"],
+    );
+    let packages = "linux-headers-7.2.9+deb13-amd64 linux-source-7.2 make";
+    refused(&output, &["/lib/modules/7.2.9+deb13-amd64/build", packages]);
+    let output = on(
+        root.path(),
+        &["build", "--dry-run", "--kernel", "7.2.9", "--", "KDIR=/x"],
+    );
+    assert!(
+        stdout(&output).ends_with("KVER=7.2.9 KDIR=/x\n"),
+        "{}",
+        stderr(&output)
+    );
+    fs::remove_dir_all(root.path().join("usr/src")).expect("it was there");
+    refused(
+        &on(root.path(), &["build", "--dry-run"]),
+        &["/usr/src/md-p2p-*", "--source"],
+    );
+    let output = on(
+        root.path(),
+        &["build", "--source", "/nonexistent", "--dry-run"],
+    );
+    refused(&output, &["/nonexistent", "kbuild/Makefile"]);
+}
+
+/// `make` is what is in `tools`.
+fn build_with(tools: &Path) -> Output {
+    let root = machine();
+    let source = root.path().join("usr/src/md-p2p-0.9.0");
+    let mut command = mdp2p(&["build", "--kernel", "7.3.4-x", "--source"]);
+    command
+        .arg(source)
+        .args(["--", "KDIR=/x"])
+        .env("PATH", tools);
+    command.output().expect("mdp2p runs")
+}
+
+#[test]
+fn what_make_says_and_how_it_ends_is_not_swallowed() {
+    let tools = tempfile::tempdir().expect("a folder");
+    script(
+        tools.path(),
+        "make",
+        "#!/bin/sh\necho out \"$3\" \"$4\"\necho err >&2\nexit 7\n",
+    );
+    let output = build_with(tools.path());
+    assert_eq!(output.status.code(), Some(7));
+    assert!(
+        stdout(&output).ends_with("\nout KVER=7.3.4-x KDIR=/x\n"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(stderr(&output), "err\n");
+    script(tools.path(), "make", "#!/bin/sh\nkill -9 $$\n");
+    assert_eq!(build_with(tools.path()).status.code(), Some(137));
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named_with_its_package() {
+    let output = build_with(Path::new("/nonexistent"));
+    let expected = "mdp2p: make: not found; install it: apt install make\n";
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(1), expected.to_owned())
+    );
+}
+
+#[test]
+fn load_names_what_it_loads_and_what_is_missing() {
+    let root = machine();
+    let output = on(root.path(), &["load", "--dry-run"]);
+    assert_eq!(stdout(&output), "modprobe -a md-p2p\n");
+    let output = on(
+        root.path(),
+        &["load", "--dry-run", "raid1", "raid5", "md-p2p"],
+    );
+    assert_eq!(
+        stdout(&output),
+        "modprobe -a md-p2p raid1-p2p raid456-p2p\n"
+    );
+    fs::remove_file(root.path().join(installed("raid456"))).expect("it was there");
+    let output = on(root.path(), &["load", "--dry-run", "raid1", "raid6"]);
+    refused(
+        &output,
+        &["not installed", "raid456-p2p", "sudo mdp2p module install"],
+    );
+}
+
+#[test]
+fn unload_stops_at_arrays() {
+    let output = on(plant("switch").path(), &["unload", "--dry-run"]);
+    refused(&output, &["md-p2p has arrays: md0", "mdp2p stop md0"]);
+    let root = machine();
+    let output = on(root.path(), &["unload", "--dry-run"]);
+    assert_eq!(stdout(&output), "none of md-p2p's modules is loaded\n");
+    load(root.path());
+    let output = on(root.path(), &["unload", "--dry-run"]);
+    assert_eq!(stdout(&output), "modprobe -r raid1-p2p md-p2p\n");
+}
+
+#[test]
+fn sign_says_what_it_runs() {
+    let root = machine();
+    let at = |path: &str| root.path().join(path).display().to_string();
+    let dry = ["sign", "--dry-run"];
+    let lines = stdout(&on(root.path(), &dry));
+    // One is signed already.
+    assert_eq!(lines.lines().count(), 5, "{lines}");
+    let expected = [
+        at(&format!("lib/modules/{RELEASE}/build/scripts/sign-file")),
+        "sha512".into(),
+        at("var/lib/dkms/mok.key"),
+        at("var/lib/dkms/mok.pub"),
+        at(&installed("linear")),
+    ];
+    assert_eq!(lines.lines().next(), Some(expected.join(" ").as_str()));
+    put(root.path(), "a", "");
+    let mine = at("a");
+    let lines = stdout(&on(
+        root.path(),
+        &["sign", "--dry-run", "--key", &mine, "--certificate", &mine],
+    ));
+    assert!(lines.contains(&format!(" {mine} {mine} ")), "{lines}");
+}
+
+#[test]
+fn sign_says_what_is_missing() {
+    let root = machine();
+    let dry = ["sign", "--dry-run"];
+    fs::remove_file(root.path().join("var/lib/dkms/mok.pub")).expect("it was there");
+    refused(
+        &on(root.path(), &dry),
+        &["mok.pub", "--certificate", "openssl req"],
+    );
+    let tool = format!("lib/modules/{RELEASE}/build/scripts/sign-file");
+    fs::remove_file(root.path().join(tool)).expect("it was there");
+    refused(
+        &on(root.path(), &dry),
+        &[&format!("apt install linux-headers-{RELEASE}")],
+    );
+    put(root.path(), &format!("{}.zst", installed("raid0")), "");
+    refused(&on(root.path(), &dry), &["raid0-p2p.ko.zst", "compressed"]);
+    fs::remove_dir_all(root.path().join(format!("lib/modules/{RELEASE}/updates"))).expect("there");
+    refused(
+        &on(root.path(), &dry),
+        &["no module of md-p2p is installed", "mdp2p module install"],
+    );
+}
+
+/// With the library: the program changes nothing below a folder.
+#[test]
+fn sign_leaves_all_signed() {
+    let root = machine();
+    let host = Sysroot::at(root.path()).expect("a machine");
+    let verb = ModuleVerb::Sign {
+        kernel: None,
+        key: None,
+        certificate: None,
+        dry_run: false,
+    };
+    let result = module::run(&host, &Module { verb });
+    if !show::is_root() {
+        let error = result.expect_err("not root").to_string();
+        assert!(error.contains("only root can sign modules"), "{error}");
+        return;
+    }
+    assert_eq!(result.expect("signed"), 0);
+    let status = status(root.path(), &[]);
+    let modules = status["modules"].as_array().expect("modules");
+    assert!(
+        modules
+            .iter()
+            .all(|module| module["installed"][0]["signed"] == true),
+        "{status:#}"
+    );
+    let raid1 = fs::read_to_string(root.path().join(installed("raid1"))).expect("a module");
+    assert_eq!(raid1, SIGNED, "signed once");
+}
+
+/// Where [`load_as_a_program`] finds its machine.
+const MACHINE: &str = "MDP2P_TEST_MACHINE";
+
+/// What [`load_says_how_it_went`] runs with a modprobe of its own.
+#[test]
+#[ignore = "a part of another test"]
+fn load_as_a_program() {
+    let root = std::env::var_os(MACHINE).expect("a machine");
+    let host = Sysroot::at(Path::new(&root)).expect("a machine");
+    let verb = ModuleVerb::Load {
+        modules: Vec::new(),
+        dry_run: false,
+    };
+    match module::run(&host, &Module { verb }) {
+        Ok(status) => println!("status {status}"),
+        Err(error) => println!("error {error:#}"),
+    }
+}
+
+#[test]
+fn load_says_how_it_went() {
+    if !show::is_root() {
+        return;
+    }
+    let tools = tempfile::tempdir().expect("a folder");
+    let root = machine();
+    let load = |modprobe: &str| {
+        script(
+            tools.path(),
+            "modprobe",
+            &format!("#!/bin/sh\n{modprobe}\n"),
+        );
+        let output = Command::new(std::env::current_exe().expect("this test"))
+            .args(["load_as_a_program", "--exact", "--ignored", "--nocapture"])
+            .env("PATH", format!("{}:/usr/bin:/bin", tools.path().display()))
+            .env(MACHINE, root.path())
+            .output()
+            .expect("this test runs");
+        stdout(&output)
+    };
+    let said = load("exit 3");
+    assert!(
+        said.contains("error modprobe failed with status 3"),
+        "{said}"
+    );
+    let said = load("exit 0");
+    assert!(
+        said.contains("error modprobe was content, and md-p2p is not loaded"),
+        "{said}"
+    );
+    let said = load(r#"[ "$*" = "-a md-p2p" ] && mkdir -p $MDP2P_TEST_MACHINE/sys/module/md_p2p"#);
+    assert!(
+        said.contains("md-p2p: sole") && said.contains("status 0"),
+        "{said}"
+    );
+    let said = load("mkdir -p $MDP2P_TEST_MACHINE/proc/mdstat-p2p");
+    assert!(
+        said.contains("md-p2p: beside") && said.contains("mdp2p mdadm --"),
+        "{said}"
+    );
+}
+
+#[test]
+fn who_is_not_root_changes_nothing() {
+    // Where anybody may run it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("mdp2p");
+    fs::copy(assert_cmd::cargo::cargo_bin!("mdp2p"), &program).expect("a copy");
+    for path in [folder.path(), &program] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("permissions");
+    }
+    for verb in ["install", "load", "unload", "sign"] {
+        let mut command = Command::new(&program);
+        command.args(["module", verb]).current_dir("/");
+        if show::is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let output = command.output().expect("mdp2p runs");
+        let what = format!("only root can {verb} modules: run it with sudo");
+        refused(&output, &[&what]);
+    }
+}
+
+#[test]
+fn another_machine_is_not_changed() {
+    let root = machine();
+    for verb in ["build", "install", "load", "unload", "sign"] {
+        refused(&on(root.path(), &[verb]), &["--sysroot"]);
+    }
+}
+
+#[test]
+fn a_usage_error_ends_with_2() {
+    for (arguments, code) in [
+        (&["--help"][..], 0),
+        (&["build", "--help"], 0),
+        (&["sign", "--help"], 0),
+        (&[], 2),
+        (&["what"], 2),
+        (&["status", "--unknown"], 2),
+        (&["status", "--kernel"], 2),
+        (&["status", "--kernel", "../.."], 2),
+        (&["build", "KDIR=/x"], 2),
+        (&["load", "md-mod"], 2),
+        (&["sign", "--key", "/x"], 2),
+    ] {
+        let output = mdp2p(arguments).output().expect("mdp2p runs");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let told = if code == 0 {
+            &output.stdout
+        } else {
+            &output.stderr
+        };
+        assert!(!told.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_who_goes_is_no_error() {
+    let root = machine();
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["load", "--dry-run"],
+    ] {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        drop(theirs);
+        let output = mdp2p(arguments)
+            .arg("--sysroot")
+            .arg(root.path())
+            .stdout(Stdio::from(OwnedFd::from(ours)))
+            .stderr(Stdio::piped())
+            .spawn()
+            .and_then(|child| child.wait_with_output())
+            .expect("mdp2p runs");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}

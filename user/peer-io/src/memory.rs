@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Memory that devices can do DMA to: this machine's, or a PCI device's own
+//! (p2pmem). The only place with raw pointers.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::slice;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use serde::{Serialize, Serializer};
+
+use crate::pattern::{MARK, marks};
+use mdp2p_machine::pci::bdf::Bdf;
+
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
+
+/// Whose memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// This machine's.
+    Host,
+    /// That of a PCI device.
+    Peer(Bdf),
+}
+
+impl FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "host" => Ok(Memory::Host),
+            bdf => bdf
+                .parse()
+                .map(Memory::Peer)
+                .map_err(|what| format!("memory is `host` or a PCI address; {what}")),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Memory::Host => write!(f, "host memory"),
+            Memory::Peer(bdf) => write!(f, "peer memory of {bdf}"),
+        }
+    }
+}
+
+impl Serialize for Memory {
+    /// `host` or the PCI address.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Memory::Host => serializer.serialize_str("host"),
+            Memory::Peer(bdf) => serializer.collect_str(bdf),
+        }
+    }
+}
+
+impl Memory {
+    /// Why a device has no memory to give, if so. `sysfs` is where sysfs is
+    /// mounted.
+    pub fn missing(&self, sysfs: &Path) -> Option<String> {
+        let Memory::Peer(bdf) = self else {
+            return None;
+        };
+        if !device(sysfs, *bdf).exists() {
+            Some(format!("there is no PCI device {bdf}"))
+        } else if !device(sysfs, *bdf).join("p2pmem").exists() {
+            Some(format!(
+                "{bdf} publishes no peer memory (it has no p2pmem in sysfs)"
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+fn device(sysfs: &Path, bdf: Bdf) -> PathBuf {
+    sysfs.join("bus/pci/devices").join(bdf.to_string())
+}
+
+/// A piece of memory for I/O.
+///
+/// Peer memory is uncached, and in a virtual machine each access to it is a
+/// trap: so nothing but whole words is read or written here, and as few of them
+/// as will do.
+#[derive(Debug)]
+pub struct Buffer {
+    /// Mapped for reading and writing, page-aligned, owned by this value alone.
+    start: NonNull<u8>,
+    length: usize,
+    /// What is put, taken, read or written begins here.
+    first: usize,
+}
+
+// SAFETY: the mapping is owned, and all access is through `&self` or `&mut self`.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    /// `length` bytes of `memory`.
+    pub fn new(memory: Memory, length: usize, sysfs: &Path) -> Result<Self> {
+        let mapped = length.next_multiple_of(PAGE);
+        let pages = NonZeroUsize::new(mapped).context("a buffer of no bytes")?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let start = match memory {
+            // SAFETY: a mapping at a place of the kernel's choice.
+            Memory::Host => unsafe {
+                mmap_anonymous(None, pages, access, MapFlags::MAP_PRIVATE)
+                    .with_context(|| format!("mapping {mapped} bytes of host memory"))?
+            },
+            Memory::Peer(bdf) => {
+                let pool = device(sysfs, bdf).join("p2pmem");
+                let allocate = pool.join("allocate");
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .open(&allocate)
+                    .with_context(|| format!("opening {}", allocate.display()))?;
+                // SAFETY: as above. What others do with these pages they do by
+                // DMA, at our own request.
+                unsafe { mmap(None, pages, access, MapFlags::MAP_SHARED, &file, 0) }
+                    .map_err(|errno| none_left(errno, &pool, mapped, bdf))?
+            }
+        };
+        Ok(Self {
+            start: start.cast(),
+            length,
+            first: 0,
+        })
+    }
+
+    /// The buffer begins with the `byte`th from now on, which is the first of a word.
+    pub fn begin_at(&mut self, byte: usize) {
+        assert!(byte % 8 == 0);
+        self.first = byte;
+    }
+
+    /// Writes `data` to the beginning of the buffer.
+    pub fn put(&mut self, data: &[u8]) {
+        for (place, word) in self.words(data.len()).zip(data.chunks_exact(8)) {
+            let word = word.first_chunk().copied().unwrap_or_default();
+            // SAFETY: `words()` yields places within the mapping.
+            unsafe { place.write_volatile(u64::from_ne_bytes(word)) };
+        }
+    }
+
+    /// Reads the beginning of the buffer into `data`.
+    pub fn get(&self, data: &mut [u8]) {
+        for (place, word) in self.words(data.len()).zip(data.chunks_exact_mut(8)) {
+            // SAFETY: `words()` yields places within the mapping.
+            word.copy_from_slice(&unsafe { place.read_volatile() }.to_ne_bytes());
+        }
+    }
+
+    /// A copy of the first `length` bytes.
+    pub fn taken(&self, length: usize) -> Vec<u8> {
+        let mut data = vec![0; length];
+        self.get(&mut data);
+        data
+    }
+
+    /// Marks the first `length` bytes, so that a read that leaves them alone is
+    /// noticed.
+    pub fn mark(&mut self, length: usize) {
+        let start = self.place(length);
+        for at in marks(length) {
+            // SAFETY: within the mapping, and aligned as `marks()` are.
+            unsafe { start.add(at).cast::<u64>().write_volatile(MARK) };
+        }
+    }
+
+    /// Reads `length` bytes at `offset` of `file` into the buffer; how many came.
+    pub fn read_at(&mut self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
+        // SAFETY: mapped, ours alone, and the kernel is the only one to use the
+        // slice, in this call.
+        let slice = unsafe { slice::from_raw_parts_mut(self.place(length).as_ptr(), length) };
+        file.read_at(slice, offset)
+    }
+
+    /// Writes the first `length` bytes of the buffer at `offset` of `file`; how
+    /// many went.
+    pub fn write_at(&self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
+        // SAFETY: as in `read_at`.
+        let slice = unsafe { slice::from_raw_parts(self.place(length).as_ptr(), length) };
+        file.write_at(slice, offset)
+    }
+
+    /// Where `length` bytes begin, all of them within the buffer.
+    fn place(&self, length: usize) -> NonNull<u8> {
+        assert!(self.first + length <= self.length);
+        // SAFETY: stays within the mapping.
+        unsafe { self.start.add(self.first) }
+    }
+
+    fn words(&self, length: usize) -> impl Iterator<Item = NonNull<u64>> + use<> {
+        assert!(length % 8 == 0);
+        let start = self.place(length).cast::<u64>();
+        // SAFETY: within what `place()` allows, and aligned since that is.
+        (0..length / 8).map(move |word| unsafe { start.add(word) })
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mapped = self.length.next_multiple_of(PAGE);
+        // SAFETY: mapped in `new` with this length, and never used again.
+        let unmapped = unsafe { munmap(self.start.cast::<c_void>(), mapped) };
+        debug_assert_eq!(unmapped, Ok(()));
+    }
+}
+
+fn none_left(errno: Errno, pool: &Path, wanted: usize, bdf: Bdf) -> anyhow::Error {
+    let available = fs::read_to_string(pool.join("available")).unwrap_or_default();
+    anyhow::Error::new(errno).context(format!(
+        "mapping {wanted} bytes of the peer memory of {bdf}, of which {} are available",
+        available.trim()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_gives_back_what_was_put() {
+        let mut buffer = Buffer::new(Memory::Host, 1536, Path::new("/sys")).expect("host memory");
+        let data: Vec<u8> = (0..1536).map(|byte| byte as u8).collect();
+        buffer.put(&data);
+        let mut back = vec![0; 1536];
+        buffer.get(&mut back);
+        assert_eq!(back, data);
+        buffer.mark(512);
+        buffer.get(&mut back);
+        assert_eq!(back[8..16], MARK.to_le_bytes());
+        assert_eq!(back[504..512], MARK.to_le_bytes());
+        assert_eq!(back[512..], data[512..]);
+
+        buffer.begin_at(512);
+        buffer.put(&[1; 512]);
+        assert_eq!(buffer.taken(1024)[..512], [1; 512]);
+        assert_eq!(buffer.taken(1024)[512..], data[1024..]);
+        buffer.begin_at(0);
+        assert_eq!(buffer.taken(1536)[..512], back[..512]);
+    }
+
+    #[test]
+    fn memory_that_is_used_up_is_told_from_other_errors() {
+        let address = "0000:01:00.0".parse().expect("an address");
+        let error = none_left(Errno::ENOMEM, Path::new("/nowhere"), 4096, address);
+        assert_eq!(error.root_cause().downcast_ref(), Some(&Errno::ENOMEM));
+        let error = format!("{error:#}");
+        assert!(error.starts_with("mapping 4096 bytes of the peer memory of 0000:01:00.0"));
+        assert!(error.contains("ENOMEM"), "{error}");
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_buffer_ends_where_it_ends() {
+        let mut buffer = Buffer::new(Memory::Host, 1024, Path::new("/sys")).expect("host memory");
+        buffer.begin_at(512);
+        buffer.mark(1024);
+    }
+}

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: GPL-2.0
+//! I/O between targets and buffers: block by block, several at a time, the
+//! results in the order of the offsets.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::libc::O_DIRECT;
+use serde::Serialize;
+
+use crate::memory::Buffer;
+use crate::pattern::{Mismatch, Pattern};
+
+/// What is done with blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// They are read.
+    Read,
+    /// They are written.
+    Write,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Operation::Read => "read",
+            Operation::Write => "write",
+        })
+    }
+}
+
+/// A block device or a file, open for I/O that no cache sees.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    file: File,
+}
+
+impl Target {
+    /// For reading.
+    pub fn source(path: &Path) -> Result<Self> {
+        Self::open(path, OpenOptions::new().read(true))
+    }
+
+    /// For writing; what is not there is not made.
+    pub fn sink(path: &Path) -> Result<Self> {
+        Self::open(path, OpenOptions::new().write(true))
+    }
+
+    /// For both.
+    pub fn both(path: &Path) -> Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).write(true))
+    }
+
+    fn open(path: &Path, options: &mut OpenOptions) -> Result<Self> {
+        let file = options
+            .custom_flags(O_DIRECT)
+            .open(path)
+            .map_err(
+                |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                    Errno::EINVAL => anyhow::anyhow!("EINVAL: no O_DIRECT in this file system"),
+                    errno => anyhow::anyhow!("{errno:?}: {}", errno.desc()),
+                },
+            )
+            .with_context(|| format!("opening {}", path.display()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// What somebody has opened with `O_DIRECT`; `path` is how it is called.
+    pub fn of(path: &Path, file: File) -> Self {
+        let path = path.to_owned();
+        Self { path, file }
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> Result<u64> {
+        (&self.file)
+            .seek(SeekFrom::End(0))
+            .with_context(|| format!("the size of {}", self.path.display()))
+    }
+
+    /// Reads a block into `buffer`, which is marked first: what is not read
+    /// into it is noticed, whatever it held.
+    pub fn read(&self, buffer: &mut Buffer, offset: u64, length: usize) -> Result<(), Failure> {
+        buffer.mark(length);
+        self.read_unmarked(buffer, offset, length)
+    }
+
+    /// Likewise, and leaves alone what the buffer held: the CPU has no part in it, which
+    /// would take longer than the read itself.
+    pub fn read_unmarked(
+        &self,
+        buffer: &mut Buffer,
+        offset: u64,
+        length: usize,
+    ) -> Result<(), Failure> {
+        let done = buffer.read_at(&self.file, offset, length);
+        self.whole("read", offset, length, done)
+    }
+
+    /// Writes a block from `buffer`.
+    pub fn write(&self, buffer: &Buffer, offset: u64, length: usize) -> Result<(), Failure> {
+        let done = buffer.write_at(&self.file, offset, length);
+        self.whole("write", offset, length, done)
+    }
+
+    fn whole(
+        &self,
+        action: &'static str,
+        offset: u64,
+        length: usize,
+        done: io::Result<usize>,
+    ) -> Result<(), Failure> {
+        let why = match done {
+            Ok(done) if done == length => return Ok(()),
+            Ok(done) => Why::Short(done),
+            Err(error) => Why::Errno(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
+        };
+        Err(Failure::new(action, &self.path, offset, length, why))
+    }
+}
+
+/// An I/O that did not go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    action: &'static str,
+    path: PathBuf,
+    offset: u64,
+    length: usize,
+    /// What came of it.
+    pub why: Why,
+}
+
+/// How an I/O can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The kernel's error.
+    Errno(Errno),
+    /// So many bytes went through, and no more.
+    Short(usize),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            action,
+            path,
+            offset,
+            length,
+            why,
+        } = self;
+        let path = path.display();
+        write!(f, "{action} of {length} bytes at {offset} of {path}: ")?;
+        match why {
+            Why::Errno(errno) => {
+                write!(f, "{errno:?} ({}): {}", *errno as i32, errno.desc())
+            }
+            Why::Short(done) => write!(f, "short: {done} bytes only"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// `action` of `length` bytes at `offset` of `path` did not go through, and why.
+    pub fn new(action: &'static str, path: &Path, offset: u64, length: usize, why: Why) -> Self {
+        Self {
+            action,
+            path: path.to_owned(),
+            offset,
+            length,
+            why,
+        }
+    }
+}
+
+/// Bytes of a target, and how they are cut into I/Os.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// First byte, and the byte after the last.
+    pub range: Range<u64>,
+    /// Bytes of one I/O; the last may be shorter.
+    pub block: usize,
+}
+
+impl Extent {
+    /// Offset and length of each I/O.
+    pub fn blocks(&self) -> impl Iterator<Item = (u64, usize)> + use<> {
+        let (end, block) = (self.range.end, self.block);
+        self.range.clone().step_by(block).map(move |offset| {
+            let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            (offset, left.min(block))
+        })
+    }
+}
+
+/// What is to be done with each block of an extent.
+#[derive(Debug)]
+pub enum Work {
+    /// Write the pattern. Its offset is the target's plus `shift`.
+    Write {
+        /// Where to.
+        target: Target,
+        /// What.
+        pattern: Pattern,
+        /// Pattern offset minus target offset.
+        shift: i64,
+    },
+    /// Read, and hand on the data.
+    Read {
+        /// Where from.
+        target: Target,
+    },
+    /// Read, and compare with the pattern.
+    Check {
+        /// Where from.
+        target: Target,
+        /// With what.
+        pattern: Pattern,
+        /// Pattern offset minus target offset.
+        shift: i64,
+    },
+    /// Read from one target and write to another. The CPU never looks at the data.
+    Copy {
+        /// Where from.
+        target: Target,
+        /// Where to.
+        to: Target,
+        /// Offset there minus offset here.
+        shift: i64,
+    },
+}
+
+/// What came of one block.
+#[derive(Debug, Default)]
+struct Done {
+    data: Option<Vec<u8>>,
+    mismatches: Vec<Mismatch>,
+}
+
+impl Work {
+    fn block(&self, buffer: &mut Buffer, offset: u64, length: usize) -> Result<Done, Failure> {
+        let mut done = Done::default();
+        match self {
+            Work::Write {
+                target,
+                pattern,
+                shift,
+            } => {
+                let mut data = vec![0; length];
+                pattern.fill(offset.wrapping_add_signed(*shift), &mut data);
+                buffer.put(&data);
+                target.write(buffer, offset, length)?;
+            }
+            Work::Read { target } => {
+                target.read(buffer, offset, length)?;
+                done.data = Some(buffer.taken(length));
+            }
+            Work::Check {
+                target,
+                pattern,
+                shift,
+            } => {
+                target.read(buffer, offset, length)?;
+                let data = buffer.taken(length);
+                let mut mismatches = pattern.mismatches(offset.wrapping_add_signed(*shift), &data);
+                for mismatch in &mut mismatches {
+                    mismatch.offset = mismatch.offset.wrapping_add_signed(-shift);
+                }
+                done.mismatches = mismatches;
+            }
+            Work::Copy { target, to, shift } => {
+                target.read(buffer, offset, length)?;
+                to.write(buffer, offset.wrapping_add_signed(*shift), length)?;
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// How many failures and mismatches are kept in full.
+const KEPT: usize = 10;
+
+/// What came of it all.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Bytes of the I/Os that went through whole.
+    pub bytes: u64,
+    /// I/Os that went through whole.
+    pub ios: u64,
+    /// I/Os that did not.
+    pub errors: u64,
+    /// The first of them; each with whose it is, where that is not clear.
+    pub failures: Vec<(Option<String>, Failure)>,
+    /// Sectors that are not what they should be.
+    pub mismatches: u64,
+    /// The first of them, in the order in which they were found; likewise.
+    pub differing: Vec<(Option<String>, Mismatch)>,
+}
+
+impl Outcome {
+    /// Counts an I/O that went through.
+    pub fn count(&mut self, length: usize) {
+        self.bytes += length as u64;
+        self.ios += 1;
+    }
+
+    /// Counts one that did not.
+    pub fn fail(&mut self, whose: Option<String>, failure: Failure) {
+        self.errors += 1;
+        if self.failures.len() < KEPT {
+            self.failures.push((whose, failure));
+        }
+    }
+
+    /// Counts sectors that differ.
+    pub fn differ(&mut self, whose: Option<String>, mismatches: Vec<Mismatch>) {
+        self.mismatches += mismatches.len() as u64;
+        let room = KEPT.saturating_sub(self.differing.len());
+        self.differing.extend(
+            mismatches
+                .into_iter()
+                .take(room)
+                .map(|m| (whose.clone(), m)),
+        );
+    }
+}
+
+/// Does `work` with each block of `extent`, one thread for each buffer. `data`
+/// gets what was read, in the order of the offsets; its error ends it all.
+pub fn run(
+    work: &Work,
+    extent: &Extent,
+    mut buffers: Vec<Buffer>,
+    mut data: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    each(
+        extent,
+        &mut buffers,
+        |buffer, offset, length| work.block(buffer, offset, length),
+        |offset, length, done| {
+            match done {
+                Ok(done) => {
+                    outcome.count(length);
+                    outcome.differ(None, done.mismatches);
+                    if let Some(read) = done.data {
+                        data(offset, &read)?;
+                    }
+                }
+                Err(failure) => outcome.fail(None, failure),
+            }
+            Ok(())
+        },
+    )?;
+    Ok(outcome)
+}
+
+/// Calls `work` with each block of `extent`, offset and length, one thread for each of
+/// `workers`. `take` gets what came of it, in the order of the offsets; its error ends it all.
+///
+/// # Errors
+/// That of `take`, or if there are no workers, or one ends early.
+pub fn each<W: Send, T: Send>(
+    extent: &Extent,
+    workers: &mut [W],
+    work: impl Fn(&mut W, u64, usize) -> T + Sync,
+    mut take: impl FnMut(u64, usize, T) -> Result<()>,
+) -> Result<()> {
+    let depth = workers.len();
+    if depth == 0 {
+        bail!("nobody is there to move anything");
+    }
+    let work = &work;
+    thread::scope(|threads| {
+        let results: Vec<Receiver<_>> = workers
+            .iter_mut()
+            .enumerate()
+            .map(|(first, worker)| {
+                let (send, receive) = sync_channel(1);
+                let blocks = extent.blocks().skip(first).step_by(depth);
+                threads.spawn(move || {
+                    for (offset, length) in blocks {
+                        if send.send(work(worker, offset, length)).is_err() {
+                            break;
+                        }
+                    }
+                });
+                receive
+            })
+            .collect();
+        for ((offset, length), from) in extent.blocks().zip(results.iter().cycle()) {
+            let done = from.recv().context("a thread has ended early")?;
+            take(offset, length, done)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_an_extent_and_the_last_is_what_is_left() {
+        let extent = Extent {
+            range: 512..5120,
+            block: 2048,
+        };
+        let blocks: Vec<_> = extent.blocks().collect();
+        assert_eq!(blocks, [(512, 2048), (2560, 2048), (4608, 512)]);
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_offsets_and_an_error_ends_it() {
+        let extent = Extent {
+            range: 0..100,
+            block: 1,
+        };
+        let mut seen = Vec::new();
+        let work = |worker: &mut u64, offset, _| {
+            *worker += 1;
+            thread::sleep(std::time::Duration::from_micros(100 * (offset % 3)));
+            offset
+        };
+        let mut workers = [0; 3];
+        each(&extent, &mut workers, work, |_, _, offset| {
+            seen.push(offset);
+            Ok(())
+        })
+        .expect("all of them");
+        assert_eq!(seen, Vec::from_iter(0..100));
+        assert_eq!(workers.iter().sum::<u64>(), 100);
+        let error = each(&extent, &mut workers, work, |_, _, _| bail!("enough"));
+        assert_eq!(error.expect_err("enough").to_string(), "enough");
+        assert!(each(&extent, &mut [], work, |_, _, _| Ok(())).is_err());
+    }
+
+    #[test]
+    fn a_failure_says_what_was_tried_and_where() {
+        let failure = |why| Failure {
+            action: "write",
+            path: "/dev/md0".into(),
+            offset: 65536,
+            length: 4096,
+            why,
+        };
+        assert_eq!(
+            failure(Why::Errno(Errno::EREMOTEIO)).to_string(),
+            "write of 4096 bytes at 65536 of /dev/md0: EREMOTEIO (121): Remote I/O error"
+        );
+        assert_eq!(
+            failure(Why::Short(512)).to_string(),
+            "write of 4096 bytes at 65536 of /dev/md0: short: 512 bytes only"
+        );
+    }
+
+    #[test]
+    fn only_the_first_are_kept_and_all_are_counted() {
+        let mut outcome = Outcome::default();
+        let zeros = vec![0; 512 * (KEPT + 5)];
+        outcome.differ(None, Pattern::new(1).mismatches(0, &zeros));
+        assert_eq!(outcome.mismatches as usize, KEPT + 5);
+        assert_eq!(outcome.differing.len(), KEPT);
+        assert_eq!(
+            outcome.differing[KEPT - 1].1.offset as usize,
+            512 * (KEPT - 1)
+        );
+    }
+}
