@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::block::device::BlockDevice;
+
 /// Writes a file below `root`, and makes the folders above it.
 ///
 /// # Panics
@@ -13,4 +15,20 @@ pub fn put(root: &Path, path: &str, content: &str) {
     let folder = path.parent().expect("a folder");
     fs::create_dir_all(folder).expect("its folder");
     fs::write(path, content).expect("a file");
+}
+
+/// A drive of which there is nothing to say.
+pub fn device(name: &str, number: &str) -> BlockDevice {
+    BlockDevice {
+        name: name.into(),
+        node: format!("/dev/{name}").into(),
+        number: number.into(),
+        disk: None,
+        partitions: Vec::new(),
+        bytes: 1 << 30,
+        model: String::new(),
+        controllers: Vec::new(),
+        read_only: false,
+        has_integrity: false,
+    }
 }

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mdp2p::topology::{View, text};
+use mdp2p::commands::topology::{View, text};
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
 

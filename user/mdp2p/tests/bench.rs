@@ -8,10 +8,11 @@ use std::fs;
 
 use assert_cmd::Command;
 use machine::{BYTES, Machine, PROVIDER, complaints, verb, versioned};
-use mdp2p::bench::{self, Report};
-use mdp2p::cli::{Bench, Verb};
-use mdp2p::plot;
-use mdp2p::went::Went;
+use mdp2p::commands::Verb;
+use mdp2p::commands::bench::Bench;
+use mdp2p::commands::bench::plot;
+use mdp2p::commands::bench::{self, Report};
+use mdp2p::workload::path_taken::Went;
 use mdp2p_io::transfer::Operation;
 use predicates::prelude::*;
 use svg::node::element::tag::Type;

@@ -12,8 +12,10 @@ use std::process::{Command, Stdio};
 
 use clap::Parser;
 use common::{plant, put};
-use mdp2p::cli::{Arguments, Create, Verb};
-use mdp2p::plan::{Plan, Verdict};
+use mdp2p::cli::{Arguments, Request};
+use mdp2p::commands::Verb;
+use mdp2p::commands::create::Create;
+use mdp2p::commands::create::plan::{Plan, Verdict};
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -25,8 +27,8 @@ fn mdp2p() -> assert_cmd::Command {
 
 fn options(words: &[&str]) -> Create {
     let words = ["mdp2p", "create"].iter().chain(words);
-    match Arguments::try_parse_from(words).expect("options").verb {
-        Verb::Create(options) => options,
+    match Arguments::try_parse_from(words).expect("options").request {
+        Request::Verb(Verb::Create(options)) => options,
         other => panic!("{other:?}"),
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use common::{plant, put};
-use mdp2p::mdadm::{self, View};
+use mdp2p::control::mdadm::{self, View};
 use mdp2p_machine::sysroot::Sysroot;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

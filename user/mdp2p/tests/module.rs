@@ -13,8 +13,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use common::{plant, put};
-use mdp2p::cli::{Module, ModuleVerb};
-use mdp2p::{module, show};
+use mdp2p::commands::module::{self, Module, ModuleVerb};
+use mdp2p::control::privilege;
 use mdp2p_machine::sysroot::Sysroot;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -537,7 +537,7 @@ fn sign_leaves_all_signed() {
         dry_run: false,
     };
     let result = module::run(&host, &Module { verb });
-    if !show::is_root() {
+    if !privilege::is_root() {
         let error = result.expect_err("not root").to_string();
         assert!(error.contains("only root can sign modules"), "{error}");
         return;
@@ -576,7 +576,7 @@ fn load_as_a_program() {
 
 #[test]
 fn load_says_how_it_went() {
-    if !show::is_root() {
+    if !privilege::is_root() {
         return;
     }
     let tools = tempfile::tempdir().expect("a folder");
@@ -629,7 +629,7 @@ fn who_is_not_root_changes_nothing() {
     for verb in ["install", "load", "unload", "sign"] {
         let mut command = Command::new(&program);
         command.args(["module", verb]).current_dir("/");
-        if show::is_root() {
+        if privilege::is_root() {
             command.uid(65534).gid(65534);
         }
         let output = command.output().expect("mdp2p runs");

@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use anstream::adapter::strip_str;
 use assert_cmd::Command;
-use mdp2p::topology::{View, short, text};
+use mdp2p::commands::topology::{View, short, text};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind};
 use mdp2p_machine::pci::devices::{Bar, Device, Devices, P2pmem};
@@ -773,7 +773,7 @@ proptest! {
                 let lines = lines_of(tree, device.address).count();
                 prop_assert_eq!(lines, expected, "{}:\n{}", device.address, tree);
             }
-            let drawing = mdp2p::svg::draw(&view).to_string();
+            let drawing = mdp2p::commands::topology::svg::draw(&view).to_string();
             prop_assert!(roxmltree::Document::parse(&drawing).is_ok());
         }
     }

@@ -8,9 +8,10 @@ use std::fs;
 
 use assert_cmd::Command;
 use machine::{BYTES, Machine, PROVIDER, complaints, verb, versioned};
-use mdp2p::cli::{Verb, Verify};
-use mdp2p::verify::{self, Data, Report};
-use mdp2p::went::Went;
+use mdp2p::commands::Verb;
+use mdp2p::commands::verify::Verify;
+use mdp2p::commands::verify::{self, Data, Report};
+use mdp2p::workload::path_taken::Went;
 use mdp2p_io::transfer::Operation;
 use predicates::prelude::*;
 use sha2::{Digest, Sha256};

@@ -167,6 +167,11 @@ pub fn loaded(host: &Sysroot) -> Result<Vec<Loaded>> {
     Ok(found)
 }
 
+/// Whether a module is loaded.
+pub fn is_loaded(host: &Sysroot, module: &str) -> bool {
+    host.has(format!("sys/module/{}", module.replace('-', "_")))
+}
+
 /// How md-p2p is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -163,6 +163,18 @@ pub fn all(host: &Sysroot) -> Result<Vec<Array>> {
     })
 }
 
+/// The counters of an array now; none if it is not md-p2p's.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn counters(host: &Sysroot, array: &Array) -> Result<Option<Counters>> {
+    if array.p2p.is_none() {
+        return Ok(None);
+    }
+    let md = host.within(format!("sys/block/{}/md", array.name))?;
+    Counters::read(&md).map(Some)
+}
+
 /// The array that a person means: `md0`, `/dev/md0`, `/dev/md/data` or `data`.
 ///
 /// # Errors

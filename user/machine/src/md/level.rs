@@ -76,3 +76,39 @@ impl fmt::Display for Level {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_the_names_that_mdadm_knows() {
+        for (names, shown, option, module) in [
+            (&["linear", "-1"][..], "linear", "linear", "linear-p2p"),
+            (&["0", "raid0", "stripe"], "raid0", "0", "raid0-p2p"),
+            (&["1", "raid1", "mirror"], "raid1", "1", "raid1-p2p"),
+            (&["4", "raid4"], "raid4", "4", "raid456-p2p"),
+            (&["5", "raid5"], "raid5", "5", "raid456-p2p"),
+            (&["6", "raid6"], "raid6", "6", "raid456-p2p"),
+            (&["10", "raid10"], "raid10", "10", "raid10-p2p"),
+        ] {
+            for name in names {
+                let level = Level::parse(name).expect(name);
+                assert_eq!(level.to_string(), shown);
+                assert_eq!((level.option().as_str(), level.module()), (option, module));
+            }
+        }
+        for name in [
+            "",
+            "2",
+            "raid2",
+            "raid50",
+            "RAID1",
+            "multipath",
+            "container",
+            " 1",
+        ] {
+            assert!(Level::parse(name).is_err(), "{name}");
+        }
+    }
+}

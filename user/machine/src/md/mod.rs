@@ -5,3 +5,4 @@ pub mod array;
 pub mod level;
 pub mod name;
 pub mod raid10;
+pub mod reach;

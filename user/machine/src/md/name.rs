@@ -51,3 +51,30 @@ pub fn named(host: &Sysroot, node: &str) -> Result<Option<Array>> {
     };
     Ok(array::all(host)?.into_iter().find(is_it))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_has_one_node_whatever_it_is_called() {
+        for (wanted, expected) in [
+            ("md0", "/dev/md0"),
+            ("/dev/md0", "/dev/md0"),
+            ("md127", "/dev/md127"),
+            ("data", "/dev/md/data"),
+            ("md/data", "/dev/md/data"),
+            ("/dev/md/data", "/dev/md/data"),
+            ("/dev/md/7", "/dev/md/7"),
+            ("my_array-1.2", "/dev/md/my_array-1.2"),
+        ] {
+            assert_eq!(node(wanted).expect(wanted), expected);
+        }
+        let long = "x".repeat(33);
+        for wanted in [
+            "", "/", "/dev/", "/dev/md/", "-x", ".x", "a/b", "/dev/sda", "/tmp/x", &long,
+        ] {
+            assert!(node(wanted).is_err(), "{wanted}");
+        }
+    }
+}

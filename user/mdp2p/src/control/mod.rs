@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What changes arrays, modules and files.
 
+pub mod enrolled;
 pub mod file;
+pub mod mdadm;
+pub mod modprobe;
+pub mod privilege;
+pub mod setting;

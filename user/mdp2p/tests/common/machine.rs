@@ -6,7 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use mdp2p::cli::{Arguments, Verb};
+use mdp2p::cli::{Arguments, Request};
+use mdp2p::commands::Verb;
 use mdp2p_machine::sysroot::Sysroot;
 use tempfile::TempDir;
 
@@ -134,7 +135,10 @@ impl Machine {
 pub fn verb(words: &[&str]) -> Verb {
     let all = std::iter::once("mdp2p").chain(words.iter().copied());
     let parsed = <Arguments as clap::Parser>::try_parse_from(all);
-    parsed.unwrap_or_else(|error| panic!("{error}")).verb
+    match parsed.unwrap_or_else(|error| panic!("{error}")).request {
+        Request::Verb(verb) => verb,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The schema of a command, and what `json` has against it.
@@ -152,6 +156,6 @@ pub fn complaints(command: &str, json: &serde_json::Value) -> Vec<String> {
 /// What `show::json` makes of a report.
 pub fn versioned(report: &impl serde::Serialize) -> serde_json::Value {
     let mut json = serde_json::to_value(report).expect("JSON");
-    json["version"] = mdp2p::show::JSON_VERSION.into();
+    json["version"] = mdp2p::ui::JSON_VERSION.into();
     json
 }

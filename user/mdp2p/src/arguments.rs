@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Values of options that more than one command takes.
+
+use std::time::Duration;
+
+use mdp2p_io::size;
+
+/// A number of seconds, perhaps with a fraction.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let wanted = || "a number of seconds is wanted, from 0.1 to 86400".to_owned();
+    let number: f64 = text.parse().map_err(|_| wanted())?;
+    if !(0.1..=86400.0).contains(&number) {
+        return Err(wanted());
+    }
+    Ok(Duration::from_secs_f64(number))
+}
+
+/// A size that is not nothing, in whole pages.
+pub fn some_pages(text: &str) -> Result<u64, String> {
+    match size::parse(text)? {
+        0 => Err("zero bytes are nothing to move".into()),
+        bytes if bytes > i64::MAX as u64 - 4096 => Err("no array is that large".into()),
+        bytes => Ok(bytes.next_multiple_of(4096)),
+    }
+}
+
+/// A size that one I/O can have.
+pub fn block_size(text: &str) -> Result<u64, String> {
+    match size::parse(text)? {
+        bytes if bytes % 512 == 0 && (512..=64 << 20).contains(&bytes) => Ok(bytes),
+        _ => Err("a block is a multiple of 512 bytes, from 512 to 64M".into()),
+    }
+}

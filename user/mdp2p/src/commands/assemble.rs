@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p assemble` and `mdp2p stop`: mdadm's, for arrays of md-p2p.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::command::Command;
+use crate::control::{mdadm, modprobe, privilege};
+use clap::Args;
+use mdp2p_machine::block::device::BlockDevice;
+use mdp2p_machine::md::array::{self, Driver};
+use mdp2p_machine::md::name;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// `mdp2p assemble`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without members mdadm looks for them itself.
+
+Examples:
+  mdp2p assemble /dev/md0 /dev/nvme[0-3]n1
+  mdp2p assemble /dev/md/data -- --uuid=…")]
+pub struct Assemble {
+    /// The array: md0, /dev/md0, /dev/md/NAME
+    pub array: String,
+    /// Its members
+    #[arg(value_name = "MEMBER")]
+    pub members: Vec<PathBuf>,
+    /// Show the command, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Options for mdadm
+    #[arg(last = true, value_name = "MDADM-OPTION")]
+    pub options: Vec<String>,
+}
+
+impl Command for Assemble {
+    fn changes(&self) -> bool {
+        !self.dry_run
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        assemble(host, self)
+    }
+}
+
+/// `mdp2p stop`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  mdp2p stop md0")]
+pub struct Stop {
+    /// The arrays
+    #[arg(required = true, value_name = "ARRAY")]
+    pub arrays: Vec<String>,
+    /// Show the command, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Command for Stop {
+    fn changes(&self) -> bool {
+        !self.dry_run
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        stop(host, self)
+    }
+}
+
+/// Has mdadm put an array together; mdadm's exit status.
+///
+/// # Errors
+/// If the name or a member cannot be right, or mdadm cannot be run.
+pub fn assemble(host: &Sysroot, options: &Assemble) -> Result<u8> {
+    if !options.dry_run {
+        privilege::need_root("assemble arrays")?;
+    }
+    let node = name::node(&options.array)?;
+    if let Some(array) = name::named(host, &node)? {
+        if array.driver == Driver::Md {
+            bail!(
+                "{node} is an array of the kernel's md, {}: stop it with `mdadm --stop /dev/{}`, \
+                 or choose another name",
+                array.name,
+                array.name
+            );
+        }
+    }
+    let mut arguments: Vec<OsString> = vec!["--assemble".into(), node.into()];
+    arguments.extend(options.options.iter().map(OsString::from));
+    for member in &options.members {
+        arguments.push(BlockDevice::find(host, member)?.node.into());
+    }
+    if options.dry_run {
+        return mdadm::show_instead(&arguments);
+    }
+    let program = mdadm::find()?;
+    modprobe::load(host)?;
+    mdadm::execute(host, &program, &arguments)
+}
+
+/// Has mdadm stop arrays; mdadm's exit status.
+///
+/// # Errors
+/// If one is not there or not md-p2p's: then none is stopped. Or if mdadm cannot be run.
+pub fn stop(host: &Sysroot, options: &Stop) -> Result<u8> {
+    if !options.dry_run {
+        privilege::need_root("stop arrays")?;
+    }
+    let mut arguments: Vec<OsString> = vec!["--stop".into()];
+    for wanted in &options.arrays {
+        let array = array::find(host, wanted)?;
+        if array.driver == Driver::Md {
+            bail!(
+                "{wanted} is an array of the kernel's md, not of md-p2p: `mdadm --stop /dev/{}`; \
+                 nothing was stopped",
+                array.name
+            );
+        }
+        let node = OsString::from(format!("/dev/{}", array.name));
+        if !arguments.contains(&node) {
+            arguments.push(node);
+        }
+    }
+    if options.dry_run {
+        return mdadm::show_instead(&arguments);
+    }
+    let program = mdadm::find()?;
+    mdadm::execute(host, &program, &arguments)
+}

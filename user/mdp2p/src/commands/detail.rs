@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p list` and `mdp2p detail`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use anstyle::Style;
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::ui::{self, styled};
+use clap::Args;
+use mdp2p_machine::md::array::{self, Array, Driver, Member, P2p, Rebuild};
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// `mdp2p list`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  mdp2p list --json | jq -r '.arrays[].name'")]
+pub struct List {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Command for List {
+    fn changes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        list(host, self)
+    }
+}
+
+/// `mdp2p detail`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  mdp2p detail md0\n  mdp2p detail /dev/md/data --json")]
+pub struct Detail {
+    /// The array: md0, /dev/md0, /dev/md/NAME or NAME
+    pub array: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Command for Detail {
+    fn changes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        detail(host, self)
+    }
+}
+
+/// Lists the arrays; the exit status.
+///
+/// # Errors
+/// If sysfs cannot be read or understood, or standard output takes no more.
+pub fn list(host: &Sysroot, options: &List) -> Result<u8> {
+    #[derive(Serialize)]
+    struct Listed {
+        arrays: Vec<Array>,
+    }
+    let arrays = array::all(host)?;
+    if options.json {
+        ui::json(&Listed { arrays })?;
+        return Ok(0);
+    }
+    let mut out = ui::out();
+    if arrays.is_empty() {
+        writeln!(out, "No arrays.")?;
+        return Ok(0);
+    }
+    write!(out, "{}", overview(&arrays, ui::width()))?;
+    if arrays.iter().any(|array| array.driver == Driver::Md) {
+        let note = "md: driven by the kernel's own md, not by md-p2p; see mdp2p detail ARRAY";
+        writeln!(out, "\n{}", styled(ui::DIM, note))?;
+    }
+    out.flush()?;
+    Ok(0)
+}
+
+/// Shows one array; the exit status.
+///
+/// # Errors
+/// If there is no such array, sysfs cannot be read or understood, or standard output takes
+/// no more.
+pub fn detail(host: &Sysroot, options: &Detail) -> Result<u8> {
+    #[derive(Serialize)]
+    struct Detailed {
+        array: Array,
+    }
+    let array = array::find(host, &options.array)?;
+    if options.json {
+        ui::json(&Detailed { array })?;
+        return Ok(0);
+    }
+    let mut out = ui::out();
+    write!(out, "{}", whole(&array, ui::width(), ui::is_terminal()))?;
+    out.flush()?;
+    Ok(0)
+}
+
+/// A row for each array, and below it why its peer I/O is not direct.
+fn overview(arrays: &[Array], width: usize) -> String {
+    // What is in `mdp2p detail` too gives way if there is no room.
+    let with_provider = rows(arrays, true);
+    let table = match with_provider.lines().map(columns).max() {
+        Some(most) if most > width => rows(arrays, false),
+        _ => with_provider,
+    };
+    let mut text = String::new();
+    for (number, line) in table.lines().enumerate() {
+        text += line;
+        text += "\n";
+        let array = number.checked_sub(1).and_then(|row| arrays.get(row));
+        if let Some(reason) = array.and_then(reason) {
+            let reason = cut(reason, width.saturating_sub(2));
+            text += &format!("  {}\n", styled(ui::DIM, reason));
+        }
+    }
+    text
+}
+
+fn rows(arrays: &[Array], with_provider: bool) -> String {
+    let provider = |array: &Array| array.p2p.as_ref().and_then(|p2p| p2p.provider);
+    let with_provider = with_provider && arrays.iter().any(|array| provider(array).is_some());
+    let with_rebuild = arrays.iter().any(|array| array.rebuild.is_some());
+    let mut heads = vec!["ARRAY", "LEVEL", "SIZE", "MEMBERS", "STATE", "P2P"];
+    heads.extend(with_provider.then_some("PROVIDER"));
+    heads.extend(with_rebuild.then_some("REBUILD"));
+    let row = |array: &Array| {
+        let mut row = vec![
+            array.name.clone(),
+            array.level.clone(),
+            ui::bytes(array.bytes),
+            members(array),
+            array.state.clone(),
+            match &array.p2p {
+                Some(p2p) => styled(style(&p2p.state), &p2p.state),
+                None => styled(ui::DIM, "md"),
+            },
+        ];
+        if with_provider {
+            row.push(provider(array).map_or_else(String::new, |address| address.to_string()));
+        }
+        if with_rebuild {
+            row.push(array.rebuild.as_ref().map_or_else(String::new, progress));
+        }
+        row
+    };
+    ui::table(&heads, arrays.iter().map(row), &[2])
+}
+
+/// How many members are there, of how many: `4/4`, `3/4 degraded`.
+fn members(array: &Array) -> String {
+    if array.raid_disks == 0 {
+        return array.members.len().to_string();
+    }
+    let there = match array.state.as_str() {
+        // What is not put together yet says nothing of being degraded.
+        "inactive" => array.members.iter().filter(|m| m.slot.is_some()).count(),
+        _ => array.raid_disks.saturating_sub(array.degraded) as usize,
+    };
+    let count = format!("{there}/{}", array.raid_disks);
+    match array.degraded {
+        0 => count,
+        _ => styled(ui::BAD, format!("{count} degraded")),
+    }
+}
+
+/// Why peer I/O is not direct: the first reason.
+fn reason(array: &Array) -> Option<&str> {
+    let p2p = array.p2p.as_ref()?;
+    let reason = p2p.reasons.first().filter(|_| p2p.state != "direct")?;
+    Some(reason)
+}
+
+/// How far a rebuild is: `recover 37 %`.
+fn progress(rebuild: &Rebuild) -> String {
+    let action = &rebuild.action;
+    match rebuild.part() {
+        Some(part) => format!("{action} {} %", percent(part)),
+        None if action == "frozen" => action.clone(),
+        None => format!("{action} waits"),
+    }
+}
+
+/// Rounded down: 100 is the end.
+fn percent(part: f64) -> u32 {
+    (part * 100.0) as u32
+}
+
+fn style(state: &str) -> Style {
+    match state {
+        "direct" => ui::GOOD,
+        "staged" => ui::WARNING,
+        _ => ui::BAD,
+    }
+}
+
+/// `text` in so many columns, … where it was cut.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// The columns of a line that may hold styles.
+fn columns(line: &str) -> usize {
+    let plain = anstream::adapter::strip_str(line).to_string();
+    plain.chars().count()
+}
+
+/// All there is to know of an array.
+fn whole(array: &Array, width: usize, bar: bool) -> String {
+    let mut blocks = vec![identity(array)];
+    blocks.extend(array.p2p.as_ref().map(peer));
+    blocks.extend(
+        array
+            .rebuild
+            .as_ref()
+            .map(|rebuild| rebuilding(rebuild, bar)),
+    );
+    blocks.extend(array.p2p.as_ref().map(counters));
+    blocks.push(member_table(array));
+    match array.p2p {
+        Some(_) => blocks.extend(distances(&array.members, width)),
+        None => blocks.push(way_out(array)),
+    }
+    blocks.join("\n")
+}
+
+fn identity(array: &Array) -> String {
+    let mut name = styled(ui::HEADING, &array.name);
+    if !array.aliases.is_empty() {
+        name += &format!(" ({})", array.aliases.join(", "));
+    }
+    let driver = match array.driver {
+        Driver::MdP2p => "md-p2p",
+        Driver::Md => "the kernel's own md",
+    };
+    let level = match array.level.as_str() {
+        "" => "none yet",
+        level => level,
+    };
+    let mut facts = vec![
+        ("Driver", driver.to_owned()),
+        ("Level", level.to_owned()),
+        ("Members", members(array)),
+        ("Size", ui::bytes(array.bytes)),
+    ];
+    if array.chunk_bytes > 0 {
+        facts.push(("Chunk", ui::bytes(array.chunk_bytes)));
+    }
+    facts.push(("Metadata", array.metadata.clone()));
+    facts.push(("State", array.state.clone()));
+    format!("{name}\n{}", pairs(&facts))
+}
+
+fn peer(p2p: &P2p) -> String {
+    let policy = match p2p.policy.as_str() {
+        "auto" => "auto: what cannot be direct is staged",
+        "direct" => "direct: what cannot be direct is refused",
+        "off" => "off: all of it is refused",
+        other => other,
+    };
+    let provider = match p2p.provider {
+        Some(address) => address.to_string(),
+        None => "none in use".to_owned(),
+    };
+    let facts = [
+        ("State", styled(style(&p2p.state), &p2p.state)),
+        ("Reason", p2p.reasons.join("\n")),
+        ("Policy", policy.to_owned()),
+        (
+            "Provider",
+            format!("{provider}; {} was asked for", p2p.provider_wanted),
+        ),
+    ];
+    format!(
+        "{}\n{}",
+        styled(ui::HEADING, "PEER-TO-PEER DMA"),
+        pairs(&facts)
+    )
+}
+
+fn rebuilding(rebuild: &Rebuild, bar: bool) -> String {
+    let mut facts = vec![("Action", rebuild.action.clone())];
+    match (rebuild.part(), rebuild.done_bytes, rebuild.total_bytes) {
+        (Some(part), Some(done), Some(total)) => {
+            let mut done = format!(
+                "{} %, {} of {}",
+                percent(part),
+                ui::bytes(done),
+                ui::bytes(total)
+            );
+            if bar {
+                done = format!("{} {done}", text_bar(part, 30));
+            }
+            facts.push(("Done", done));
+        }
+        _ if rebuild.action != "frozen" => facts.push(("Done", "it waits".to_owned())),
+        _ => {}
+    }
+    if let Some(speed) = rebuild.speed {
+        facts.push(("Speed", format!("{}/s", ui::bytes(speed))));
+    }
+    facts.extend(seconds_left(rebuild).map(|seconds| ("Time left", time(seconds))));
+    format!("{}\n{}", styled(ui::HEADING, "REBUILD"), pairs(&facts))
+}
+
+/// A bar of so many columns between brackets.
+fn text_bar(part: f64, columns: usize) -> String {
+    let full = ((part * columns as f64) as usize).min(columns);
+    format!("[{}{}]", "#".repeat(full), "-".repeat(columns - full))
+}
+
+fn seconds_left(rebuild: &Rebuild) -> Option<u64> {
+    let left = rebuild.total_bytes?.saturating_sub(rebuild.done_bytes?);
+    left.checked_div(rebuild.speed?)
+}
+
+/// Seconds as people say them: `40 s`, `2 min`, `3 h 20 min`, `2 d 4 h`.
+fn time(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+fn counters(p2p: &P2p) -> String {
+    let counters = &p2p.counters;
+    let way = |name: &str, [read, read_ios, write, write_ios]: [u64; 4]| {
+        vec![
+            name.to_owned(),
+            ui::bytes(read),
+            read_ios.to_string(),
+            ui::bytes(write),
+            write_ios.to_string(),
+        ]
+    };
+    let rows = [
+        way(
+            "direct",
+            [
+                counters.read_direct_bytes,
+                counters.read_direct_ios,
+                counters.write_direct_bytes,
+                counters.write_direct_ios,
+            ],
+        ),
+        way(
+            "staged",
+            [
+                counters.read_staged_bytes,
+                counters.read_staged_ios,
+                counters.write_staged_bytes,
+                counters.write_staged_ios,
+            ],
+        ),
+    ];
+    let heads = ["PEER I/O", "READ", "I/OS", "WRITE", "I/OS"];
+    let others = [
+        ("Refused", format!("{} I/Os", counters.refused_ios)),
+        (
+            "Rebuilt",
+            format!(
+                "{} from peer memory, {} from host memory",
+                ui::bytes(counters.rebuild_peer_bytes),
+                ui::bytes(counters.rebuild_host_bytes)
+            ),
+        ),
+    ];
+    ui::table(&heads, rows, &[1, 2, 3, 4]) + &pairs(&others)
+}
+
+fn member_table(array: &Array) -> String {
+    let counted = array.p2p.is_some();
+    let mut heads = vec!["MEMBER", "SLOT", "STATE", "CONTROLLER"];
+    if counted {
+        heads.extend(["DMA READ", "DMA WRITE"]);
+    }
+    let row = |member: &Member| {
+        let controllers: Vec<String> = member.controllers.iter().map(Bdf::to_string).collect();
+        let mut row = vec![
+            member.name.clone(),
+            member
+                .slot
+                .map_or_else(|| "-".to_owned(), |slot| slot.to_string()),
+            member.state.join(", "),
+            match controllers.is_empty() {
+                true => "no PCI device".to_owned(),
+                false => controllers.join("\n"),
+            },
+        ];
+        if let (true, Some(p2p)) = (counted, &member.p2p) {
+            row.extend([p2p.read_bytes, p2p.write_bytes].map(ui::bytes));
+        }
+        row
+    };
+    ui::table(&heads, array.members.iter().map(row), &[1, 4, 5])
+}
+
+/// A matrix of members and providers, in as many parts as it takes to fit.
+fn distances(members: &[Member], width: usize) -> Vec<String> {
+    let distances = |member: &Member| member.p2p.clone().map_or(Vec::new(), |p2p| p2p.distances);
+    let providers: BTreeSet<Bdf> = members
+        .iter()
+        .flat_map(distances)
+        .map(|distance| distance.provider)
+        .collect();
+    let providers: Vec<Bdf> = providers.into_iter().collect();
+    if providers.is_empty() {
+        return vec!["No device publishes memory for others: there is no provider.\n".to_owned()];
+    }
+    /// An address, and the space beside it.
+    const COLUMN: usize = 14;
+    const HEAD: &str = "DISTANCE TO";
+    let names = members.iter().map(|member| member.name.len());
+    let first = names.chain([HEAD.len()]).max().unwrap_or(0) + 2;
+    // The last column has no space beside it.
+    let fit = (width + 2).saturating_sub(first) / COLUMN;
+    let part = |providers: &[Bdf]| {
+        let addresses: Vec<String> = providers.iter().map(Bdf::to_string).collect();
+        let mut heads = vec![HEAD];
+        heads.extend(addresses.iter().map(String::as_str));
+        let row = |member: &Member| {
+            let known = distances(member);
+            let to = |provider: &Bdf| {
+                let found = known.iter().find(|entry| entry.provider == *provider);
+                match found.map(|entry| entry.distance) {
+                    Some(Some(distance)) => distance.to_string(),
+                    Some(None) => styled(ui::BAD, "unreachable"),
+                    None => "-".to_owned(),
+                }
+            };
+            let mut row = vec![member.name.clone()];
+            row.extend(providers.iter().map(to));
+            row
+        };
+        let right: Vec<usize> = (1..=providers.len()).collect();
+        ui::table(&heads, members.iter().map(row), &right)
+    };
+    providers.chunks(fit.max(1)).map(part).collect()
+}
+
+/// What to do about an array of the kernel's own.
+fn way_out(array: &Array) -> String {
+    let usable = array
+        .members
+        .iter()
+        .filter(|member| !member.state.iter().any(|word| word == "faulty"));
+    let members: Vec<String> = usable
+        .map(|member| format!(" /dev/{}", member.name))
+        .collect();
+    format!(
+        "The kernel's own md drives this array, not md-p2p: peer-to-peer DMA is what that\n\
+         makes of it, and is not counted. Its data are as good under md-p2p. When it is\n\
+         not in use:\n  mdadm --stop /dev/{name}\n  mdp2p assemble /dev/{name}{members}\n",
+        name = array.name,
+        members = members.concat()
+    )
+}
+
+/// Lines of names and values; a value may have more lines.
+fn pairs(facts: &[(&str, String)]) -> String {
+    const NAME: usize = 11;
+    let mut text = String::new();
+    for (name, value) in facts {
+        let value = value.replace('\n', &format!("\n{:NAME$}", ""));
+        text += format!("{name:NAME$}{value}").trim_end();
+        text += "\n";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebuild(done: Option<u64>, total: Option<u64>, speed: Option<u64>) -> Rebuild {
+        Rebuild {
+            action: "recover".into(),
+            done_bytes: done,
+            total_bytes: total,
+            speed,
+        }
+    }
+
+    #[test]
+    fn a_rebuild_is_at_100_percent_only_at_its_end() {
+        for (done, shown) in [(0, "0 %"), (379, "37 %"), (999, "99 %"), (1000, "100 %")] {
+            let text = progress(&rebuild(Some(done), Some(1000), None));
+            assert_eq!(text, format!("recover {shown}"));
+        }
+        assert_eq!(progress(&rebuild(None, None, None)), "recover waits");
+    }
+
+    #[test]
+    fn the_time_left_is_known_if_there_is_speed() {
+        let left = |done, total, speed| seconds_left(&rebuild(Some(done), Some(total), speed));
+        assert_eq!(left(40, 100, Some(2)), Some(30));
+        assert_eq!(left(40, 100, Some(0)), None);
+        assert_eq!(left(40, 100, None), None);
+        assert_eq!(left(101, 100, Some(1)), Some(0));
+    }
+
+    #[test]
+    fn time_is_told_as_people_tell_it() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3599, "59 min"),
+            (12_000, "3 h 20 min"),
+            (187_200, "2 d 4 h"),
+        ] {
+            assert_eq!(time(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_bar_stays_within_its_brackets() {
+        assert_eq!(text_bar(0.0, 4), "[----]");
+        assert_eq!(text_bar(0.5, 4), "[##--]");
+        assert_eq!(text_bar(1.0, 4), "[####]");
+    }
+
+    #[test]
+    fn what_is_cut_fits_and_shows_it() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdef", 5), "abcd…");
+        assert_eq!(cut("äöüß", 4), "äöüß");
+        assert_eq!(cut("äöüßä", 4), "äöü…");
+    }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p enroll` and `mdp2p release`: which arrays come up under md-p2p. Each has a file,
+//! `/etc/md-p2p/enrolled/UUID`, and that is all: udev's rules look for it when a member
+//! appears (packaging/system/63-md-raid-p2p.rules), leave the others to mdadm's own rules, and
+//! have [`crate::commands::incremental`] do what mdadm does for these.
+
+use std::fs;
+use std::io::Write;
+use std::process::{self, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::control::enrolled::{Enrolled, running, uuid_of};
+use crate::control::{file, privilege};
+use crate::ui;
+use clap::Args;
+use mdp2p_machine::md::array::{self, Driver};
+use mdp2p_machine::programs::{program, typed};
+use mdp2p_machine::sysroot::Sysroot;
+
+/// `mdp2p enroll`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+An array that runs is left as it is: it changes hands when it is assembled the next time. Where \
+md-p2p cannot be loaded then (no modules for the kernel that was booted), it comes up under the \
+kernel's md. With `nomdp2p` on the kernel's command line all do. If there is an initramfs, it is \
+made again, since it assembles arrays too.
+
+Examples:
+  mdp2p enroll md0
+  mdp2p enroll")]
+pub struct Enroll {
+    /// The array [default: list those that are enrolled]
+    pub array: Option<String>,
+    /// Print that list as JSON
+    #[arg(long, conflicts_with = "array")]
+    pub json: bool,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Command for Enroll {
+    fn changes(&self) -> bool {
+        self.array.is_some() && !self.dry_run
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        enroll(host, self)
+    }
+}
+
+/// `mdp2p release`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+An array that runs is left as it is: it changes hands when it is assembled the next time.
+
+Example:
+  mdp2p release md0")]
+pub struct Release {
+    /// The array: md0, /dev/md0, /dev/md/NAME, NAME, or its UUID
+    #[arg(required_unless_present = "all")]
+    pub array: Option<String>,
+    /// All that are enrolled
+    #[arg(long, conflicts_with = "array")]
+    pub all: bool,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Command for Release {
+    fn changes(&self) -> bool {
+        !self.dry_run
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        release(host, self)
+    }
+}
+
+/// Enrolls an array, or lists those that are.
+///
+/// # Errors
+/// If it cannot be enrolled; then nothing was changed.
+pub fn enroll(host: &Sysroot, options: &Enroll) -> Result<u8> {
+    let others = Enrolled::all(host)?;
+    let Some(wanted) = &options.array else {
+        return list(host, &others, options.json);
+    };
+    if !options.dry_run {
+        privilege::need_root("enroll arrays")?;
+    }
+    need_rules(host)?;
+    let array = array::find(host, wanted)?;
+    let wanted = Enrolled::of(host, &array, &others)?;
+    if let Some(there) = others.iter().find(|it| it.uuid == wanted.uuid) {
+        writeln!(ui::out(), "{} is enrolled, as {}", array.name, there.node())?;
+        return Ok(0);
+    }
+    if let Some(rival) = wanted.rival(&others) {
+        bail!(
+            "{} is what the enrolled array {} is called: release that first, or rename this one \
+             (mdadm --assemble --update=name); nothing was changed",
+            rival.node(),
+            rival.uuid
+        );
+    }
+    let path = wanted.path(host);
+    if options.dry_run {
+        write!(ui::out(), "# {}\n{wanted}", path.display())?;
+    } else {
+        file::replace(&path, &wanted.to_string())?;
+    }
+    renew_initramfs(host, options.dry_run)?;
+    let when = match array.driver {
+        Driver::MdP2p => "after each boot",
+        Driver::Md => "when it is assembled the next time (after a reboot, for one)",
+    };
+    let will = if options.dry_run {
+        "would be"
+    } else {
+        "will be"
+    };
+    let (name, node) = (&array.name, wanted.node());
+    writeln!(ui::out(), "{name} {will} md-p2p's {when}, as {node}")?;
+    Ok(0)
+}
+
+/// Without them nobody would look whether an array is enrolled.
+fn need_rules(host: &Sysroot) -> Result<()> {
+    const RULES: &str = "udev/rules.d/63-md-raid-p2p.rules";
+    let places = ["usr/lib", "lib", "etc"];
+    if !places
+        .iter()
+        .any(|place| host.has(format!("{place}/{RULES}")))
+    {
+        bail!(
+            "udev has no rules for arrays that are enrolled, /usr/lib/{RULES}: install the package, \
+             or `make install` of its source; nothing was changed"
+        );
+    }
+    Ok(())
+}
+
+/// Releases arrays.
+///
+/// # Errors
+/// If one is not enrolled; then nothing was changed.
+pub fn release(host: &Sysroot, options: &Release) -> Result<u8> {
+    if !options.dry_run {
+        privilege::need_root("release arrays")?;
+    }
+    let all = Enrolled::all_any(host)?;
+    let chosen = match &options.array {
+        Some(wanted) => vec![chosen(host, &all, wanted)?],
+        None => all,
+    };
+    if chosen.is_empty() {
+        return Ok(0);
+    }
+    for enrolled in &chosen {
+        let path = enrolled.path(host);
+        match options.dry_run {
+            true => writeln!(ui::out(), "{}", typed(["rm".as_ref(), path.as_os_str()]))?,
+            false => fs::remove_file(&path).with_context(|| path.display().to_string())?,
+        }
+    }
+    renew_initramfs(host, options.dry_run)?;
+    let will = if options.dry_run {
+        "would be"
+    } else {
+        "will be"
+    };
+    for enrolled in &chosen {
+        let name = enrolled.node();
+        writeln!(
+            ui::out(),
+            "{name} {will} the kernel's md's when it is assembled the next time"
+        )?;
+    }
+    Ok(0)
+}
+
+/// The enrolled array that a person means, by one of its names or its UUID.
+fn chosen(host: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
+    let uuid = match wanted.parse() {
+        Ok(uuid) => Some(uuid),
+        Err(_) => match array::find(host, wanted) {
+            Ok(array) => uuid_of(host, &array.name)?,
+            Err(_) => None,
+        },
+    };
+    let bare = wanted.strip_prefix("/dev/").unwrap_or(wanted);
+    let is_called = |it: &&Enrolled| {
+        let node = it.node();
+        let node = node.trim_start_matches("/dev/");
+        node == bare || node.strip_prefix("md/") == Some(bare)
+    };
+    let found = match uuid {
+        Some(uuid) => all.iter().find(|it| it.uuid == uuid),
+        None => all.iter().find(is_called),
+    };
+    found.cloned().ok_or_else(|| {
+        let names = all.iter().map(Enrolled::node);
+        let names = match all {
+            [] => "none is".into(),
+            _ => format!("those that are: {}", ui::list(names)),
+        };
+        anyhow!("{wanted} is not enrolled; {names}; nothing was changed")
+    })
+}
+
+/// An enrolled array in `mdp2p enroll`.
+#[derive(Serialize)]
+struct Row {
+    node: String,
+    uuid: String,
+    /// The array that it is now; none if it does not run.
+    array: Option<String>,
+    driver: Option<Driver>,
+}
+
+fn list(host: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
+    let row = |enrolled: &Enrolled| {
+        let now = running(host, enrolled.uuid)?;
+        anyhow::Ok(Row {
+            node: enrolled.node(),
+            uuid: enrolled.uuid.to_string(),
+            driver: now.as_ref().map(|array| array.driver),
+            array: now.map(|array| array.name),
+        })
+    };
+    let rows = all.iter().map(row).collect::<Result<Vec<_>>>()?;
+    if json {
+        ui::json(&Listed { enrolled: rows })?;
+    } else if rows.is_empty() {
+        writeln!(ui::out(), "no array is enrolled")?;
+    } else {
+        let heads = ["ENROLLED", "UUID", "ARRAY", "DRIVER"];
+        let table = ui::table(&heads, rows.into_iter().map(Row::cells), &[]);
+        write!(ui::out(), "{table}")?;
+    }
+    Ok(0)
+}
+
+#[derive(Serialize)]
+struct Listed {
+    enrolled: Vec<Row>,
+}
+
+impl Row {
+    fn cells(self) -> Vec<String> {
+        let driver = match self.driver {
+            None => "-",
+            Some(Driver::Md) => "md",
+            Some(Driver::MdP2p) => "md-p2p",
+        };
+        let array = self.array.unwrap_or_else(|| "not running".into());
+        vec![self.node, self.uuid, array, driver.into()]
+    }
+}
+
+/// The initramfs assembles arrays too, so it has to know which are enrolled.
+fn renew_initramfs(host: &Sysroot, dry_run: bool) -> Result<()> {
+    let all: [&[&str]; 2] = [
+        &["update-initramfs", "-u", "-k", "all"],
+        &["dracut", "--force", "--regenerate-all"],
+    ];
+    let found = all
+        .into_iter()
+        .find_map(|words| Some((program(words[0])?, words)));
+    let Some((path, words)) = found.filter(|_| host.is_here()) else {
+        return Ok(());
+    };
+    if dry_run {
+        writeln!(ui::out(), "{}", typed(words))?;
+        return Ok(());
+    }
+    let status = process::Command::new(path)
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| words[0].to_owned())?;
+    if !status.success() {
+        bail!(
+            "`{}` ended with {status}: until it succeeds, what the initramfs assembles at boot is \
+             as before; all else is done",
+            typed(words)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p mdadm`: any command of mdadm, so that it talks to md-p2p.
+
+use anyhow::Result;
+use clap::Args;
+use mdp2p_machine::sysroot::Sysroot;
+
+use crate::command::Command;
+use crate::control::{mdadm, modprobe, privilege};
+
+/// `mdp2p mdadm`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+mdadm's output and exit status are its own.
+
+Examples:
+  mdp2p mdadm -- --detail /dev/md0
+  mdp2p mdadm -- /dev/md0 --fail /dev/nvme1n1")]
+pub struct Mdadm {
+    /// mdadm's arguments
+    #[arg(required = true, last = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<std::ffi::OsString>,
+}
+
+impl Command for Mdadm {
+    fn changes(&self) -> bool {
+        true
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        run(host, self)
+    }
+}
+
+/// Runs mdadm with the arguments given; its exit status.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn run(host: &Sysroot, options: &Mdadm) -> Result<u8> {
+    privilege::need_root("run mdadm")?;
+    let mdadm = mdadm::find()?;
+    modprobe::load(host)?;
+    mdadm::execute(host, &mdadm, &options.arguments)
+}

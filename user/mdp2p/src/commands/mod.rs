@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The list of the commands. Each is a file or a folder here with its options and what it does;
+//! none knows another.
+
+use clap::Subcommand;
+
+use crate::command::Command;
+
+pub mod assemble;
+pub mod bench;
+pub mod create;
+pub mod detail;
+pub mod doctor;
+pub mod enroll;
+pub mod incremental;
+pub mod mdadm;
+pub mod module;
+pub mod settings;
+pub mod stats;
+pub mod top;
+pub mod topology;
+pub mod verify;
+
+/// Makes the enum that clap reads, and a [`Command`] of each of its variants.
+macro_rules! commands {
+    ($($(#[$about:meta])* $name:ident($options:ty),)*) => {
+        /// A command with its options.
+        #[derive(Debug, Subcommand)]
+        pub enum Verb {
+            $($(#[$about])* $name($options),)*
+        }
+
+        impl Verb {
+            /// Returns the command.
+            pub fn command(&self) -> &dyn Command {
+                match self {
+                    $(Verb::$name(options) => options,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Show the PCIe tree, the arrays on it, and who reaches whose memory
+    Topology(topology::Topology),
+    /// Find out whether this machine can do it, and what to do about it if not
+    Doctor(doctor::Doctor),
+    /// List the arrays
+    List(detail::List),
+    /// Show all there is to know of an array
+    Detail(detail::Detail),
+    /// Show which way the bytes went
+    Stats(stats::Stats),
+    /// Watch which way the bytes go, on the whole screen
+    Top(top::Top),
+    /// Make an array: show what it will be able to do, then have mdadm make it
+    Create(create::Create),
+    /// Put an array together from its members
+    Assemble(assemble::Assemble),
+    /// Stop arrays
+    Stop(assemble::Stop),
+    /// Have an array come up under md-p2p after each boot, or list those that do
+    Enroll(enroll::Enroll),
+    /// Give an array that is enrolled back to the kernel's md
+    Release(enroll::Release),
+    /// Add a member to an array that is enrolled: what udev has done with it
+    #[command(hide = true)]
+    Incremental(incremental::Incremental),
+    /// Run any mdadm command, unchanged, so that it talks to md-p2p
+    Mdadm(mdadm::Mdadm),
+    /// Show or set what becomes of peer I/O that cannot be direct
+    Policy(settings::Policy),
+    /// Show or set whose memory rebuilds use
+    Provider(settings::Provider),
+    /// Move data between each provider and an array, and tell whether it went direct
+    Verify(verify::Verify),
+    /// Compare peer memory with host memory
+    Bench(bench::Bench),
+    /// Build, install, load, sign and look after the kernel modules
+    Module(module::Module),
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The options of `mdp2p module`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use mdp2p_machine::kernel::modules::MODULES;
+use mdp2p_machine::kernel::release;
+
+/// `mdp2p module`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  mdp2p module status
+  mdp2p module build --source ~/md-p2p
+  mdp2p module build -- KSRC=/usr/src/linux-7.3 V=1
+  sudo mdp2p module install --source ~/md-p2p && sudo mdp2p module load
+  mdp2p module sign --dry-run")]
+pub struct Module {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: ModuleVerb,
+}
+
+/// What can be done with the modules.
+#[derive(Debug, Subcommand)]
+pub enum ModuleVerb {
+    /// Show which modules are built, installed, signed and loaded
+    Status {
+        /// The kernel [default: the running one]
+        #[arg(long, value_name = "RELEASE", value_parser = release::release)]
+        kernel: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build them: make -C kbuild
+    Build(Build),
+    /// Install them where modprobe finds them
+    Install(Build),
+    /// Load them
+    Load {
+        /// Personalities: linear, raid0, raid1, raid10, raid456 [default: md-p2p alone, which loads them as arrays need them]
+        #[arg(value_name = "MODULE", value_parser = personality)]
+        modules: Vec<String>,
+        /// Print the commands, and run nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Unload all of them
+    Unload {
+        /// Print the commands, and run nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Sign those that are installed, with the machine's owner key
+    Sign {
+        /// The kernel [default: the running one]
+        #[arg(long, value_name = "RELEASE", value_parser = release::release)]
+        kernel: Option<String>,
+        /// Private key [default: that of DKMS]
+        #[arg(long, value_name = "FILE", requires = "certificate")]
+        key: Option<PathBuf>,
+        /// Certificate, DER
+        #[arg(long, value_name = "FILE", requires = "key")]
+        certificate: Option<PathBuf>,
+        /// Print the commands, and run nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// What they are built from, and for.
+#[derive(Args, Debug)]
+pub struct Build {
+    /// The kernel [default: the running one]
+    #[arg(long, value_name = "RELEASE", value_parser = release::release)]
+    pub kernel: Option<String>,
+    /// The source of md-p2p [default: /usr/src/md-p2p-*, or the folder we are in]
+    #[arg(long, value_name = "FOLDER")]
+    pub source: Option<PathBuf>,
+    /// Print the commands, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Arguments for make, KDIR=…, KSRC=… and V=1 among them; see make -C kbuild help
+    #[arg(last = true, value_name = "MAKE-ARGUMENT")]
+    pub make: Vec<String>,
+}
+
+impl ModuleVerb {
+    /// Whether it would change the machine.
+    pub fn changes(&self) -> bool {
+        match self {
+            ModuleVerb::Status { .. } => false,
+            ModuleVerb::Build(options) | ModuleVerb::Install(options) => !options.dry_run,
+            ModuleVerb::Load { dry_run, .. }
+            | ModuleVerb::Unload { dry_run }
+            | ModuleVerb::Sign { dry_run, .. } => !dry_run,
+        }
+    }
+}
+
+/// Reads the name of a personality: `raid1`, `raid1-p2p`, or a level.
+///
+/// # Errors
+/// If there is none of that name.
+pub fn personality(text: &str) -> Result<String, String> {
+    let bare = text.replace('_', "-");
+    let level = match bare.strip_suffix("-p2p").unwrap_or(&bare) {
+        "raid4" | "raid5" | "raid6" => "raid456",
+        level => level,
+    };
+    let name = format!("{level}-p2p");
+    match MODULES.contains(&name.as_str()) {
+        true => Ok(name),
+        false => Err("there are linear, raid0, raid1, raid10 and raid456".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_personality_has_several_names() {
+        for (text, name) in [
+            ("raid1", "raid1-p2p"),
+            ("raid1-p2p", "raid1-p2p"),
+            ("raid456_p2p", "raid456-p2p"),
+            ("raid5", "raid456-p2p"),
+            ("linear", "linear-p2p"),
+            ("md", "md-p2p"),
+        ] {
+            assert_eq!(personality(text), Ok(name.to_owned()), "{text}");
+        }
+        for text in ["", "raid2", "--all", "md-mod", "../x"] {
+            assert!(personality(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p policy` and `mdp2p provider`: two files of an array's sysfs, with errors that say
+//! what was wrong.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+
+use crate::command::Command;
+use crate::control::privilege;
+use crate::control::setting::{PolicyValue, ProviderValue, Setting, provider_value};
+use crate::ui;
+use clap::Args;
+use mdp2p_machine::md::array::{self, P2p};
+use mdp2p_machine::sysroot::Sysroot;
+
+/// `mdp2p policy`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  mdp2p policy md0\n  mdp2p policy md0 direct")]
+pub struct Policy {
+    /// The array
+    pub array: String,
+    /// What to set it to
+    #[arg(value_enum)]
+    pub policy: Option<PolicyValue>,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Command for Policy {
+    fn changes(&self) -> bool {
+        self.policy.is_some() && !self.dry_run
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        policy(host, self)
+    }
+}
+
+/// `mdp2p provider`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  mdp2p provider md0\n  mdp2p provider md0 0000:04:00.0")]
+pub struct Provider {
+    /// The array
+    pub array: String,
+    /// auto, none or a PCI address
+    #[arg(value_parser = provider_value)]
+    pub provider: Option<ProviderValue>,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Command for Provider {
+    fn changes(&self) -> bool {
+        self.provider.is_some() && !self.dry_run
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        provider(host, self)
+    }
+}
+
+/// Shows or sets the policy.
+///
+/// # Errors
+/// If there is no such array of md-p2p's, or it does not take it.
+pub fn policy(host: &Sysroot, options: &Policy) -> Result<u8> {
+    let wanted = options.policy.map(Setting::Policy);
+    show_or_set(host, &options.array, wanted, options.dry_run, |p2p| {
+        &p2p.policy
+    })
+}
+
+/// Shows or sets what was asked for about the provider of rebuilds.
+///
+/// # Errors
+/// As [`policy`].
+pub fn provider(host: &Sysroot, options: &Provider) -> Result<u8> {
+    let wanted = options.provider.map(Setting::Provider);
+    show_or_set(host, &options.array, wanted, options.dry_run, |p2p| {
+        &p2p.provider_wanted
+    })
+}
+
+fn show_or_set(
+    host: &Sysroot,
+    array: &str,
+    wanted: Option<Setting>,
+    dry_run: bool,
+    now: impl Fn(&P2p) -> &str,
+) -> Result<u8> {
+    if wanted.is_some() && !dry_run {
+        privilege::need_root("change an array")?;
+    }
+    let array = array::find(host, array)?;
+    let name = &array.name;
+    let p2p = array.p2p.as_ref().with_context(|| {
+        format!(
+            "{name} is an array of the kernel's md, which has no such setting: \
+             `mdadm --stop /dev/{name}`, then `mdp2p assemble` it"
+        )
+    })?;
+    match wanted {
+        None => writeln!(ui::out(), "{}", now(p2p))?,
+        Some(setting) if dry_run => writeln!(
+            ui::out(),
+            "echo {setting} >/sys/block/{name}/md/{}    # now {}",
+            setting.file(),
+            now(p2p)
+        )?,
+        Some(setting) => setting.apply(host, &array)?,
+    }
+    Ok(0)
+}

@@ -1,0 +1,666 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p top`: which way the bytes go, on the whole screen.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use anstream::ColorChoice;
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::style::force_color_output;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style, Stylize};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Cell, Paragraph, Row, Table};
+use ratatui::{DefaultTerminal, Frame};
+
+use crate::arguments::seconds;
+use crate::command::Command;
+use crate::counters::columns::{COLUMNS, Column, brief};
+use crate::counters::rate::Count;
+use crate::counters::sample::{Look, Memory, Wanted};
+use crate::ui;
+use clap::Args;
+use mdp2p_machine::md::array::Counters;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// `mdp2p top`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Keys: q ends it, m shows members, + and - change the interval, the arrows scroll."
+)]
+pub struct Top {
+    /// The arrays [default: all of md-p2p]
+    #[arg(value_name = "ARRAY")]
+    pub arrays: Vec<String>,
+    /// Seconds between looks
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
+    pub interval: Duration,
+}
+
+impl Command for Top {
+    fn changes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, host: &Sysroot) -> Result<u8> {
+        run(host, self)
+    }
+}
+
+/// What is on the screen.
+#[derive(Debug)]
+pub struct Screen {
+    interval: Duration,
+    with_members: bool,
+    /// Rows that were scrolled away above.
+    scrolled: usize,
+    arrays: Vec<Count>,
+    providers: Vec<Memory>,
+    /// Bytes by the second of each array, the newest last.
+    history: BTreeMap<String, VecDeque<u64>>,
+}
+
+/// Shows it until a key or a signal ends it; the exit status.
+///
+/// # Errors
+/// If there is no terminal, an array that was named is not there or is the kernel's own, or
+/// sysfs cannot be read or understood. The terminal is as before.
+pub fn run(host: &Sysroot, options: &Top) -> Result<u8> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        bail!("top wants a terminal; for a file or a pipe there is `mdp2p stats --watch 1`");
+    }
+    let wanted = Wanted::of(host, &options.arrays)?;
+    let first = Look::take(host, &wanted)?;
+    let signals = signals().context("signals")?;
+    match ColorChoice::global() {
+        ColorChoice::Never => force_color_output(false),
+        ColorChoice::Always | ColorChoice::AlwaysAnsi => force_color_output(true),
+        // NO_COLOR is looked at there too.
+        ColorChoice::Auto => {}
+    }
+    let ended = ratatui::try_init()
+        .context("the terminal")
+        .and_then(|terminal| {
+            let screen = Screen::new(options.interval);
+            watch(terminal, screen, &signals, first, || {
+                Look::take(host, &wanted)
+            })
+        });
+    // Even if only half of it was set up. A panic does so by itself.
+    let restored = ratatui::try_restore().context("the terminal");
+    ended?;
+    restored?;
+    Ok(0)
+}
+
+/// The signals that end it, which wait until they are read: the terminal has to be put right
+/// before.
+fn signals() -> nix::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
+        set.add(signal);
+    }
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+fn watch(
+    mut terminal: DefaultTerminal,
+    mut screen: Screen,
+    signals: &SignalFd,
+    mut before: Look,
+    look: impl Fn() -> Result<Look>,
+) -> Result<()> {
+    /// How long a signal may wait.
+    const PATIENCE: Duration = Duration::from_millis(200);
+    screen.set(before.arrays.clone(), before.providers.clone());
+    loop {
+        terminal.draw(|frame| draw(frame, &screen))?;
+        let due = before.at + screen.interval;
+        let wait = due.saturating_duration_since(Instant::now()).min(PATIENCE);
+        if event::poll(wait)? {
+            match event::read()? {
+                Event::Key(key) if screen.press(key) => return Ok(()),
+                // A new size is found out by drawing.
+                _ => {}
+            }
+        }
+        if signals.read_signal()?.is_some() {
+            return Ok(());
+        }
+        if Instant::now() >= before.at + screen.interval {
+            let now = look()?;
+            let (arrays, _) = now.since(&before);
+            screen.set(arrays, now.providers.clone());
+            before = now;
+        }
+    }
+}
+
+impl Screen {
+    /// Nothing has been seen yet.
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            with_members: false,
+            scrolled: 0,
+            arrays: Vec::new(),
+            providers: Vec::new(),
+            history: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what was seen.
+    pub fn set(&mut self, arrays: Vec<Count>, providers: Vec<Memory>) {
+        /// As many as the widest terminal has columns.
+        const KEPT: usize = 512;
+        self.history
+            .retain(|name, _| arrays.iter().any(|array| array.name == *name));
+        for array in &arrays {
+            let Some(rates) = &array.per_second else {
+                continue;
+            };
+            let history = self.history.entry(array.name.clone()).or_default();
+            history.push_back(all_bytes(rates));
+            if history.len() > KEPT {
+                history.pop_front();
+            }
+        }
+        self.arrays = arrays;
+        self.providers = providers;
+        self.scroll(0);
+    }
+
+    /// Does what a key says; whether it ends it all.
+    pub fn press(&mut self, key: KeyEvent) -> bool {
+        if key.kind == KeyEventKind::Release {
+            return false;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('q') | KeyCode::Esc => return true,
+            KeyCode::Char('c') if control => return true,
+            KeyCode::Char('m') => {
+                self.with_members = !self.with_members;
+                self.scroll(0);
+            }
+            KeyCode::Char('+' | '=') => self.interval = longer(self.interval),
+            KeyCode::Char('-') => self.interval = shorter(self.interval),
+            KeyCode::Down | KeyCode::Char('j') => self.scroll(1),
+            KeyCode::Up | KeyCode::Char('k') => self.scroll(-1),
+            _ => {}
+        }
+        false
+    }
+
+    /// The last row stays in sight.
+    fn scroll(&mut self, by: isize) {
+        let members = self.arrays.iter().map(|array| array.members.len());
+        let rows = self.arrays.len() + if self.with_members { members.sum() } else { 0 };
+        let to = self.scrolled.saturating_add_signed(by);
+        self.scrolled = to.min(rows.saturating_sub(1));
+    }
+}
+
+/// What + and - choose from, in milliseconds.
+const INTERVALS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
+
+fn longer(interval: Duration) -> Duration {
+    let mut all = INTERVALS.map(Duration::from_millis).into_iter();
+    all.find(|other| *other > interval).unwrap_or(interval)
+}
+
+fn shorter(interval: Duration) -> Duration {
+    let mut all = INTERVALS.map(Duration::from_millis).into_iter().rev();
+    all.find(|other| *other < interval).unwrap_or(interval)
+}
+
+fn all_bytes(rates: &Counters) -> u64 {
+    [direct(rates), staged(rates), rebuilt(rates)]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+}
+
+fn direct(rates: &Counters) -> u64 {
+    rates
+        .read_direct_bytes
+        .saturating_add(rates.write_direct_bytes)
+}
+
+fn staged(rates: &Counters) -> u64 {
+    rates
+        .read_staged_bytes
+        .saturating_add(rates.write_staged_bytes)
+}
+
+fn rebuilt(rates: &Counters) -> u64 {
+    rates
+        .rebuild_peer_bytes
+        .saturating_add(rates.rebuild_host_bytes)
+}
+
+/// Where there is no room for all: reads and writes together.
+const FEW: [Column; 3] = [
+    Column {
+        head: "\nDIRECT",
+        array: |rates| brief(direct(rates)),
+        member: |rates| brief(rates.read_bytes.saturating_add(rates.write_bytes)),
+    },
+    Column {
+        head: "\nSTAGED",
+        array: |rates| brief(staged(rates)),
+        member: |_| String::new(),
+    },
+    Column {
+        head: "\nREBUILD",
+        array: |rates| brief(rebuilt(rates)),
+        member: |_| String::new(),
+    },
+];
+
+/// Draws it.
+pub fn draw(frame: &mut Frame, screen: &Screen) {
+    let area = frame.area();
+    // A third of it at most, and a heading.
+    let lines = screen.providers.len().min(usize::from(area.height) / 3);
+    let memory = match lines {
+        0 => 0,
+        lines => u16::try_from(lines + 1).unwrap_or(u16::MAX),
+    };
+    let [title, table, memory, keys] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(memory),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    frame.render_widget(heading(screen), title);
+    if screen.arrays.is_empty() {
+        frame.render_widget(Paragraph::new("\nNo arrays of md-p2p."), table);
+    } else {
+        draw_arrays(frame, screen, table);
+    }
+    frame.render_widget(provider_lines(&screen.providers, lines), memory);
+    let help = "q end  m members  +- interval  ↑↓ scroll";
+    frame.render_widget(Line::from(help).dim(), keys);
+}
+
+fn heading(screen: &Screen) -> Line<'static> {
+    let arrays = match screen.arrays.len() {
+        1 => "1 array".to_owned(),
+        number => format!("{number} arrays"),
+    };
+    let interval = screen.interval.as_secs_f64();
+    Line::from(vec![
+        Span::from("mdp2p top").bold(),
+        Span::from(format!(
+            "  {arrays}, bytes by the second, every {interval} s"
+        )),
+    ])
+}
+
+/// Columns of the terminal for a number, and for a name.
+const NUMBER: u16 = 8;
+const NAME: u16 = 10;
+const STATE: u16 = 6;
+
+fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
+    let (columns, with_state): (&[Column], bool) =
+        match NAME + 1 + STATE + (NUMBER + 1) * (COLUMNS.len() as u16) <= area.width {
+            true => (&COLUMNS, true),
+            false => (&FEW, false),
+        };
+    let mut widths = vec![Constraint::Length(NAME)];
+    let mut head = vec![Cell::from("\nARRAY")];
+    if with_state {
+        widths.push(Constraint::Length(STATE));
+        head.push(Cell::from("\nP2P"));
+    }
+    for column in columns {
+        widths.push(Constraint::Length(NUMBER));
+        head.push(right(column.head.to_owned()));
+    }
+    // What is left is for what was.
+    let taken: u16 =
+        NAME + if with_state { STATE + 1 } else { 0 } + (NUMBER + 1) * columns.len() as u16;
+    let left = area.width.saturating_sub(taken + 1);
+    widths.push(Constraint::Fill(1));
+    let mut rows = Vec::new();
+    for array in &screen.arrays {
+        let style = state_style(&array.state);
+        let history = screen.history.get(&array.name);
+        let mut cells = vec![Cell::from(array.name.clone()).style(style.bold())];
+        if with_state {
+            cells.push(Cell::from(array.state.clone()).style(style));
+        }
+        cells.extend(numbers(columns, array.per_second.as_ref(), |column| {
+            column.array
+        }));
+        cells.push(Cell::from(history.map_or_else(String::new, |history| {
+            spark(history, usize::from(left))
+        })));
+        rows.push(Row::new(cells));
+        if !screen.with_members {
+            continue;
+        }
+        for member in &array.members {
+            let mut cells = vec![Cell::from(format!(" {}", member.name))];
+            if with_state {
+                cells.push(Cell::from(""));
+            }
+            cells.extend(numbers(columns, member.per_second.as_ref(), |column| {
+                column.member
+            }));
+            rows.push(Row::new(cells).dim());
+        }
+    }
+    let rows = rows.into_iter().skip(screen.scrolled);
+    let table = Table::new(rows, widths).header(Row::new(head).height(2).bold());
+    frame.render_widget(table, area);
+}
+
+/// The numbers of a row; – where nothing is known yet.
+fn numbers<'a, Rates>(
+    columns: &'a [Column],
+    rates: Option<&'a Rates>,
+    shown: fn(&Column) -> fn(&Rates) -> String,
+) -> impl Iterator<Item = Cell<'static>> + 'a {
+    columns.iter().map(move |column| {
+        right(match rates {
+            Some(rates) => shown(column)(rates),
+            None => "–".to_owned(),
+        })
+    })
+}
+
+fn right(text: String) -> Cell<'static> {
+    Cell::from(Text::from(text).right_aligned())
+}
+
+fn state_style(state: &str) -> Style {
+    Style::new().fg(match state {
+        "direct" => Color::Green,
+        "staged" => Color::Yellow,
+        _ => Color::Red,
+    })
+}
+
+/// The last `width` values as bars, the largest of them full.
+fn spark(history: &VecDeque<u64>, width: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let values = history.iter().skip(history.len().saturating_sub(width));
+    let most = values.clone().copied().max().unwrap_or(0);
+    let bar = |value: &u64| {
+        if *value == 0 {
+            return ' ';
+        }
+        let part = *value as f64 / most as f64;
+        BARS[((part * 8.0).ceil() as usize).clamp(1, 8) - 1]
+    };
+    values.map(bar).collect()
+}
+
+/// A heading, and a line for each provider, so many in all without it.
+fn provider_lines(providers: &[Memory], lines: usize) -> Paragraph<'static> {
+    const BAR: usize = 8;
+    let mut text = vec![Line::from("PROVIDER      FREE").bold()];
+    let hidden = providers.len().saturating_sub(lines);
+    // The last line is for the others.
+    let shown = if hidden > 0 {
+        lines.saturating_sub(1)
+    } else {
+        lines
+    };
+    for provider in providers.iter().take(shown) {
+        let free = match provider.bytes {
+            0 => 0.0,
+            all => (provider.available_bytes as f64 / all as f64).min(1.0),
+        };
+        let full = (free * BAR as f64).round() as usize;
+        text.push(Line::from(format!(
+            "{}  {}{} {} of {}",
+            provider.address,
+            "█".repeat(full),
+            "░".repeat(BAR - full),
+            ui::bytes(provider.available_bytes),
+            ui::bytes(provider.bytes)
+        )));
+    }
+    if hidden > 0 {
+        text.push(Line::from(format!("and {} more", providers.len() - shown)).dim());
+    }
+    Paragraph::new(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+    use crate::counters::rate::{Dma, MemberCount};
+
+    fn array(name: &str, state: &str, rates: Option<Counters>) -> Count {
+        let dma = Dma {
+            read_bytes: 1 << 20,
+            write_bytes: 3 << 20,
+        };
+        Count {
+            name: name.into(),
+            aliases: Vec::new(),
+            level: "raid1".into(),
+            state: state.into(),
+            degraded: 0,
+            counted: Counters::default(),
+            per_second: rates,
+            members: vec![MemberCount {
+                name: "nvme0n1".into(),
+                counted: dma,
+                per_second: rates.map(|_| dma),
+            }],
+        }
+    }
+
+    fn rates() -> Counters {
+        Counters {
+            read_direct_bytes: 3 << 29,
+            read_staged_bytes: (1000 << 20) + (1 << 19),
+            write_direct_bytes: 12 << 20,
+            write_staged_bytes: 512,
+            refused_ios: 7,
+            rebuild_peer_bytes: 64 << 20,
+            rebuild_host_bytes: 4096,
+            ..Counters::default()
+        }
+    }
+
+    fn provider(bus: u8) -> Memory {
+        Memory {
+            address: format!("0000:{bus:02x}:00.0").parse().expect("an address"),
+            bytes: 16 << 20,
+            available_bytes: 12 << 20,
+        }
+    }
+
+    fn screen() -> Screen {
+        let mut screen = Screen::new(Duration::from_secs(1));
+        let arrays = vec![
+            array("md0", "direct", Some(rates())),
+            array("md127", "staged", None),
+        ];
+        screen.set(arrays, vec![provider(3), provider(4)]);
+        screen
+    }
+
+    fn drawn(screen: &Screen, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        terminal.draw(|frame| draw(frame, screen)).expect("drawn");
+        let buffer = terminal.backend().buffer();
+        let mut text = String::new();
+        for y in 0..height {
+            let line: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+
+    fn press(screen: &mut Screen, code: KeyCode) -> bool {
+        screen.press(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn everything_fits_80_columns() {
+        let mut screen = screen();
+        press(&mut screen, KeyCode::Char('m'));
+        insta::assert_snapshot!(drawn(&screen, 80, 13), @r"
+        mdp2p top  2 arrays, bytes by the second, every 1 s
+                             READ     READ    WRITE    WRITE  REFUSED  REBUILD  REBUILD
+        ARRAY     P2P      DIRECT   STAGED   DIRECT   STAGED     I/OS     PEER     HOST
+        md0       direct  1.5 GiB 1000 MiB   12 MiB    512 B        7   64 MiB    4 KiB
+         nvme0n1            1 MiB             3 MiB
+        md127     staged        –        –        –        –        –        –        –
+         nvme0n1                –        –        –        –        –        –        –
+
+
+        PROVIDER      FREE
+        0000:03:00.0  ██████░░ 12 MiB of 16 MiB
+        0000:04:00.0  ██████░░ 12 MiB of 16 MiB
+        q end  m members  +- interval  ↑↓ scroll
+        ");
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_fewer_columns() {
+        insta::assert_snapshot!(drawn(&screen(), 40, 10), @r"
+        mdp2p top  2 arrays, bytes by the second
+
+        ARRAY        DIRECT   STAGED  REBUILD
+        md0         1.5 GiB 1000 MiB   64 MiB █
+        md127             –        –        –
+
+        PROVIDER      FREE
+        0000:03:00.0  ██████░░ 12 MiB of 16 MiB
+        0000:04:00.0  ██████░░ 12 MiB of 16 MiB
+        q end  m members  +- interval  ↑↓ scroll
+        ");
+    }
+
+    #[test]
+    fn a_wide_one_has_what_was() {
+        let mut screen = screen();
+        for part in [1, 4, 8, 0] {
+            let rates = Counters {
+                read_direct_bytes: part << 20,
+                ..Counters::default()
+            };
+            screen.set(vec![array("md0", "direct", Some(rates))], Vec::new());
+        }
+        let text = drawn(&screen, 100, 6);
+        // What screen() set before was far more.
+        assert!(text.contains("█▁▁▁"), "{text}");
+    }
+
+    #[test]
+    fn no_size_is_too_small() {
+        let mut screen = screen();
+        for with_members in [false, true] {
+            screen.with_members = with_members;
+            for width in [1, 2, 9, 17, 40, 73, 80, 81, 300] {
+                for height in [1, 2, 3, 4, 10, 50] {
+                    drawn(&screen, width, height);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_arrays_are_told() {
+        let screen = Screen::new(Duration::from_secs(1));
+        let text = drawn(&screen, 40, 6);
+        assert!(text.contains("No arrays of md-p2p."), "{text}");
+        assert!(text.contains("0 arrays"), "{text}");
+    }
+
+    #[test]
+    fn arrays_come_and_go_with_what_is_known_of_them() {
+        let mut screen = screen();
+        assert!(screen.history.contains_key("md0"));
+        screen.set(vec![array("md5", "off", Some(rates()))], Vec::new());
+        assert_eq!(screen.history.keys().collect::<Vec<_>>(), ["md5"]);
+        let text = drawn(&screen, 80, 10);
+        assert!(text.contains("md5") && !text.contains("md0"), "{text}");
+        screen.set(Vec::new(), Vec::new());
+        assert!(screen.history.is_empty());
+    }
+
+    #[test]
+    fn more_providers_than_there_is_room_for_are_counted() {
+        let mut screen = Screen::new(Duration::from_secs(1));
+        screen.set(Vec::new(), (0..20).map(provider).collect());
+        let text = drawn(&screen, 60, 12);
+        assert!(text.contains("0000:02:00.0"), "{text}");
+        assert!(!text.contains("0000:03:00.0"), "{text}");
+        assert!(text.contains("and 17 more"), "{text}");
+    }
+
+    #[test]
+    fn keys_end_it() {
+        let mut screen = screen();
+        assert!(press(&mut screen, KeyCode::Char('q')));
+        assert!(press(&mut screen, KeyCode::Esc));
+        assert!(!press(&mut screen, KeyCode::Char('c')));
+        assert!(screen.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+        let mut release = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
+        release.kind = KeyEventKind::Release;
+        assert!(!screen.press(release));
+    }
+
+    #[test]
+    fn keys_change_the_interval_within_its_limits() {
+        let mut screen = screen();
+        press(&mut screen, KeyCode::Char('+'));
+        assert_eq!(screen.interval, Duration::from_secs(2));
+        for _ in 0..20 {
+            press(&mut screen, KeyCode::Char('-'));
+        }
+        assert_eq!(screen.interval, Duration::from_millis(100));
+        for _ in 0..20 {
+            press(&mut screen, KeyCode::Char('+'));
+        }
+        assert_eq!(screen.interval, Duration::from_secs(60));
+        // What was asked for on the command line may lie outside.
+        assert_eq!(longer(Duration::from_secs(3600)), Duration::from_secs(3600));
+        assert_eq!(shorter(Duration::from_secs(3600)), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_last_row_cannot_be_scrolled_away() {
+        let mut screen = screen();
+        for _ in 0..5 {
+            press(&mut screen, KeyCode::Down);
+        }
+        assert_eq!(screen.scrolled, 1);
+        let text = drawn(&screen, 80, 10);
+        assert!(text.contains("md127") && !text.contains("md0 "), "{text}");
+        press(&mut screen, KeyCode::Char('m'));
+        press(&mut screen, KeyCode::Down);
+        press(&mut screen, KeyCode::Down);
+        press(&mut screen, KeyCode::Down);
+        assert_eq!(screen.scrolled, 3);
+        press(&mut screen, KeyCode::Char('m'));
+        assert_eq!(screen.scrolled, 1);
+        press(&mut screen, KeyCode::Up);
+        press(&mut screen, KeyCode::Up);
+        assert_eq!(screen.scrolled, 0);
+    }
+}

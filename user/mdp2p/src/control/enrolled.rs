@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Arrays that come up under md-p2p: each has a file, `/etc/md-p2p/enrolled/UUID`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow, bail};
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::md::level::Level;
+use mdp2p_machine::sysroot::{Sysroot, garbage};
+
+/// Where their files are, below the root.
+const FOLDER: &str = "etc/md-p2p/enrolled";
+
+/// Numbers from here on are nobody else's: mdadm counts down from md127.
+const FIRST: u32 = 128;
+
+/// Those for arrays whose own is taken; the lower ones are given out.
+pub const OTHERS: std::ops::Range<u32> = 512..1024;
+
+/// And people begin at md0.
+const CHOSEN: u32 = 100;
+
+/// The last number that md has room for.
+const LAST: u32 = (1 << 20) - 1;
+
+/// What an array is known by, whatever it is called: 16 bytes of its superblock (set_uuid in
+/// include/uapi/linux/raid/md_p.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uuid(u128);
+
+impl Uuid {
+    /// As mdadm writes it: `3a344e36:cc38c2c0:16b6a6ba:3c2c9491`.
+    pub fn of_mdadm(self) -> String {
+        self.words(|word| word)
+    }
+
+    /// As mdadm writes it into its map: each word as this machine's processor reads it.
+    pub fn of_map(self) -> String {
+        self.words(u32::to_be)
+    }
+
+    fn words(self, change: fn(u32) -> u32) -> String {
+        let word = |shift: u32| format!("{:08x}", change((self.0 >> shift) as u32));
+        [96, 64, 32, 0].map(word).join(":")
+    }
+}
+
+impl FromStr for Uuid {
+    type Err = &'static str;
+
+    /// As the kernel, udev or mdadm write it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: String = text.split(['-', ':']).collect();
+        match u128::from_str_radix(&digits, 16) {
+            Ok(number) if digits.len() == 32 && !digits.starts_with('+') => Ok(Self(number)),
+            _ => Err("a UUID of 32 hexadecimal digits is wanted"),
+        }
+    }
+}
+
+impl fmt::Display for Uuid {
+    /// As the kernel and udev write it: `3a344e36-cc38-c2c0-16b6-a6ba3c2c9491`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:032x}", self.0);
+        let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+        f.write_str(&parts.join("-"))
+    }
+}
+
+/// An array that is to come up under md-p2p.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// Which.
+    pub uuid: Uuid,
+    /// It becomes `/dev/mdNUMBER`, if that is free.
+    pub number: u32,
+    /// And `/dev/md/NAME`.
+    pub name: Option<String>,
+}
+
+impl Enrolled {
+    /// All of them.
+    ///
+    /// # Errors
+    /// If one of their files cannot be read or understood.
+    pub fn all(host: &Sysroot) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for file in host.names(FOLDER)? {
+            // What an editor or an interrupted write left.
+            if let Ok(uuid) = file.parse() {
+                all.extend(Self::find(host, uuid)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The same, where it matters only that they are enrolled.
+    pub fn all_any(host: &Sysroot) -> Result<Vec<Self>> {
+        let names = host.names(FOLDER)?;
+        let uuids = names.iter().filter_map(|name| name.parse().ok());
+        Ok(uuids
+            .filter_map(|uuid| Self::find_any(host, uuid))
+            .collect())
+    }
+
+    /// The one of that UUID, if it is enrolled; if its file cannot be understood, no more than
+    /// that: nobody else would put the array together.
+    pub fn find_any(host: &Sysroot, uuid: Uuid) -> Option<Self> {
+        Self::find(host, uuid).unwrap_or_else(|error| {
+            eprintln!("mdp2p: {error:#}; the array gets any number");
+            Some(Self {
+                uuid,
+                number: OTHERS.start,
+                name: None,
+            })
+        })
+    }
+
+    /// The one of that UUID, if it is enrolled.
+    ///
+    /// # Errors
+    /// If its file cannot be read or understood.
+    pub fn find(host: &Sysroot, uuid: Uuid) -> Result<Option<Self>> {
+        let path = format!("{FOLDER}/{uuid}");
+        let Some(text) = host.read_if(&path)? else {
+            return Ok(None);
+        };
+        let enrolled = Self::parse(uuid, &text);
+        let enrolled = enrolled.map_err(|why| garbage(&host.path(&path), &text, &why));
+        enrolled.map(Some)
+    }
+
+    /// `KEY=VALUE` lines.
+    fn parse(uuid: Uuid, text: &str) -> Result<Self, &'static str> {
+        let value = |key: &str| {
+            let pairs = text.lines().filter_map(|line| line.split_once('='));
+            pairs
+                .filter(|(it, _)| *it == key)
+                .map(|(_, it)| it)
+                .next_back()
+        };
+        let number = value("MD_P2P_NUMBER").and_then(|number| number.parse().ok());
+        Ok(Self {
+            uuid,
+            number: number
+                .filter(|number| *number <= LAST)
+                .ok_or("MD_P2P_NUMBER=0 to 1048575 is wanted")?,
+            name: value("MD_DEVNAME").map(str::to_owned),
+        })
+    }
+
+    /// Returns the path of its file.
+    pub fn path(&self, host: &Sysroot) -> PathBuf {
+        host.path(format!("{FOLDER}/{}", self.uuid))
+    }
+
+    /// What it is called in `/dev`.
+    pub fn node(&self) -> String {
+        match &self.name {
+            Some(name) => format!("/dev/md/{name}"),
+            None => format!("/dev/md{}", self.number),
+        }
+    }
+
+    /// Of an array that is there.
+    pub fn of(host: &Sysroot, array: &Array, others: &[Self]) -> Result<Self> {
+        let name = &array.name;
+        if !array.metadata.starts_with("1.") {
+            bail!(
+                "{name} has a superblock of version {}; only arrays of 1.0, 1.1 and 1.2 can be \
+                 enrolled",
+                array.metadata
+            );
+        }
+        Level::parse(&array.level).map_err(|_| {
+            anyhow!(
+                "{name} is of the level {:?}, which md-p2p has not",
+                array.level
+            )
+        })?;
+        let uuid = uuid_of(host, name)?
+            .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
+        let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
+        // udev calls md0 /dev/md/0 as well.
+        let is_name = |alias: &&String| is_plain(alias) && format!("md{alias}") != *name;
+        let called = array.aliases.iter().find(is_name);
+        let alias = match (called, number) {
+            (Some(alias), _) => Some(alias.clone()),
+            (None, Some(_)) => None,
+            (None, None) => Some(name.trim_start_matches("md_").to_owned()),
+        };
+        let is_free = |number: &u32| {
+            !host.has(format!("sys/block/md{number}"))
+                && others.iter().all(|it| it.number != *number)
+        };
+        // One without a name is known by its number, unless that was mdadm's choice: the next time
+        // another array may have it.
+        let kept = number.filter(|number| match alias {
+            None => !(CHOSEN..FIRST).contains(number),
+            Some(_) => *number >= FIRST,
+        });
+        let number = kept.or_else(|| (FIRST..OTHERS.start).find(is_free));
+        Ok(Self {
+            uuid,
+            number: number.context("no number for an array is free")?,
+            name: alias,
+        })
+    }
+
+    /// Whoever already has the name or the number.
+    pub fn rival<'a>(&self, others: &'a [Self]) -> Option<&'a Self> {
+        others
+            .iter()
+            .find(|it| it.number == self.number || (it.name.is_some() && it.name == self.name))
+    }
+}
+
+impl fmt::Display for Enrolled {
+    /// Its file. Two of the keys are those of `mdadm --detail --export`: udev's rules import them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "MD_P2P_NUMBER={}", self.number)?;
+        writeln!(f, "MD_UUID={}", self.uuid.of_mdadm())?;
+        match &self.name {
+            Some(name) => writeln!(f, "MD_DEVNAME={name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether udev takes it for one name, and for nothing else.
+pub fn is_plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    name.chars().all(is_plain) && !name.starts_with('.')
+}
+
+/// The UUID of an array that runs; none if it does not.
+///
+/// # Errors
+/// If it cannot be read or understood.
+pub fn uuid_of(host: &Sysroot, name: &str) -> Result<Option<Uuid>> {
+    let path = format!("sys/block/{name}/md/uuid");
+    let Some(text) = host.read_if(&path)?.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let uuid: Uuid = text
+        .parse()
+        .map_err(|why| garbage(&host.path(&path), &text, &why))?;
+    Ok(Some(uuid).filter(|uuid| uuid.0 != 0))
+}
+
+/// The array of that UUID, if it runs.
+///
+/// # Errors
+/// If sysfs cannot be understood.
+pub fn running(host: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
+    for name in host.names("sys/block")? {
+        if uuid_of(host, &name)? == Some(uuid) {
+            return Array::read(host, &name).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::file;
+    use mdp2p_machine::testing::put;
+
+    const TEXT: &str = "3a344e36-cc38-c2c0-16b6-a6ba3c2c9491";
+
+    #[test]
+    fn a_uuid_is_written_in_three_ways() {
+        let uuid: Uuid = TEXT.parse().expect("a UUID");
+        assert_eq!(uuid.to_string(), TEXT);
+        let other = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
+        assert_eq!(uuid.of_mdadm(), other);
+        assert_eq!(other.parse(), Ok(uuid));
+        let map = match cfg!(target_endian = "little") {
+            true => "364e343a:c0c238cc:baa6b616:91942c3c",
+            false => other,
+        };
+        assert_eq!(uuid.of_map(), map);
+        for wrong in [
+            "",
+            "3a344e36",
+            "../../../../../../../../../../../passwd",
+            "+a344e36cc38c2c016b6a6ba3c2c9491",
+        ] {
+            assert!(wrong.parse::<Uuid>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let root = tempfile::tempdir().expect("a folder");
+        put(root.path(), "sys/x", "");
+        let host = Sysroot::at(root.path()).expect("a host");
+        let uuid: Uuid = TEXT.parse().expect("a UUID");
+        assert_eq!(Enrolled::find(&host, uuid).expect("none"), None);
+        for name in [None, Some("data".to_owned())] {
+            let enrolled = Enrolled {
+                uuid,
+                number: 128,
+                name,
+            };
+            put(root.path(), "etc/md-p2p/enrolled/.new", "half");
+            file::replace(&enrolled.path(&host), &enrolled.to_string()).expect("written");
+            assert_eq!(Enrolled::all(&host).expect("one"), [enrolled]);
+        }
+        for wrong in ["", "MD_P2P_NUMBER=-1\n", "MD_P2P_NUMBER=1048576\n"] {
+            put(root.path(), &format!("{FOLDER}/{TEXT}"), wrong);
+            let error = Enrolled::all(&host).expect_err(wrong).to_string();
+            assert!(error.contains(TEXT), "{error}");
+        }
+    }
+}

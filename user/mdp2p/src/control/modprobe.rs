@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Loading md-p2p and its personalities.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use mdp2p_machine::kernel::modules::is_loaded;
+use mdp2p_machine::programs::program;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// Loads md-p2p, if it is not loaded.
+///
+/// # Errors
+/// If it cannot be loaded; where to get it is said.
+pub fn load(host: &Sysroot) -> Result<()> {
+    load_module(host, "md-p2p")
+}
+
+/// Loads one of md-p2p's modules, if it is not loaded.
+///
+/// # Errors
+/// If it cannot be loaded; where to get it is said.
+pub fn load_module(host: &Sysroot, module: &str) -> Result<()> {
+    if is_loaded(host, module) {
+        return Ok(());
+    }
+    const HELP: &str = "`mdp2p module status` tells whether it is built and installed for this \
+        kernel, and `mdp2p doctor` what is in its way";
+    let modprobe = program("modprobe").with_context(|| {
+        format!("{module} is not loaded, and modprobe is not found: install kmod")
+    })?;
+    let output = Command::new(&modprobe)
+        .arg(module)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| modprobe.display().to_string())?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{module} cannot be loaded: {}; {HELP}",
+            one_line(&complaint).unwrap_or_else(|| output.status.to_string())
+        );
+    }
+    if !is_loaded(host, module) {
+        bail!("modprobe says that it has loaded {module}, but it is not there; {HELP}");
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    Some(lines.join("; ")).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use mdp2p_machine::testing::put;
+
+    use super::*;
+
+    #[test]
+    fn a_module_is_known_by_its_folder() {
+        let root = tempfile::tempdir().expect("a folder");
+        put(root.path(), "sys/module/raid1_p2p/version", "");
+        let host = Sysroot::at(root.path()).expect("a machine");
+        assert!(is_loaded(&host, "raid1-p2p"));
+        assert!(!is_loaded(&host, "raid10-p2p"));
+        assert!(load_module(&host, "raid1-p2p").is_ok());
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What an array can be told through two files of its sysfs, with errors that say what was wrong.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+
+use anyhow::{Result, anyhow};
+use clap::ValueEnum;
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::devices::Devices;
+use mdp2p_machine::sysroot::Sysroot;
+use nix::libc;
+
+/// What is done about peer I/O that cannot be direct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyValue {
+    /// The CPU copies it
+    Auto,
+    /// It is refused
+    Direct,
+    /// No peer I/O at all
+    Off,
+}
+
+/// Whose memory rebuilds use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderValue {
+    /// The nearest that all involved members reach.
+    Auto,
+    /// Nobody's.
+    None,
+    /// This one's only.
+    At(Bdf),
+}
+
+/// Reads `auto`, `none` or a PCI address.
+///
+/// # Errors
+/// If it is none of these.
+pub fn provider_value(text: &str) -> Result<ProviderValue, String> {
+    Ok(match text {
+        "auto" => ProviderValue::Auto,
+        "none" => ProviderValue::None,
+        address => ProviderValue::At(
+            address
+                .parse()
+                .map_err(|why| format!("auto, none or a PCI address is wanted; {why}"))?,
+        ),
+    })
+}
+
+/// Something that an array can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// What becomes of peer I/O that cannot be direct.
+    Policy(PolicyValue),
+    /// Whose memory rebuilds use.
+    Provider(ProviderValue),
+}
+
+impl Setting {
+    /// The file in the array's `md` folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Setting::Policy(_) => "p2pdma_policy",
+            Setting::Provider(_) => "p2pdma_provider",
+        }
+    }
+
+    /// The command that does it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Setting::Policy(_) => "policy",
+            Setting::Provider(_) => "provider",
+        }
+    }
+
+    /// Tells it to an array.
+    ///
+    /// # Errors
+    /// If it is not taken, with what the kernel meant by that.
+    pub fn apply(self, host: &Sysroot, array: &Array) -> Result<()> {
+        let path = host.path(format!("sys/block/{}/md/{}", array.name, self.file()));
+        // Whatever is not there is not made.
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(self.to_string().as_bytes()))
+            .map_err(|error| {
+                let why = self.explain(host, &error);
+                anyhow!("{}: {error}{why}", path.display())
+            })
+    }
+
+    /// What an error of its file means, as something to go on with.
+    fn explain(self, host: &Sysroot, error: &io::Error) -> String {
+        match (self, error.raw_os_error()) {
+            (Setting::Provider(ProviderValue::At(address)), Some(libc::ENODEV)) => {
+                format!(
+                    ": {address} is no device that publishes memory; {}",
+                    providers(host)
+                )
+            }
+            (_, Some(libc::EINVAL)) => {
+                format!(": the md-p2p that is loaded does not know `{self}`")
+            }
+            (_, Some(libc::EACCES | libc::EPERM)) => ": only root can change it".into(),
+            (_, Some(libc::ENOENT)) => ": the array has gone, or is none of md-p2p's".into(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Those that there are, as a part of a sentence.
+pub fn providers(host: &Sysroot) -> String {
+    let devices = match Devices::read(host) {
+        Ok(devices) => devices,
+        Err(error) => return format!("which do cannot be told: {error:#}"),
+    };
+    let addresses: Vec<String> = devices
+        .providers()
+        .map(|device| device.address.to_string())
+        .collect();
+    match addresses.len() {
+        0 => "no device of this machine does".into(),
+        _ => format!("those that do are {}", addresses.join(", ")),
+    }
+}
+
+impl fmt::Display for Setting {
+    /// The word for the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Policy(policy) => match policy.to_possible_value() {
+                Some(value) => f.write_str(value.get_name()),
+                None => Err(fmt::Error),
+            },
+            Setting::Provider(ProviderValue::Auto) => f.write_str("auto"),
+            Setting::Provider(ProviderValue::None) => f.write_str("none"),
+            Setting::Provider(ProviderValue::At(address)) => write!(f, "{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mdp2p_machine::md::array;
+
+    use super::*;
+    use mdp2p_machine::testing::put;
+
+    fn host() -> (tempfile::TempDir, Sysroot) {
+        let root = tempfile::tempdir().expect("a folder");
+        put(root.path(), "sys/block/md0/md/p2pdma_state", "direct\n");
+        put(root.path(), "sys/block/md0/md/p2pdma_policy", "");
+        let host = Sysroot::at(root.path()).expect("a host");
+        (root, host)
+    }
+
+    #[test]
+    fn a_setting_is_a_word_in_its_file() {
+        let (root, host) = host();
+        let array = array::find(&host, "md0").expect("md0");
+        let policy = Setting::Policy(PolicyValue::Direct);
+        policy.apply(&host, &array).expect("it is taken");
+        let file = root.path().join("sys/block/md0/md/p2pdma_policy");
+        assert_eq!(fs::read_to_string(file).expect("a file"), "direct");
+        let address = "0000:0a:00.0".parse().expect("an address");
+        for (value, word) in [
+            (ProviderValue::Auto, "auto"),
+            (ProviderValue::None, "none"),
+            (ProviderValue::At(address), "0000:0a:00.0"),
+        ] {
+            assert_eq!(Setting::Provider(value).to_string(), word);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_not_made() {
+        let (root, host) = host();
+        let array = array::find(&host, "md0").expect("md0");
+        let provider = Setting::Provider(ProviderValue::None);
+        let error = provider.apply(&host, &array).expect_err("no such file");
+        assert!(error.to_string().contains("the array has gone"), "{error}");
+        let file = root.path().join("sys/block/md0/md/p2pdma_provider");
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn the_errors_of_the_kernel_are_explained() {
+        let (root, host) = host();
+        let explain = |setting: Setting, number| {
+            setting.explain(&host, &io::Error::from_raw_os_error(number))
+        };
+        let address = "0000:0a:00.0".parse().expect("an address");
+        let provider = Setting::Provider(ProviderValue::At(address));
+        let policy = Setting::Policy(PolicyValue::Off);
+        assert_eq!(
+            explain(provider, libc::ENODEV),
+            ": 0000:0a:00.0 is no device that publishes memory; no device of this machine does"
+        );
+        assert!(explain(policy, libc::EINVAL).contains("does not know `off`"));
+        assert!(explain(policy, libc::EACCES).contains("root"));
+        assert_eq!(explain(policy, libc::EIO), "");
+
+        let device = "sys/bus/pci/devices/0000:0b:00.0";
+        for (file, content) in [
+            (
+                "modalias",
+                "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02",
+            ),
+            ("p2pmem/size", "4096"),
+            ("p2pmem/published", "1"),
+        ] {
+            put(root.path(), &format!("{device}/{file}"), content);
+        }
+        assert!(explain(provider, libc::ENODEV).ends_with("those that do are 0000:0b:00.0"));
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is seen of arrays and providers at one time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use mdp2p_machine::md::array::{self, Array};
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::devices;
+use mdp2p_machine::sysroot::Sysroot;
+use serde::Serialize;
+
+use super::rate::{self, Count};
+
+/// Which arrays are looked at.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// All of md-p2p.
+    All,
+    /// Those of these names in `/sys/block`.
+    Named(Vec<String>),
+}
+
+/// What is seen of them, and of the providers, in one look.
+#[derive(Clone, Debug, Serialize)]
+pub struct Look {
+    /// When.
+    #[serde(skip)]
+    pub at: Instant,
+    /// What was counted.
+    pub arrays: Vec<Count>,
+    /// Whose memory there is to borrow.
+    pub providers: Vec<Memory>,
+}
+
+/// The memory of a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// The provider.
+    pub address: Bdf,
+    /// All of it, in bytes.
+    pub bytes: u64,
+    /// What nobody has taken.
+    pub available_bytes: u64,
+}
+
+impl Wanted {
+    /// Those that a person means; all if none is named.
+    ///
+    /// # Errors
+    /// If one is not there, or is the kernel's own.
+    pub fn of(host: &Sysroot, arrays: &[String]) -> Result<Self> {
+        if arrays.is_empty() {
+            return Ok(Self::All);
+        }
+        let mut names = Vec::new();
+        for wanted in arrays {
+            let Array { name, p2p, .. } = array::find(host, wanted)?;
+            if p2p.is_none() {
+                bail!(
+                    "{name} is an array of the kernel's own md, which counts no peer I/O; \
+                     `mdp2p detail {name}` says how to bring it under md-p2p"
+                );
+            }
+            // md0 and /dev/md/data may be the same.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Self::Named(names))
+    }
+
+    /// Those of them that are there now.
+    fn read(&self, host: &Sysroot) -> Result<Vec<Array>> {
+        let names = match self {
+            Self::All => return array::all(host),
+            Self::Named(names) => names,
+        };
+        let mut arrays = Vec::new();
+        for name in names {
+            let is_there = || host.has(format!("sys/block/{name}/md"));
+            if !is_there() {
+                continue;
+            }
+            match Array::read(host, name) {
+                Ok(array) => arrays.push(array),
+                Err(_) if !is_there() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(arrays)
+    }
+}
+
+impl Look {
+    /// Takes one.
+    ///
+    /// # Errors
+    /// If sysfs cannot be read or understood; the file is named.
+    pub fn take(host: &Sysroot, wanted: &Wanted) -> Result<Self> {
+        let at = Instant::now();
+        let arrays = wanted.read(host)?;
+        let providers = devices::published(host)?;
+        Ok(Self {
+            at,
+            arrays: arrays.into_iter().filter_map(Count::of).collect(),
+            providers: providers
+                .into_iter()
+                .map(|(address, memory)| Memory {
+                    address,
+                    bytes: memory.bytes,
+                    available_bytes: memory.available_bytes,
+                })
+                .collect(),
+        })
+    }
+
+    /// What was counted since the look `before`, and the time in between.
+    pub fn since(&self, before: &Self) -> (Vec<Count>, Duration) {
+        let elapsed = self.at.saturating_duration_since(before.at);
+        (
+            rate::between(&before.arrays, &self.arrays, elapsed),
+            elapsed,
+        )
+    }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Tables for people, JSON for programs, how numbers are written, and what is asked.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde::Serialize;
+use tabled::builder::Builder;
+use tabled::settings::object::{Columns, Object, Rows};
+use tabled::settings::{Alignment, Padding, Style as Lines};
+
+/// The version of all JSON that mdp2p prints: it is raised when something in there changes
+/// its meaning or goes.
+pub const JSON_VERSION: u32 = 1;
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Makes all output of [`out`] follow it.
+    pub fn apply(self) {
+        let choice = match self {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+/// Good news.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// What is worth a look.
+pub const WARNING: Style = AnsiColor::Yellow.on_default();
+/// What is wrong.
+pub const BAD: Style = AnsiColor::Red.on_default();
+/// What is beside the point.
+pub const DIM: Style = Style::new().dimmed();
+/// Headings.
+pub const HEADING: Style = Style::new().bold();
+
+/// Standard output; styles are left out where they are not wanted.
+pub fn out() -> impl Write {
+    anstream::stdout().lock()
+}
+
+/// `text` in a style.
+pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Prints `value` as JSON: an object with a `version` before what is in `value`, which has
+/// to be a map or a struct.
+///
+/// # Errors
+/// If standard output takes no more.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    #[derive(Serialize)]
+    struct Versioned<'a, T> {
+        version: u32,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    let version = JSON_VERSION;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut out, &Versioned { version, value })
+        .map_err(io::Error::from)?;
+    writeln!(out)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// A table without lines, columns two spaces apart; those in `right` (by number) hold
+/// numbers. `rows` may hold styles.
+pub fn table(
+    heads: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    right: &[usize],
+) -> String {
+    let mut builder = Builder::default();
+    builder.push_record(heads.iter().map(|head| styled(HEADING, head)));
+    rows.into_iter().for_each(|row| builder.push_record(row));
+    let mut table = builder.build();
+    table.with(Lines::empty()).with(Padding::new(0, 2, 0, 0));
+    for &column in right {
+        table.modify(
+            Columns::one(column).intersect(Rows::new(0..)),
+            Alignment::right(),
+        );
+    }
+    let text = table.to_string();
+    // Nobody wants the spaces at the ends of lines.
+    text.lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
+}
+
+/// `a, b, c`.
+pub fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(", ")
+}
+
+/// The lines of a text; a word that is longer than `width` has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Columns of the terminal, 80 where there is none.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(40))
+}
+
+/// Whether somebody is looking at what we print.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Bytes as people write them, in powers of 1024: `0`, `4 KiB`, `1.5 GiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut unit = 0;
+    let mut value = bytes as f64;
+    // What would be rounded to 1024 is one of the next unit.
+    while value >= 1023.95 && unit < UNITS.len() - 1 {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match value {
+        _ if bytes == 0 => "0".to_owned(),
+        _ if value.fract() < 0.05 || value.fract() >= 0.95 => {
+            format!("{value:.0} {}", UNITS[unit])
+        }
+        _ => format!("{value:.1} {}", UNITS[unit]),
+    }
+}
+
+/// Asks a question, unless `yes` has been said to it before.
+///
+/// # Errors
+/// If the answer is no, or there is nobody to give it.
+pub fn confirm(question: &str, yes: bool) -> Result<()> {
+    let stdin = io::stdin();
+    let somebody = stdin
+        .is_terminal()
+        .then(|| (stdin.lock(), io::stderr().lock()));
+    agree(question, yes, somebody)
+}
+
+/// The same of `somebody`, whom we can read and write.
+fn agree(question: &str, yes: bool, somebody: Option<(impl BufRead, impl Write)>) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let Some((mut from, mut to)) = somebody else {
+        bail!(
+            "{question} But there is no terminal to ask on: nothing was changed; add --yes if \
+             that is meant"
+        );
+    };
+    write!(to, "\n{question} [y/N] ")?;
+    to.flush()?;
+    let mut answer = String::new();
+    from.read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => bail!("the answer was no; nothing was changed"),
+    }
+}
+
+/// The values of each key, keys in the order in which they first came.
+pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in pairs {
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        let answer = |text: &'static str| {
+            let mut asked = Vec::new();
+            let agreed = agree("Well?", false, Some((text.as_bytes(), &mut asked)));
+            assert_eq!(asked, b"\nWell? [y/N] ");
+            agreed
+        };
+        for text in ["y\n", "yes\n", "YES\n"] {
+            assert!(answer(text).is_ok(), "{text:?}");
+        }
+        for text in ["", "\n", "no\n", "yesterday\n"] {
+            assert!(answer(text).is_err(), "{text:?}");
+        }
+        let nobody = || None::<(&[u8], Vec<u8>)>;
+        let error = agree("Well?", false, nobody()).expect_err("nobody is there");
+        assert!(error.to_string().contains("--yes"), "{error}");
+        assert!(agree("Well?", true, nobody()).is_ok());
+    }
+
+    #[test]
+    fn bytes_are_written_in_powers_of_1024() {
+        for (number, text) in [
+            (0, "0"),
+            (1, "1 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (16 << 20, "16 MiB"),
+            (3_840_755_982_336, "3.5 TiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(bytes(number), text, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_long_word_keeps_whole() {
+        assert_eq!(wrapped("a bb ccc", 4), ["a bb", "ccc"]);
+        assert_eq!(wrapped("a pci=disable b", 4), ["a", "pci=disable", "b"]);
+        assert!(wrapped("", 4).is_empty());
+    }
+
+    #[test]
+    fn a_table_lines_up_and_has_no_spaces_at_the_ends() {
+        let rows = [
+            vec!["md0".into(), "5".into()],
+            vec!["md127".into(), "12".into()],
+        ];
+        let text = table(&["ARRAY", "IOS"], rows, &[1]);
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain, "ARRAY  IOS\nmd0      5\nmd127   12\n");
+    }
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Which way bytes went, from an array's counters before and after.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::ui::{BAD, GOOD, WARNING, styled};
+use mdp2p_io::transfer::Operation;
+use mdp2p_machine::md::array::{Array, Counters};
+use mdp2p_machine::pci::bdf::Bdf;
+
+/// What was moved through peer memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Bytes of the I/Os that went through.
+    pub bytes: u64,
+    /// I/Os that ended with `EREMOTEIO`.
+    pub refused: u64,
+}
+
+/// What the array has counted meanwhile, that of others too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// Bytes for which members did the DMA.
+    pub direct_bytes: u64,
+    /// Bytes that the CPU copied.
+    pub staged_bytes: u64,
+    /// I/Os that ended with `EREMOTEIO`.
+    pub refused_ios: u64,
+}
+
+/// Which way it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Went {
+    /// Members did all of the DMA.
+    Direct,
+    /// The CPU copied some of it.
+    PartlyStaged,
+    /// The CPU copied it.
+    Staged,
+    /// Some of it ended with `EREMOTEIO`.
+    PartlyRefused,
+    /// All of it did.
+    Refused,
+    /// The array has seen less than went through: somebody before it copied.
+    NotCounted,
+    /// The array has no counters.
+    Unknown,
+    /// Nothing went through.
+    Nowhere,
+}
+
+impl Counted {
+    /// The difference of two looks at the counters, of one operation.
+    pub fn between(before: &Counters, after: &Counters, operation: Operation) -> Self {
+        // An array that was started anew in between has begun at 0 again.
+        let grown = |count: fn(&Counters) -> u64| count(after).saturating_sub(count(before));
+        let (direct_bytes, staged_bytes) = match operation {
+            Operation::Read => (
+                grown(|c| c.read_direct_bytes),
+                grown(|c| c.read_staged_bytes),
+            ),
+            Operation::Write => (
+                grown(|c| c.write_direct_bytes),
+                grown(|c| c.write_staged_bytes),
+            ),
+        };
+        Self {
+            direct_bytes,
+            staged_bytes,
+            refused_ios: grown(|c| c.refused_ios),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.direct_bytes.saturating_add(self.staged_bytes)
+    }
+
+    /// Bytes that were counted beyond those moved: others had peer I/O at the same time.
+    pub fn others(&self, moved: &Moved) -> u64 {
+        self.bytes().saturating_sub(moved.bytes)
+    }
+}
+
+impl Went {
+    /// Which way `moved` went.
+    pub fn of(moved: &Moved, counted: Option<&Counted>) -> Self {
+        match (moved, counted) {
+            (
+                Moved {
+                    bytes: 0,
+                    refused: 0,
+                },
+                _,
+            ) => Went::Nowhere,
+            (Moved { bytes: 0, .. }, _) => Went::Refused,
+            (Moved { refused: 1.., .. }, _) => Went::PartlyRefused,
+            (_, None) => Went::Unknown,
+            (_, Some(counted)) if counted.bytes() < moved.bytes => Went::NotCounted,
+            (_, Some(counted)) => match (counted.direct_bytes, counted.staged_bytes) {
+                (_, 0) => Went::Direct,
+                (0, _) => Went::Staged,
+                _ => Went::PartlyStaged,
+            },
+        }
+    }
+
+    /// In the colour of what it means.
+    pub fn styled(self) -> String {
+        let style = match self {
+            Went::Direct => GOOD,
+            Went::PartlyStaged | Went::Staged | Went::NotCounted | Went::Unknown => WARNING,
+            Went::PartlyRefused | Went::Refused | Went::Nowhere => BAD,
+        };
+        styled(style, self)
+    }
+
+    /// What it means, and what to do about it, where there is something; whole sentences.
+    pub fn advice(self, array: &Array, operation: Operation) -> Option<String> {
+        let name = &array.name;
+        let policy = array.p2p.as_ref().map(|p2p| p2p.policy.as_str());
+        let parity = operation == Operation::Write
+            && ["raid4", "raid5", "raid6"].contains(&array.level.as_str());
+        Some(match (self, policy) {
+            (Went::Direct | Went::Nowhere, _) => return None,
+            (Went::PartlyStaged | Went::Staged, _) if parity => {
+                format!("What is written to {name} is staged always, since parity takes the CPU.")
+            }
+            (Went::PartlyStaged | Went::Staged, _) => format!(
+                "Staged data are right, but the CPU copied them. `mdp2p topology` shows what is \
+                 in the way; with `mdp2p policy {name} direct` they are refused instead."
+            ),
+            (Went::PartlyRefused | Went::Refused, Some("off")) => format!(
+                "The policy of {name} is off: it refuses all peer I/O (EREMOTEIO). \
+                 `mdp2p policy {name} auto` ends that."
+            ),
+            (Went::PartlyRefused | Went::Refused, Some(_)) => format!(
+                "{name} refused what cannot be direct (EREMOTEIO). With `mdp2p policy {name} \
+                 auto` the CPU copies it."
+            ),
+            (Went::PartlyRefused | Went::Refused, None) => format!(
+                "{name} is an array of the kernel's md, which refuses peer I/O at some levels \
+                 (EREMOTEIO). md-p2p takes it at all of them: stop {name}, and assemble it with \
+                 `mdp2p assemble`."
+            ),
+            (Went::NotCounted, _) => format!(
+                "{name} has counted less peer I/O than went through: the filesystem, or whatever \
+                 else is above {name}, has copied the rest itself."
+            ),
+            (Went::Unknown, _) => format!(
+                "{name} is an array of the kernel's md, which does not count which way bytes go."
+            ),
+        })
+    }
+
+    /// What the array says is in the way of a provider, where something is; sentences.
+    pub fn reasons(self, array: &Array, provider: Bdf) -> Vec<String> {
+        let direct = matches!(self, Went::Direct | Went::NotCounted | Went::Nowhere);
+        let p2p = array.p2p.as_ref().filter(|_| !direct);
+        let all = p2p.map_or(&[][..], |p2p| &p2p.reasons);
+        // Those of other providers are beside the point: "nvme3n1 does not reach 0000:03:00.0".
+        let is_its = |reason: &&String| match reason.split_once(" does not reach ") {
+            Some((_, other)) => other == provider.to_string(),
+            None => true,
+        };
+        let its = all.iter().filter(is_its);
+        its.map(|reason| format!("{}: {reason}.", array.name))
+            .collect()
+    }
+}
+
+impl fmt::Display for Went {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Went::Direct => "direct",
+            Went::PartlyStaged => "partly staged",
+            Went::Staged => "staged",
+            Went::PartlyRefused => "partly refused",
+            Went::Refused => "refused",
+            Went::NotCounted => "not counted",
+            Went::Unknown => "unknown",
+            Went::Nowhere => "nowhere",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mdp2p_machine::md::array::{Driver, P2p};
+
+    fn went(bytes: u64, refused: u64, direct_bytes: u64, staged_bytes: u64) -> Went {
+        let counted = Counted {
+            direct_bytes,
+            staged_bytes,
+            refused_ios: refused,
+        };
+        Went::of(&Moved { bytes, refused }, Some(&counted))
+    }
+
+    #[test]
+    fn the_counters_tell_which_way_bytes_went() {
+        for (bytes, refused, direct, staged, expected) in [
+            (100, 0, 100, 0, Went::Direct),
+            (100, 0, 0, 100, Went::Staged),
+            (100, 0, 60, 40, Went::PartlyStaged),
+            (0, 5, 0, 0, Went::Refused),
+            (100, 5, 100, 0, Went::PartlyRefused),
+            (100, 0, 0, 0, Went::NotCounted),
+            (100, 0, 99, 0, Went::NotCounted),
+            (0, 0, 0, 0, Went::Nowhere),
+            // Others moved some too: all that was counted was direct, so ours was.
+            (100, 0, 300, 0, Went::Direct),
+            (100, 0, 300, 20, Went::PartlyStaged),
+        ] {
+            assert_eq!(
+                went(bytes, refused, direct, staged),
+                expected,
+                "{bytes} {refused} {direct} {staged}"
+            );
+        }
+    }
+
+    #[test]
+    fn advice_fits_the_array_and_what_was_done() {
+        let mut array = Array {
+            name: "md0".into(),
+            level: "raid1".into(),
+            p2p: Some(P2p {
+                policy: "auto".into(),
+                state: "staged".into(),
+                reasons: vec![
+                    "nvme3n1 does not reach 0000:04:00.0".into(),
+                    "nvme3n1 does not reach 0000:05:00.0".into(),
+                    "something else".into(),
+                ],
+                provider: None,
+                provider_wanted: "auto".into(),
+                counters: Counters::default(),
+            }),
+            aliases: Vec::new(),
+            driver: Driver::MdP2p,
+            raid_disks: 2,
+            bytes: 0,
+            state: "clean".into(),
+            degraded: 0,
+            chunk_bytes: 0,
+            metadata: "1.2".into(),
+            members: Vec::new(),
+            rebuild: None,
+        };
+        let says = |went: Went, array: &Array, operation, part: &str| {
+            let advice = went.advice(array, operation).unwrap_or_default();
+            assert!(advice.contains(part), "{went}: {advice}");
+        };
+        let (read, write) = (Operation::Read, Operation::Write);
+        assert_eq!(Went::Direct.advice(&array, read), None);
+        let provider = "0000:04:00.0".parse().expect("an address");
+        let reasons = Went::PartlyStaged.reasons(&array, provider);
+        let expected = [
+            "md0: nvme3n1 does not reach 0000:04:00.0.",
+            "md0: something else.",
+        ];
+        assert_eq!(reasons, expected);
+        assert_eq!(Went::Direct.reasons(&array, provider), [""; 0]);
+        says(Went::Staged, &array, write, "mdp2p policy md0 direct");
+        array.level = "raid5".into();
+        says(Went::Staged, &array, write, "parity");
+        says(Went::Staged, &array, read, "mdp2p policy md0 direct");
+        says(Went::Refused, &array, read, "the CPU copies it");
+        if let Some(p2p) = &mut array.p2p {
+            p2p.policy = "off".into();
+        }
+        says(Went::Refused, &array, read, "policy of md0 is off");
+        array.p2p = None;
+        says(Went::Refused, &array, read, "the kernel's md");
+    }
+
+    #[test]
+    fn without_counters_nobody_knows() {
+        let moved = |bytes, refused| Moved { bytes, refused };
+        assert_eq!(Went::of(&moved(1, 0), None), Went::Unknown);
+        assert_eq!(Went::of(&moved(0, 1), None), Went::Refused);
+    }
+
+    #[test]
+    fn each_operation_has_its_counters() {
+        let before = Counters {
+            read_direct_bytes: 1000,
+            write_staged_bytes: 1000,
+            ..Counters::default()
+        };
+        let after = Counters {
+            read_direct_bytes: 1010,
+            read_staged_bytes: 2,
+            write_direct_bytes: 30,
+            write_staged_bytes: 1004,
+            refused_ios: 5,
+            ..Counters::default()
+        };
+        let counted = |operation| Counted::between(&before, &after, operation);
+        let read = counted(Operation::Read);
+        assert_eq!((read.direct_bytes, read.staged_bytes), (10, 2));
+        let write = counted(Operation::Write);
+        assert_eq!((write.direct_bytes, write.staged_bytes), (30, 4));
+        assert_eq!(write.refused_ios, 5);
+        let moved = Moved {
+            bytes: 20,
+            refused: 0,
+        };
+        assert_eq!(write.others(&moved), 14);
+        assert_eq!(read.others(&moved), 0);
+        let anew = Counted::between(&after, &Counters::default(), Operation::Read);
+        assert_eq!(anew, Counted::default());
+    }
+}
