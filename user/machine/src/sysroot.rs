@@ -294,17 +294,18 @@ mod tests {
     fn an_error_names_the_file_and_what_is_in_it() {
         let folder = tempfile::tempdir().expect("a folder");
         put(folder.path(), "sys/number", "12x\n");
-        let host = Sysroot::at(folder.path()).expect("a host");
-        let error = host
+        let sysroot = Sysroot::at(folder.path()).expect("a host");
+        let error = sysroot
             .value::<u64>("sys/number")
             .expect_err("12x is no number");
         assert!(error.to_string().contains("sys/number: `12x`"), "{error}");
         assert!(
-            host.value_if::<u64>("sys/none")
+            sysroot
+                .value_if::<u64>("sys/none")
                 .expect("not there")
                 .is_none()
         );
-        let error = format!("{:#}", host.read("sys/none").expect_err("not there"));
+        let error = format!("{:#}", sysroot.read("sys/none").expect_err("not there"));
         assert!(error.contains("sys/none: No such file"), "{error}");
     }
 }

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mdp2p::commands::topology::{View, text};
+use mdp2p::commands::topology::{Tree, text};
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -19,13 +19,13 @@ const ROUNDS: usize = 7;
 
 fn main() -> ExitCode {
     let machine = plant();
-    let host = Sysroot::at(machine.root()).expect("a host");
+    let sysroot = Sysroot::at(machine.root()).expect("a host");
     let mut best = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let devices = Devices::read(&host).expect("devices");
+        let devices = Devices::read(&sysroot).expect("devices");
         let read = start.elapsed();
-        let view = View::gather(&host, &devices, false).expect("a view");
+        let view = Tree::gather(&sysroot, &devices, false).expect("a view");
         let drawn = text(&view, 80);
         let whole = start.elapsed();
         assert_eq!(devices.iter().count(), 4096);

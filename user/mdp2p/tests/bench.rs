@@ -11,8 +11,8 @@ use machine::{BYTES, Machine, PROVIDER, complaints, verb, versioned};
 use mdp2p::commands::Verb;
 use mdp2p::commands::bench::Bench;
 use mdp2p::commands::bench::plot;
-use mdp2p::commands::bench::{self, Report};
-use mdp2p::workload::path_taken::Went;
+use mdp2p::commands::bench::{self, BenchReport};
+use mdp2p::workload::path_taken::PathTaken;
 use mdp2p_io::transfer::Operation;
 use predicates::prelude::*;
 use svg::node::element::tag::Type;
@@ -25,8 +25,8 @@ fn options(words: &[&str]) -> Bench {
     }
 }
 
-fn report(machine: &Machine, words: &[&str]) -> Result<Report, String> {
-    bench::report(&machine.host(), &options(words)).map_err(|error| format!("{error:#}"))
+fn report(machine: &Machine, words: &[&str]) -> Result<BenchReport, String> {
+    bench::report(&machine.sysroot(), &options(words)).map_err(|error| format!("{error:#}"))
 }
 
 /// The program, on that machine.
@@ -75,7 +75,7 @@ fn both_memories_are_measured_for_each_size_and_nothing_is_changed() {
     for row in &report.results {
         assert_eq!(
             (row.operation, row.went),
-            (Operation::Read, Went::NotCounted)
+            (Operation::Read, PathTaken::NotCounted)
         );
         for side in [row.host, row.peer] {
             assert_eq!(side.bytes, side.ios * row.block_bytes as u64);
@@ -175,7 +175,7 @@ fn destructive_writes_to_the_array() {
     assert_eq!(after.len(), BYTES);
     assert_ne!(after, before);
     machine.mount();
-    let why = bench::report(&machine.host(), &options(&words)).expect_err("mounted");
+    let why = bench::report(&machine.sysroot(), &options(&words)).expect_err("mounted");
     assert!(why.to_string().contains("in use: mounted on /mnt"), "{why}");
     assert_eq!(machine.data(), after);
 }

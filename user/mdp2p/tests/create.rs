@@ -15,7 +15,7 @@ use common::{plant, put};
 use mdp2p::cli::{Arguments, Request};
 use mdp2p::commands::Verb;
 use mdp2p::commands::create::Create;
-use mdp2p::commands::create::plan::{Plan, Verdict};
+use mdp2p::commands::create::plan::{Outcome, Plan};
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -34,8 +34,8 @@ fn options(words: &[&str]) -> Create {
 }
 
 fn plan(root: &Path, words: &[&str]) -> Plan {
-    let host = Sysroot::at(root).expect("a host");
-    Plan::of(&host, &options(words)).expect("a plan")
+    let sysroot = Sysroot::at(root).expect("a host");
+    Plan::of(&sysroot, &options(words)).expect("a plan")
 }
 
 /// What a dry run on a captured machine says, and its exit status.
@@ -70,8 +70,8 @@ fn free(root: &Path) {
 fn what_is_planned_is_what_the_kernel_then_says() {
     for tree in TREES {
         let root = plant(tree);
-        let host = Sysroot::at(root.path()).expect("a host");
-        let array = Array::read(&host, "md0").expect("md0");
+        let sysroot = Sysroot::at(root.path()).expect("a host");
+        let array = Array::read(&sysroot, "md0").expect("md0");
         let p2p = array.p2p.as_ref().expect("md-p2p's");
         let mut words = vec!["other", "--level", &array.level, "--policy", &p2p.policy];
         words.extend(array.members.iter().map(|member| member.name.as_str()));
@@ -105,7 +105,7 @@ fn a_drive_of_another_driver_cannot_map_peer_memory() {
 
 #[test]
 fn every_level_has_its_verdicts() {
-    use Verdict::{Direct, Host, None, Partly, Peer, Refused, Staged};
+    use Outcome::{Direct, Host, None, Partly, Peer, Refused, Staged};
     let split = plant("split");
     free(split.path());
     let near = ["nvme0n1", "nvme1n1", "nvme2n1", "missing"];
@@ -152,7 +152,7 @@ fn every_level_has_its_verdicts() {
 
 #[test]
 fn copies_of_raid10_lie_where_its_layout_has_them() {
-    use Verdict::{Direct, Host, Partly, Peer};
+    use Outcome::{Direct, Host, Partly, Peer};
     let split = plant("split");
     free(split.path());
     // Of near drives and the far one, with the memory of a near one: reading, and rebuilding.
@@ -239,12 +239,12 @@ fn a_spare_is_a_mate_of_every_member() {
         plan(split.path(), &all).operations[0].rebuild.clone()
     };
     let pair = ["nvme0n1", "nvme3n1"];
-    assert_eq!(rebuild(&pair).verdict, Verdict::Host);
+    assert_eq!(rebuild(&pair).verdict, Outcome::Host);
     let cell = rebuild(&["nvme0n1", "nvme3n1", "--spare=nvme1n1"]);
     assert_eq!(cell.note, "peer among nvme0n1, nvme1n1; else host");
     // Nobody that is reached can be read for it.
     let cell = rebuild(&["nvme3n1", "missing", "--spare=nvme1n1"]);
-    assert_eq!(cell.verdict, Verdict::Host);
+    assert_eq!(cell.verdict, Outcome::Host);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn a_journal_is_looked_at_and_has_no_part_in_peer_io() {
 #[test]
 fn the_lender_of_rebuilds_is_who_was_asked_for() {
     let root = plant("iommu");
-    let rebuild = |provider: &str| -> Vec<Verdict> {
+    let rebuild = |provider: &str| -> Vec<Outcome> {
         let words = [
             "x",
             "--level",
@@ -300,11 +300,11 @@ fn the_lender_of_rebuilds_is_who_was_asked_for() {
             .map(|operations| operations.rebuild.verdict)
             .collect()
     };
-    assert!(rebuild("auto").iter().all(|it| *it == Verdict::Peer));
-    assert!(rebuild("none").iter().all(|it| *it == Verdict::Host));
+    assert!(rebuild("auto").iter().all(|it| *it == Outcome::Peer));
+    assert!(rebuild("none").iter().all(|it| *it == Outcome::Host));
     let only = rebuild("0000:02:00.0");
-    assert_eq!(only.iter().filter(|it| **it == Verdict::Peer).count(), 1);
-    assert_eq!(only[1], Verdict::Peer);
+    assert_eq!(only.iter().filter(|it| **it == Outcome::Peer).count(), 1);
+    assert_eq!(only[1], Outcome::Peer);
 }
 
 #[test]
@@ -613,9 +613,9 @@ fn protection_information_keeps_rebuilds_in_host_memory() {
     let path = "sys/class/block/nvme3n1/integrity/format";
     put(root.path(), path, "none\n");
     let verdict = |root| plan(root, &words).operations[0].rebuild.verdict;
-    assert_eq!(verdict(root.path()), Verdict::Peer);
+    assert_eq!(verdict(root.path()), Outcome::Peer);
     put(root.path(), path, "T10-DIF-TYPE1-CRC\n");
-    assert_eq!(verdict(root.path()), Verdict::Host);
+    assert_eq!(verdict(root.path()), Outcome::Host);
 }
 
 #[test]

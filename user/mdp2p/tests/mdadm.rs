@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use common::{plant, put};
-use mdp2p::control::mdadm::{self, View};
+use mdp2p::control::mdadm::{self, Namespace};
 use mdp2p_machine::sysroot::Sysroot;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -58,8 +58,8 @@ fn machine(beside: bool) -> (TempDir, Sysroot) {
     } else {
         put(root.path(), "proc/mdstat", "md-p2p's\n");
     }
-    let host = Sysroot::at(root.path()).expect("a host");
-    (root, host)
+    let sysroot = Sysroot::at(root.path()).expect("a host");
+    (root, sysroot)
 }
 
 fn text(root: &TempDir, path: &str) -> String {
@@ -116,7 +116,7 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
         return;
     }
     for (beside, mode) in [(true, "--detail"), (true, "--create"), (false, "--create")] {
-        let (root, host) = machine(beside);
+        let (root, sysroot) = machine(beside);
         let script = "
             cd \"$1\" || exit 1
             cat proc/mdstat >seen
@@ -130,7 +130,7 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
             exit 7";
         let mut command = Command::new("sh");
         command.args(["-c", script, "mdadm"]).arg(root.path());
-        let view = View::of(&host, &[mode.into()]).expect("a view");
+        let view = Namespace::of(&sysroot, &[mode.into()]).expect("a view");
         let before = text(&root, "proc/mdstat");
         let look = || (mounts(&root), text(&root, "proc/mdstat"));
         let (meanwhile, status) = with_shared(&root, || {
@@ -177,7 +177,7 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
     if !may_mount() {
         return;
     }
-    let (root, host) = machine(false);
+    let (root, sysroot) = machine(false);
     let out = root.path().join("arguments");
     program(
         root.path(),
@@ -191,7 +191,7 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
     let words = ["--detail", "a b", "", "*", "--", "it's\n"];
     let run = |words: &[&str]| {
         let arguments: Vec<_> = words.iter().map(Into::into).collect();
-        apart(|| mdadm::execute(&host, &program, &arguments)).expect("its end")
+        apart(|| mdadm::execute(&sysroot, &program, &arguments)).expect("its end")
     };
     assert_eq!(run(&words), 3);
     assert_eq!(text(&root, "arguments"), "<--detail><a b><><*><--><it's\n>");
@@ -201,9 +201,9 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
 /// The program on a machine where md-p2p is loaded and has the array md0: the captured
 /// `sys` lies over this machine's, for the program alone.
 fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
-    let view = View {
+    let view = Namespace {
         binds: vec![(root.path().join("sys"), "/sys".into())],
-        ..View::default()
+        ..Namespace::default()
     };
     // Whoever runs the tests in the background has it ignore interrupts.
     let mut command = Command::new("env");

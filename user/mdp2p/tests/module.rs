@@ -529,14 +529,14 @@ fn sign_says_what_is_missing() {
 #[test]
 fn sign_leaves_all_signed() {
     let root = machine();
-    let host = Sysroot::at(root.path()).expect("a machine");
+    let sysroot = Sysroot::at(root.path()).expect("a machine");
     let verb = ModuleVerb::Sign {
         kernel: None,
         key: None,
         certificate: None,
         dry_run: false,
     };
-    let result = module::run(&host, &Module { verb });
+    let result = module::run(&sysroot, &Module { verb });
     if !privilege::is_root() {
         let error = result.expect_err("not root").to_string();
         assert!(error.contains("only root can sign modules"), "{error}");
@@ -563,12 +563,12 @@ const MACHINE: &str = "MDP2P_TEST_MACHINE";
 #[ignore = "a part of another test"]
 fn load_as_a_program() {
     let root = std::env::var_os(MACHINE).expect("a machine");
-    let host = Sysroot::at(Path::new(&root)).expect("a machine");
+    let sysroot = Sysroot::at(Path::new(&root)).expect("a machine");
     let verb = ModuleVerb::Load {
         modules: Vec::new(),
         dry_run: false,
     };
-    match module::run(&host, &Module { verb }) {
+    match module::run(&sysroot, &Module { verb }) {
         Ok(status) => println!("status {status}"),
         Err(error) => println!("error {error:#}"),
     }

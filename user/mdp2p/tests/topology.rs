@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use anstream::adapter::strip_str;
 use assert_cmd::Command;
-use mdp2p::commands::topology::{View, short, text};
+use mdp2p::commands::topology::{Tree, short, text};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind};
 use mdp2p_machine::pci::devices::{Bar, Device, Devices, P2pmem};
@@ -755,9 +755,9 @@ proptest! {
         let devices = Devices::of(devices);
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir(root.path().join("sys")).expect("sys");
-        let host = Sysroot::at(root.path()).expect("a host");
+        let sysroot = Sysroot::at(root.path()).expect("a host");
         for all in [false, true] {
-            let view = View::gather(&host, &devices, all).expect("a view");
+            let view = Tree::gather(&sysroot, &devices, all).expect("a view");
             let text = strip_str(&text(&view, width)).to_string();
             for line in text.lines() {
                 prop_assert!(line.chars().count() <= width, "{}", line);
@@ -800,8 +800,8 @@ fn a_thousand_providers_make_no_thousand_rows() {
     let devices = Devices::of(all);
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("sys")).expect("sys");
-    let host = Sysroot::at(root.path()).expect("a host");
-    let view = View::gather(&host, &devices, false).expect("a view");
+    let sysroot = Sysroot::at(root.path()).expect("a host");
+    let view = Tree::gather(&sysroot, &devices, false).expect("a view");
     let text = strip_str(&text(&view, 80)).to_string();
     let (_, matrix) = text.split_once("Who reaches").expect("a matrix");
     assert!(matrix.contains("+15"), "{matrix}");

@@ -10,8 +10,8 @@ use assert_cmd::Command;
 use machine::{BYTES, Machine, PROVIDER, complaints, verb, versioned};
 use mdp2p::commands::Verb;
 use mdp2p::commands::verify::Verify;
-use mdp2p::commands::verify::{self, Data, Report};
-use mdp2p::workload::path_taken::Went;
+use mdp2p::commands::verify::{self, Data, VerifyReport};
+use mdp2p::workload::path_taken::PathTaken;
 use mdp2p_io::transfer::Operation;
 use predicates::prelude::*;
 use sha2::{Digest, Sha256};
@@ -23,8 +23,8 @@ fn options(words: &[&str]) -> Verify {
     }
 }
 
-fn report(machine: &Machine, words: &[&str]) -> Result<Report, String> {
-    verify::report(&machine.host(), &options(words)).map_err(|error| format!("{error:#}"))
+fn report(machine: &Machine, words: &[&str]) -> Result<VerifyReport, String> {
+    verify::report(&machine.sysroot(), &options(words)).map_err(|error| format!("{error:#}"))
 }
 
 fn refused(machine: &Machine, words: &[&str]) -> String {
@@ -61,7 +61,7 @@ fn data_are_read_through_both_memories_and_nothing_is_changed() {
     assert_eq!((row.data, row.operation), (Data::Right, Operation::Read));
     assert_eq!(row.bytes as usize, BYTES);
     // The counters of this machine are files that nobody counts in.
-    assert_eq!(row.went, Went::NotCounted);
+    assert_eq!(row.went, PathTaken::NotCounted);
     assert_eq!(report.notes.len(), 1, "{report:?}");
     let sum: String = Sha256::digest(&before)
         .iter()
@@ -219,8 +219,14 @@ fn a_provider_without_memory_is_told_and_the_others_are_tried() {
             all.map(|&operation| (operation, data, went, moved))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(of(LENT), expected(Data::NoMemory, Went::Nowhere, false));
-        assert_eq!(of(PROVIDER), expected(Data::Right, Went::NotCounted, true));
+        assert_eq!(
+            of(LENT),
+            expected(Data::NoMemory, PathTaken::Nowhere, false)
+        );
+        assert_eq!(
+            of(PROVIDER),
+            expected(Data::Right, PathTaken::NotCounted, true)
+        );
         assert!(!report.is_right());
         assert_eq!(
             report.notes.last().expect("a sentence"),

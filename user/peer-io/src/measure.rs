@@ -87,13 +87,13 @@ impl Cpu {
     ///
     /// # Errors
     /// If `/proc/stat` cannot be read or understood.
-    pub fn now(host: &Sysroot) -> Result<Self> {
+    pub fn now(sysroot: &Sysroot) -> Result<Self> {
         let usage = getrusage(UsageWho::RUSAGE_SELF).context("getrusage")?;
-        let text = host.read("proc/stat")?;
+        let text = sysroot.read("proc/stat")?;
         let line = text.lines().next().unwrap_or_default();
         let machine = busy(line).ok_or_else(|| {
             garbage(
-                &host.path("proc/stat"),
+                &sysroot.path("proc/stat"),
                 line,
                 &"`cpu` and its times are wanted",
             )
@@ -194,8 +194,8 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// The first I/O that failed; the others end then, too.
-    pub fn run(&self, host: &Sysroot, lanes: &mut [Lane], time: Duration) -> Result<Measured> {
-        let before = Cpu::now(host)?;
+    pub fn run(&self, sysroot: &Sysroot, lanes: &mut [Lane], time: Duration) -> Result<Measured> {
+        let before = Cpu::now(sysroot)?;
         let start = Instant::now();
         let end = start + time;
         let results: Vec<_> = thread::scope(|threads| {
@@ -207,7 +207,7 @@ impl Mover<'_> {
         });
         let mut all = Measured {
             time: start.elapsed(),
-            cpu: Cpu::now(host)?.since(before),
+            cpu: Cpu::now(sysroot)?.since(before),
             ..Measured::default()
         };
         for result in results {

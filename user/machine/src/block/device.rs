@@ -47,29 +47,29 @@ impl BlockDevice {
     ///
     /// # Errors
     /// If it is not there or is something else.
-    pub fn find(host: &Sysroot, path: &Path) -> Result<Self> {
-        let (name, node) = match host.is_here() {
-            true => here(host, path)?,
-            false => elsewhere(host, path)?,
+    pub fn find(sysroot: &Sysroot, path: &Path) -> Result<Self> {
+        let (name, node) = match sysroot.is_here() {
+            true => here(sysroot, path)?,
+            false => elsewhere(sysroot, path)?,
         };
         let folder = format!("sys/class/block/{name}");
-        let is_partition = |name: &str| host.has(format!("sys/class/block/{name}/partition"));
+        let is_partition = |name: &str| sysroot.has(format!("sys/class/block/{name}/partition"));
         let disk = match is_partition(&name) {
-            true => host.device(&folder).as_deref().and_then(folder_above),
+            true => sysroot.device(&folder).as_deref().and_then(folder_above),
             false => None,
         };
         let of_disk = format!("sys/class/block/{}", disk.as_ref().unwrap_or(&name));
-        let mut partitions = host.names(&folder)?;
+        let mut partitions = sysroot.names(&folder)?;
         partitions.retain(|entry| is_partition(entry));
-        let text = |path: String| anyhow::Ok(host.read_if(path)?.unwrap_or_default());
+        let text = |path: String| anyhow::Ok(sysroot.read_if(path)?.unwrap_or_default());
         Ok(Self {
-            number: host.read(format!("{folder}/dev"))?,
+            number: sysroot.read(format!("{folder}/dev"))?,
             partitions,
-            bytes: host
+            bytes: sysroot
                 .value::<u64>(format!("{folder}/size"))?
                 .saturating_mul(512),
             model: text(format!("{of_disk}/device/model"))?,
-            controllers: controllers::of(host, &name)?,
+            controllers: controllers::of(sysroot, &name)?,
             read_only: text(format!("{folder}/ro"))? == "1",
             has_integrity: !matches!(
                 text(format!("{of_disk}/integrity/format"))?.as_str(),
@@ -97,7 +97,7 @@ fn folder_above(path: &Path) -> Option<String> {
 }
 
 /// Name and node of a device of this machine.
-fn here(host: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
+fn here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let shown = path.display();
     let status = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -116,7 +116,7 @@ fn here(host: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
         bail!("{shown}: a block device is wanted, such as /dev/nvme0n1, and this is {is}");
     }
     let number = format!("{}:{}", major(status.rdev()), minor(status.rdev()));
-    let name = host
+    let name = sysroot
         .link(format!("sys/dev/block/{number}"))
         .ok_or_else(|| anyhow!("{shown}: the kernel has no block device {number}"))?;
     let node = fs::canonicalize(path).with_context(|| shown.to_string())?;
@@ -124,13 +124,13 @@ fn here(host: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
 }
 
 /// The same of another machine, whose nodes are not at hand.
-fn elsewhere(host: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
+fn elsewhere(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.is_empty() || !host.has(format!("sys/class/block/{name}")) {
+    if name.is_empty() || !sysroot.has(format!("sys/class/block/{name}")) {
         bail!(
             "{}: there is no such device in {}",
             path.display(),
-            host.path("sys/class/block").display()
+            sysroot.path("sys/class/block").display()
         );
     }
     Ok((name.to_string(), format!("/dev/{name}").into()))
@@ -140,8 +140,8 @@ fn elsewhere(host: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
 ///
 /// # Errors
 /// If the machine's files cannot be read or understood.
-pub fn users(host: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
-    let arrays = array::all(host)?;
+pub fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
+    let arrays = array::all(sysroot)?;
     let mut users = Vec::new();
     for name in device.family() {
         let members = |array: &&Array| array.members.iter().any(|member| member.name == name);
@@ -151,12 +151,12 @@ pub fn users(host: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
                 .iter()
                 .map(|array| format!("{name} is a member of the array {}", array.name)),
         );
-        for used in users::of(host, name)? {
+        for used in users::of(sysroot, name)? {
             match used {
                 Use::Swap => users.push(format!("{name} is swap: `swapoff /dev/{name}`")),
                 Use::Holder(holder) => {
                     if !of_arrays.iter().any(|array| array.name == holder) {
-                        let alias = host.read_if(format!("sys/class/block/{holder}/dm/name"))?;
+                        let alias = sysroot.read_if(format!("sys/class/block/{holder}/dm/name"))?;
                         let alias = alias.map_or(String::new(), |alias| format!(" ({alias})"));
                         users.push(format!("{name} is held by {holder}{alias}"));
                     }
@@ -181,9 +181,9 @@ pub struct Findings {
 ///
 /// # Errors
 /// If it cannot be read, or the machine's files cannot.
-pub fn look(host: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) -> Result<Findings> {
-    let mut users = users(host, device)?;
-    if !host.is_here() {
+pub fn look(sysroot: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) -> Result<Findings> {
+    let mut users = users(sysroot, device)?;
+    if !sysroot.is_here() {
         let contents = Contents::Unknown("it is on another machine".into());
         return Ok(Findings { users, contents });
     }
@@ -241,9 +241,9 @@ mod tests {
     }
 
     fn find(root: &Path, name: &str) -> (Sysroot, BlockDevice) {
-        let host = Sysroot::at(root).expect("a host");
-        let device = BlockDevice::find(&host, Path::new(name)).expect(name);
-        (host, device)
+        let sysroot = Sysroot::at(root).expect("a host");
+        let device = BlockDevice::find(&sysroot, Path::new(name)).expect(name);
+        (sysroot, device)
     }
 
     #[test]
@@ -268,20 +268,20 @@ mod tests {
         let mounts = "30 1 259:1 / /a\\040place rw - ext4 /dev/root rw\n";
         put(root.path(), "proc/self/mountinfo", mounts);
         for name in ["nvme0n1", "nvme0n1p1"] {
-            let (host, device) = find(root.path(), name);
-            let users = users(&host, &device).expect("users");
+            let (sysroot, device) = find(root.path(), name);
+            let users = users(&sysroot, &device).expect("users");
             assert_eq!(users, ["nvme0n1p1 is mounted on /a place"], "{name}");
         }
-        let (host, device) = find(root.path(), "nvme0n2");
-        assert!(users(&host, &device).expect("users").is_empty());
+        let (sysroot, device) = find(root.path(), "nvme0n2");
+        assert!(users(&sysroot, &device).expect("users").is_empty());
     }
 
     #[test]
     fn a_partition_is_in_use_if_its_disk_is() {
         let root = machine();
         put(root.path(), "sys/class/block/nvme0n1/holders/dm-3", "");
-        let (host, partition) = find(root.path(), "nvme0n1p1");
-        let users = users(&host, &partition).expect("users");
+        let (sysroot, partition) = find(root.path(), "nvme0n1p1");
+        let users = users(&sysroot, &partition).expect("users");
         assert_eq!(users, ["nvme0n1 is held by dm-3"]);
     }
 
@@ -290,8 +290,8 @@ mod tests {
         let root = machine();
         let mounts = "30 1 0:40 / /data rw shared:3 - btrfs /dev/nvme0n2 rw\n";
         put(root.path(), "proc/self/mountinfo", mounts);
-        let (host, device) = find(root.path(), "nvme0n2");
-        let users = users(&host, &device).expect("users");
+        let (sysroot, device) = find(root.path(), "nvme0n2");
+        let users = users(&sysroot, &device).expect("users");
         assert_eq!(users, ["nvme0n2 is mounted on /data"]);
     }
 
@@ -309,24 +309,24 @@ mod tests {
         put(at, "sys/class/block/nvme0n2/holders/md5", "");
         put(at, "sys/block/md5/md/level", "raid1\n");
         put(at, "sys/block/md5/md/dev-nvme0n2/state", "in_sync\n");
-        let (host, device) = find(at, "nvme0n1");
+        let (sysroot, device) = find(at, "nvme0n1");
         assert_eq!(
-            users(&host, &device).expect("users"),
+            users(&sysroot, &device).expect("users"),
             [
                 "nvme0n1 is held by dm-0 (vg-data)",
                 "nvme0n1p1 is swap: `swapoff /dev/nvme0n1p1`"
             ]
         );
-        let (host, device) = find(at, "nvme0n2");
+        let (sysroot, device) = find(at, "nvme0n2");
         assert_eq!(
-            users(&host, &device).expect("users"),
+            users(&sysroot, &device).expect("users"),
             ["nvme0n2 is a member of the array md5"]
         );
     }
 
     #[test]
     fn what_is_no_block_device_is_refused_by_what_it_is() {
-        let host = Sysroot::at(Path::new("/")).expect("this machine");
+        let sysroot = Sysroot::at(Path::new("/")).expect("this machine");
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         fs::write(&file, "").expect("a file");
@@ -336,7 +336,7 @@ mod tests {
             (Path::new("/dev/null"), "this is a character device"),
             (&folder.path().join("none"), "there is no such device"),
         ] {
-            let error = BlockDevice::find(&host, path).expect_err("no block device");
+            let error = BlockDevice::find(&sysroot, path).expect_err("no block device");
             let error = error.to_string();
             assert!(error.contains(what), "{error}");
             assert!(error.starts_with(&path.display().to_string()), "{error}");

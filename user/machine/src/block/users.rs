@@ -34,24 +34,24 @@ impl fmt::Display for Use {
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
-pub fn of(host: &Sysroot, name: &str) -> Result<Vec<Use>> {
-    let device = number(host, name)?;
-    let places: BTreeSet<String> = mounts(host)?
+pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
+    let device = number(sysroot, name)?;
+    let places: BTreeSet<String> = mounts(sysroot)?
         .into_iter()
-        .filter(|mount| mount.is_on(host, name, device))
+        .filter(|mount| mount.is_on(sysroot, name, device))
         .map(|mount| mount.at)
         .collect();
     let mut uses: Vec<Use> = places.into_iter().map(Use::Mounted).collect();
-    let swaps = host.read_if("proc/swaps")?.unwrap_or_default();
+    let swaps = sysroot.read_if("proc/swaps")?.unwrap_or_default();
     let mut paths = swaps
         .lines()
         .skip(1)
         .filter_map(|line| line.split_whitespace().next())
         .map(unescape);
-    if paths.any(|path| node_name(host, &path) == name) {
+    if paths.any(|path| node_name(sysroot, &path) == name) {
         uses.push(Use::Swap);
     }
-    let holders = host.names(format!("sys/class/block/{name}/holders"))?;
+    let holders = sysroot.names(format!("sys/class/block/{name}/holders"))?;
     uses.extend(holders.into_iter().map(Use::Holder));
     Ok(uses)
 }
@@ -60,10 +60,11 @@ pub fn of(host: &Sysroot, name: &str) -> Result<Vec<Use>> {
 ///
 /// # Errors
 /// If there is none of that name.
-pub fn number(host: &Sysroot, name: &str) -> Result<(u64, u64)> {
+pub fn number(sysroot: &Sysroot, name: &str) -> Result<(u64, u64)> {
     let path = format!("sys/class/block/{name}/dev");
-    let text = host.read(&path)?;
-    device_number(&text).ok_or_else(|| garbage(&host.path(&path), &text, &"MAJOR:MINOR is wanted"))
+    let text = sysroot.read(&path)?;
+    device_number(&text)
+        .ok_or_else(|| garbage(&sysroot.path(&path), &text, &"MAJOR:MINOR is wanted"))
 }
 
 fn device_number(text: &str) -> Option<(u64, u64)> {
@@ -86,8 +87,8 @@ pub struct Mount {
 ///
 /// # Errors
 /// If procfs cannot be read.
-pub fn mounts(host: &Sysroot) -> Result<Vec<Mount>> {
-    let text = host.read_if("proc/self/mountinfo")?.unwrap_or_default();
+pub fn mounts(sysroot: &Sysroot) -> Result<Vec<Mount>> {
+    let text = sysroot.read_if("proc/self/mountinfo")?.unwrap_or_default();
     Ok(text.lines().filter_map(Mount::parse).collect())
 }
 
@@ -104,15 +105,15 @@ impl Mount {
 
     /// Whether it lies on the block device. Some, as btrfs, have a number of their own, and
     /// name the device.
-    pub fn is_on(&self, host: &Sysroot, name: &str, device: (u64, u64)) -> bool {
-        self.device == device || node_name(host, &self.source) == name
+    pub fn is_on(&self, sysroot: &Sysroot, name: &str, device: (u64, u64)) -> bool {
+        self.device == device || node_name(sysroot, &self.source) == name
     }
 }
 
 /// The name that the kernel gives the device at a path in `/dev`.
-fn node_name(host: &Sysroot, path: &str) -> String {
+fn node_name(sysroot: &Sysroot, path: &str) -> String {
     let inside = path.trim_start_matches('/');
-    let real = fs::canonicalize(host.path(inside)).unwrap_or_else(|_| path.into());
+    let real = fs::canonicalize(sysroot.path(inside)).unwrap_or_else(|_| path.into());
     let name = real.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }

@@ -24,30 +24,30 @@ impl Options {
     ///
     /// # Errors
     /// If there is such a file and it cannot be read, or holds something else.
-    pub fn read(host: &Sysroot, release: &str) -> Result<Option<Self>> {
-        let modules = folder(host, release);
+    pub fn read(sysroot: &Sysroot, release: &str) -> Result<Option<Self>> {
+        let modules = folder(sysroot, release);
         let mut places = vec![
             PathBuf::from(format!("boot/config-{release}")),
             modules.join("config"),
         ];
-        places.extend(headers(host, release).map(|headers| headers.join(".config")));
+        places.extend(headers(sysroot, release).map(|headers| headers.join(".config")));
         for file in places {
-            if let Some(text) = host.read_if(&file)? {
-                return Self::of(host, file, text).map(Some);
+            if let Some(text) = sysroot.read_if(&file)? {
+                return Self::of(sysroot, file, text).map(Some);
             }
         }
         let packed = PathBuf::from("proc/config.gz");
-        if !host.has(&packed) || running(host)? != release {
+        if !sysroot.has(&packed) || running(sysroot)? != release {
             return Ok(None);
         }
-        let text = unpacked(&host.path(&packed))?;
-        Self::of(host, packed, text).map(Some)
+        let text = unpacked(&sysroot.path(&packed))?;
+        Self::of(sysroot, packed, text).map(Some)
     }
 
-    fn of(host: &Sysroot, file: PathBuf, text: String) -> Result<Self> {
+    fn of(sysroot: &Sysroot, file: PathBuf, text: String) -> Result<Self> {
         if !text.lines().any(|line| line.starts_with("CONFIG_")) {
             let why = "lines like CONFIG_PCI=y are wanted";
-            return Err(garbage(&host.path(file), &text, &why));
+            return Err(garbage(&sysroot.path(file), &text, &why));
         }
         Ok(Self { file, text })
     }

@@ -53,11 +53,11 @@ fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error
 ///
 /// # Errors
 /// If a folder or one of them cannot be read.
-pub fn installed(host: &Sysroot, release: &str) -> Result<Vec<Installed>> {
-    let modules = folder(host, release);
+pub fn installed(sysroot: &Sysroot, release: &str) -> Result<Vec<Installed>> {
+    let modules = folder(sysroot, release);
     let mut found = Vec::new();
     for place in ["updates", "extra", "weak-updates"] {
-        look_into(host, &modules.join(place), 4, &mut found)?;
+        look_into(sysroot, &modules.join(place), 4, &mut found)?;
     }
     Ok(found)
 }
@@ -66,26 +66,31 @@ pub fn installed(host: &Sysroot, release: &str) -> Result<Vec<Installed>> {
 ///
 /// # Errors
 /// As [`installed`].
-pub fn built(host: &Sysroot, folder: &Path) -> Result<Vec<Installed>> {
+pub fn built(sysroot: &Sysroot, folder: &Path) -> Result<Vec<Installed>> {
     let mut found = Vec::new();
-    look_into(host, folder, 1, &mut found)?;
+    look_into(sysroot, folder, 1, &mut found)?;
     Ok(found)
 }
 
 /// `depth` is for links that lead back.
-fn look_into(host: &Sysroot, folder: &Path, depth: u32, found: &mut Vec<Installed>) -> Result<()> {
-    if depth == 0 || !host.path(folder).is_dir() {
+fn look_into(
+    sysroot: &Sysroot,
+    folder: &Path,
+    depth: u32,
+    found: &mut Vec<Installed>,
+) -> Result<()> {
+    if depth == 0 || !sysroot.path(folder).is_dir() {
         return Ok(());
     }
-    for name in host.names(folder)? {
+    for name in sysroot.names(folder)? {
         let path = folder.join(&name);
-        if host.path(&path).is_dir() {
-            look_into(host, &path, depth - 1, found)?;
+        if sysroot.path(&path).is_dir() {
+            look_into(sysroot, &path, depth - 1, found)?;
         } else if let Some((name, compression)) = module(&name) {
-            let signer = signer(&host.path(&path));
+            let signer = signer(&sysroot.path(&path));
             let signed = match compression {
                 Some(_) => signer.as_ref().map(|it| !it.is_empty()),
-                None => Some(is_signed(&host.path(&path))?),
+                None => Some(is_signed(&sysroot.path(&path))?),
             };
             found.push(Installed {
                 name,
@@ -147,9 +152,9 @@ pub struct Loaded {
 ///
 /// # Errors
 /// If `proc/modules` cannot be understood.
-pub fn loaded(host: &Sysroot) -> Result<Vec<Loaded>> {
+pub fn loaded(sysroot: &Sysroot) -> Result<Vec<Loaded>> {
     const FILE: &str = "proc/modules";
-    let text = host.read_if(FILE)?.unwrap_or_default();
+    let text = sysroot.read_if(FILE)?.unwrap_or_default();
     let mut found = Vec::new();
     for name in MODULES {
         let key = name.replace('-', "_");
@@ -160,7 +165,7 @@ pub fn loaded(host: &Sysroot) -> Result<Vec<Loaded>> {
         if let Some(line) = line {
             let uses = line.split(' ').nth(2).and_then(|uses| uses.parse().ok());
             let why = "name, size and number of users are wanted";
-            let uses = uses.ok_or_else(|| garbage(&host.path(FILE), line, &why))?;
+            let uses = uses.ok_or_else(|| garbage(&sysroot.path(FILE), line, &why))?;
             found.push(Loaded { name, uses });
         }
     }
@@ -168,8 +173,8 @@ pub fn loaded(host: &Sysroot) -> Result<Vec<Loaded>> {
 }
 
 /// Whether a module is loaded.
-pub fn is_loaded(host: &Sysroot, module: &str) -> bool {
-    host.has(format!("sys/module/{}", module.replace('-', "_")))
+pub fn is_loaded(sysroot: &Sysroot, module: &str) -> bool {
+    sysroot.has(format!("sys/module/{}", module.replace('-', "_")))
 }
 
 /// How md-p2p is loaded.
@@ -183,8 +188,11 @@ pub enum Mode {
 }
 
 /// How it is loaded; none if it is not.
-pub fn mode(host: &Sysroot) -> Option<Mode> {
-    match (host.has("sys/module/md_p2p"), host.has("proc/mdstat-p2p")) {
+pub fn mode(sysroot: &Sysroot) -> Option<Mode> {
+    match (
+        sysroot.has("sys/module/md_p2p"),
+        sysroot.has("proc/mdstat-p2p"),
+    ) {
         (false, _) => None,
         (true, false) => Some(Mode::Sole),
         (true, true) => Some(Mode::Beside),
@@ -196,9 +204,9 @@ pub fn mode(host: &Sysroot) -> Option<Mode> {
 ///
 /// # Errors
 /// If `modules.dep` cannot be read.
-pub fn preferred(host: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
-    let folder = folder(host, release);
-    let text = host
+pub fn preferred(sysroot: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
+    let folder = folder(sysroot, release);
+    let text = sysroot
         .read_if(folder.join("modules.dep"))?
         .unwrap_or_default();
     let paths = text.lines().filter_map(|line| line.split_once(':'));

@@ -26,30 +26,30 @@ pub fn release(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// If the machine does not tell it.
-pub fn running(host: &Sysroot) -> Result<String> {
+pub fn running(sysroot: &Sysroot) -> Result<String> {
     const FILE: &str = "proc/sys/kernel/osrelease";
-    let text = host.read(FILE)?;
-    release(&text).map_err(|why| garbage(&host.path(FILE), &text, &why))
+    let text = sysroot.read(FILE)?;
+    release(&text).map_err(|why| garbage(&sysroot.path(FILE), &text, &why))
 }
 
 /// Where the modules of a kernel lie, below the root.
-pub fn folder(host: &Sysroot, release: &str) -> PathBuf {
+pub fn folder(sysroot: &Sysroot, release: &str) -> PathBuf {
     let new = PathBuf::from(format!("usr/lib/modules/{release}"));
     let usual = PathBuf::from(format!("lib/modules/{release}"));
-    match !host.has(&usual) && host.has(&new) {
+    match !sysroot.has(&usual) && sysroot.has(&new) {
         true => new,
         false => usual,
     }
 }
 
 /// Where the headers of a kernel lie, below the root, if they are there.
-pub fn headers(host: &Sysroot, release: &str) -> Option<PathBuf> {
-    let build = folder(host, release).join("build");
+pub fn headers(sysroot: &Sysroot, release: &str) -> Option<PathBuf> {
+    let build = folder(sysroot, release).join("build");
     // A link that begins with / means the root of the machine that is looked at.
-    let target = fs::read_link(host.path(&build)).ok();
+    let target = fs::read_link(sysroot.path(&build)).ok();
     let absolute = target.and_then(|target| target.strip_prefix("/").map(Path::to_owned).ok());
     let headers = absolute.unwrap_or(build);
-    host.has(headers.join(".config")).then_some(headers)
+    sysroot.has(headers.join(".config")).then_some(headers)
 }
 
 /// A path below the root as one writes it on that machine.
@@ -82,9 +82,9 @@ mod tests {
         fs::write(headers_at.join(".config"), "").expect("a file");
         let link = "/usr/src/linux-headers-7.3";
         std::os::unix::fs::symlink(link, modules.join("build")).expect("a link");
-        let host = Sysroot::at(root.path()).expect("a host");
-        assert_eq!(folder(&host, "7.3"), Path::new("usr/lib/modules/7.3"));
-        let headers = headers(&host, "7.3").expect("they are there");
+        let sysroot = Sysroot::at(root.path()).expect("a host");
+        assert_eq!(folder(&sysroot, "7.3"), Path::new("usr/lib/modules/7.3"));
+        let headers = headers(&sysroot, "7.3").expect("they are there");
         assert_eq!(shown(&headers), link);
     }
 }

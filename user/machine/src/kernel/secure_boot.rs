@@ -39,9 +39,9 @@ pub fn is_enrolled(certificate: &Path) -> Option<bool> {
 ///
 /// # Errors
 /// If the firmware's variable is something else.
-pub fn is_secure(host: &Sysroot) -> Result<bool> {
+pub fn is_secure(sysroot: &Sysroot) -> Result<bool> {
     const FILE: &str = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-    let path = host.path(FILE);
+    let path = sysroot.path(FILE);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         bytes => bytes.with_context(|| path.display().to_string())?,

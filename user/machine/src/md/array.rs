@@ -149,13 +149,13 @@ pub struct Distance {
 ///
 /// # Errors
 /// If sysfs holds what cannot be understood; the file is named.
-pub fn all(host: &Sysroot) -> Result<Vec<Array>> {
-    sysroot::each(&host.names("sys/block")?, |name| {
-        let is_there = || host.has(format!("sys/block/{name}/md"));
+pub fn all(sysroot: &Sysroot) -> Result<Vec<Array>> {
+    sysroot::each(&sysroot.names("sys/block")?, |name| {
+        let is_there = || sysroot.has(format!("sys/block/{name}/md"));
         if !is_there() {
             return Ok(None);
         }
-        match Array::read(host, name) {
+        match Array::read(sysroot, name) {
             Ok(array) => Ok(Some(array)),
             Err(_) if !is_there() => Ok(None),
             Err(error) => Err(error),
@@ -167,11 +167,11 @@ pub fn all(host: &Sysroot) -> Result<Vec<Array>> {
 ///
 /// # Errors
 /// If one cannot be read.
-pub fn counters(host: &Sysroot, array: &Array) -> Result<Option<Counters>> {
+pub fn counters(sysroot: &Sysroot, array: &Array) -> Result<Option<Counters>> {
     if array.p2p.is_none() {
         return Ok(None);
     }
-    let md = host.within(format!("sys/block/{}/md", array.name))?;
+    let md = sysroot.within(format!("sys/block/{}/md", array.name))?;
     Counters::read(&md).map(Some)
 }
 
@@ -179,12 +179,12 @@ pub fn counters(host: &Sysroot, array: &Array) -> Result<Option<Counters>> {
 ///
 /// # Errors
 /// If there is none of that name; those that there are are named.
-pub fn find(host: &Sysroot, wanted: &str) -> Result<Array> {
-    let array = name_of(host, wanted);
+pub fn find(sysroot: &Sysroot, wanted: &str) -> Result<Array> {
+    let array = name_of(sysroot, wanted);
     if let Some(name) = array {
-        return Array::read(host, &name);
+        return Array::read(sysroot, &name);
     }
-    let there: Vec<String> = all(host)?.into_iter().map(|array| array.name).collect();
+    let there: Vec<String> = all(sysroot)?.into_iter().map(|array| array.name).collect();
     if there.is_empty() {
         bail!("there is no array {wanted}: no array is running");
     }
@@ -194,8 +194,8 @@ pub fn find(host: &Sysroot, wanted: &str) -> Result<Array> {
     )
 }
 
-fn name_of(host: &Sysroot, wanted: &str) -> Option<String> {
-    let is_array = |name: &String| host.has(format!("sys/block/{name}/md"));
+fn name_of(sysroot: &Sysroot, wanted: &str) -> Option<String> {
+    let is_array = |name: &String| sysroot.has(format!("sys/block/{name}/md"));
     let bare = wanted.strip_prefix("/dev/").unwrap_or(wanted);
     let alias = bare.strip_prefix("md/").unwrap_or(bare);
     if !bare.contains('/') && !bare.is_empty() && bare != "." && bare != ".." {
@@ -204,7 +204,7 @@ fn name_of(host: &Sysroot, wanted: &str) -> Option<String> {
             return name;
         }
     }
-    host.link(format!("dev/md/{alias}")).filter(is_array)
+    sysroot.link(format!("dev/md/{alias}")).filter(is_array)
 }
 
 impl Array {
@@ -212,8 +212,8 @@ impl Array {
     ///
     /// # Errors
     /// If sysfs cannot be read or understood; the file is named.
-    pub fn read(host: &Sysroot, name: &str) -> Result<Self> {
-        let md = &host.within(format!("sys/block/{name}/md"))?;
+    pub fn read(sysroot: &Sysroot, name: &str) -> Result<Self> {
+        let md = &sysroot.within(format!("sys/block/{name}/md"))?;
         let text = |file: &str| {
             let text = md.read_if(file)?;
             anyhow::Ok(text.unwrap_or_default())
@@ -227,7 +227,7 @@ impl Array {
             if let Some(member) = entry.strip_prefix("dev-") {
                 let read = md
                     .within(&entry)
-                    .and_then(|folder| Member::read(host, &folder, member));
+                    .and_then(|folder| Member::read(sysroot, &folder, member));
                 match read {
                     Ok(member) => members.push(member),
                     Err(_) if !md.has(&entry) => {}
@@ -239,7 +239,7 @@ impl Array {
         let p2p = P2p::read(md)?;
         Ok(Self {
             name: name.to_owned(),
-            aliases: aliases(host, name)?,
+            aliases: aliases(sysroot, name)?,
             driver: match p2p {
                 Some(_) => Driver::MdP2p,
                 None => Driver::Md,
@@ -247,7 +247,7 @@ impl Array {
             level: text("level")?,
             // While it is reshaped: "5 (4)".
             raid_disks: first(md, "raid_disks")?,
-            bytes: host
+            bytes: sysroot
                 .value_if::<u64>(format!("sys/block/{name}/size"))?
                 .unwrap_or(0)
                 .saturating_mul(512),
@@ -263,27 +263,27 @@ impl Array {
 }
 
 /// The number that a file begins with, or 0 if it is empty or not there.
-fn first<T: FromStr + Default>(host: &Sysroot, path: &str) -> Result<T>
+fn first<T: FromStr + Default>(sysroot: &Sysroot, path: &str) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
-    let text = host.read_if(path)?.unwrap_or_default();
+    let text = sysroot.read_if(path)?.unwrap_or_default();
     let Some(word) = text.split_whitespace().next() else {
         return Ok(T::default());
     };
     word.parse()
-        .map_err(|error| garbage(&host.path(path), &text, &error))
+        .map_err(|error| garbage(&sysroot.path(path), &text, &error))
 }
 
-fn aliases(host: &Sysroot, name: &str) -> Result<Vec<String>> {
-    let links = host.names("dev/md")?;
-    let is_it = |link: &String| host.link(format!("dev/md/{link}")).as_deref() == Some(name);
+fn aliases(sysroot: &Sysroot, name: &str) -> Result<Vec<String>> {
+    let links = sysroot.names("dev/md")?;
+    let is_it = |link: &String| sysroot.link(format!("dev/md/{link}")).as_deref() == Some(name);
     Ok(links.into_iter().filter(is_it).collect())
 }
 
 impl Member {
     /// The member `name` of an array, which `folder` is about.
-    fn read(host: &Sysroot, folder: &Sysroot, name: &str) -> Result<Self> {
+    fn read(sysroot: &Sysroot, folder: &Sysroot, name: &str) -> Result<Self> {
         let slot = folder.read_if("slot")?;
         let slot = match slot.as_deref() {
             None | Some("none" | "journal" | "") => None,
@@ -302,7 +302,7 @@ impl Member {
                 .filter(|word| !word.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            controllers: controllers::of(host, name).unwrap_or_default(),
+            controllers: controllers::of(sysroot, name).unwrap_or_default(),
             p2p: MemberP2p::read(folder)?,
         })
     }

@@ -40,7 +40,7 @@ pub fn node(wanted: &str) -> Result<String> {
 ///
 /// # Errors
 /// If sysfs cannot be understood.
-pub fn named(host: &Sysroot, node: &str) -> Result<Option<Array>> {
+pub fn named(sysroot: &Sysroot, node: &str) -> Result<Option<Array>> {
     let name = node.rsplit('/').next().unwrap_or(node);
     // mdadm takes /dev/md/5 for md5.
     let number = format!("md{name}");
@@ -49,7 +49,7 @@ pub fn named(host: &Sysroot, node: &str) -> Result<Option<Array>> {
             || array.name == number
             || array.aliases.iter().any(|alias| alias == name)
     };
-    Ok(array::all(host)?.into_iter().find(is_it))
+    Ok(array::all(sysroot)?.into_iter().find(is_it))
 }
 
 #[cfg(test)]

@@ -15,14 +15,14 @@ use crate::sysroot::Sysroot;
 ///
 /// # Errors
 /// If sysfs cannot be read.
-pub fn of(host: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
+pub fn of(sysroot: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
     let link = format!("sys/class/block/{disk}");
     // Most links tell by themselves, far quicker than by a walk to where they lead.
-    let target = fs::read_link(host.path(&link)).ok();
+    let target = fs::read_link(sysroot.path(&link)).ok();
     if let Some(address) = target.and_then(|target| nearest(&target)) {
         return Ok(vec![address]);
     }
-    let folder = host
+    let folder = sysroot
         .device(link)
         .ok_or_else(|| anyhow!("there is no block device {disk}"))?;
     // A multipath head: its subsystem has a link to each controller.
@@ -38,14 +38,14 @@ pub fn of(host: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for name in host.names(subsystem)? {
+    for name in sysroot.names(subsystem)? {
         let is_controller = name
             .strip_prefix("nvme")
             .is_some_and(|rest| rest.parse::<u32>().is_ok());
         if !is_controller {
             continue;
         }
-        let path = host
+        let path = sysroot
             .device(subsystem.join(&name))
             .with_context(|| format!("the controller {name} of {disk} has gone"))?;
         // A controller that is none on PCI (NVMe over fabrics) makes the whole none.

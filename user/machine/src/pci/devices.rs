@@ -86,15 +86,15 @@ impl Devices {
     ///
     /// # Errors
     /// If sysfs holds what cannot be understood; the file is named.
-    pub fn read(host: &Sysroot) -> Result<Self> {
-        let devices = sysroot::each(&host.names(DEVICES)?, |name| {
+    pub fn read(sysroot: &Sysroot) -> Result<Self> {
+        let devices = sysroot::each(&sysroot.names(DEVICES)?, |name| {
             let address = name
                 .parse()
-                .map_err(|why: String| garbage(&host.path(DEVICES), name, &why))?;
+                .map_err(|why: String| garbage(&sysroot.path(DEVICES), name, &why))?;
             let folder = format!("{DEVICES}/{name}");
-            match Device::read(host, address, &folder) {
+            match Device::read(sysroot, address, &folder) {
                 Ok(device) => Ok(Some(device)),
-                Err(_) if !host.has(&folder) => Ok(None),
+                Err(_) if !sysroot.has(&folder) => Ok(None),
                 Err(error) => Err(error),
             }
         })?;
@@ -139,20 +139,20 @@ impl Devices {
 }
 
 impl Device {
-    fn read(host: &Sysroot, address: Bdf, folder: &str) -> Result<Self> {
-        let (host_bridge, parent) = match fs::read_link(host.path(folder)) {
+    fn read(sysroot: &Sysroot, address: Bdf, folder: &str) -> Result<Self> {
+        let (host_bridge, parent) = match fs::read_link(sysroot.path(folder)) {
             Ok(path) => place(&path),
             Err(_) => (String::new(), None),
         };
-        let host = &host.within(folder)?;
+        let sysroot = &sysroot.within(folder)?;
         let Identity {
             vendor,
             device,
             class,
-        } = host.value("modalias")?;
-        let driver = host.link("driver");
+        } = sysroot.value("modalias")?;
+        let driver = sysroot.link("driver");
         let space = match driver.is_some() || class >> 16 == config::BRIDGE {
-            true => host.file(Path::new("config")).ok(),
+            true => sysroot.file(Path::new("config")).ok(),
             false => None,
         };
         // Each word is a trip to the device: only those that are wanted are read.
@@ -174,8 +174,8 @@ impl Device {
             class,
             kind: config::kind(class, port),
             driver,
-            bars: bars(host, "resource")?,
-            p2pmem: p2pmem(host, "p2pmem")?,
+            bars: bars(sysroot, "resource")?,
+            p2pmem: p2pmem(sysroot, "p2pmem")?,
             acs: config::acs(word),
         })
     }
@@ -262,18 +262,18 @@ const PREFETCH: u64 = 0x2000;
 const MEM_64: u64 = 0x10_0000;
 
 /// The first six lines of `resource`: start, end and flags of each BAR.
-fn bars(host: &Sysroot, path: &str) -> Result<Vec<Bar>> {
-    let text = host.read_if(path)?.unwrap_or_default();
+fn bars(sysroot: &Sysroot, path: &str) -> Result<Vec<Bar>> {
+    let text = sysroot.read_if(path)?.unwrap_or_default();
     let mut bars = Vec::new();
     for (index, line) in text.lines().take(6).enumerate() {
         let numbers = line
             .split_whitespace()
             .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| garbage(&host.path(path), line, &error))?;
+            .map_err(|error| garbage(&sysroot.path(path), line, &error))?;
         let [start, end, flags] = numbers[..] else {
             let why = "start, end and flags are wanted";
-            return Err(garbage(&host.path(path), line, &why));
+            return Err(garbage(&sysroot.path(path), line, &why));
         };
         if flags & MEM != 0 && end > start {
             bars.push(Bar {
@@ -293,28 +293,30 @@ fn bars(host: &Sysroot, path: &str) -> Result<Vec<Bar>> {
 ///
 /// # Errors
 /// If sysfs holds what cannot be understood; the file is named.
-pub fn published(host: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
+pub fn published(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
     let mut found = Vec::new();
-    for name in host.names(DEVICES)? {
-        let memory = p2pmem(host, &format!("{DEVICES}/{name}/p2pmem"))?;
+    for name in sysroot.names(DEVICES)? {
+        let memory = p2pmem(sysroot, &format!("{DEVICES}/{name}/p2pmem"))?;
         if let Some(memory) = memory.filter(|memory| memory.published) {
             let address = name
                 .parse()
-                .map_err(|why: String| garbage(&host.path(DEVICES), &name, &why))?;
+                .map_err(|why: String| garbage(&sysroot.path(DEVICES), &name, &why))?;
             found.push((address, memory));
         }
     }
     Ok(found)
 }
 
-fn p2pmem(host: &Sysroot, folder: &str) -> Result<Option<P2pmem>> {
-    let Some(bytes) = host.value_if(format!("{folder}/size"))? else {
+fn p2pmem(sysroot: &Sysroot, folder: &str) -> Result<Option<P2pmem>> {
+    let Some(bytes) = sysroot.value_if(format!("{folder}/size"))? else {
         return Ok(None);
     };
     Ok(Some(P2pmem {
         bytes,
-        available_bytes: host.value_if(format!("{folder}/available"))?.unwrap_or(0),
-        published: host
+        available_bytes: sysroot
+            .value_if(format!("{folder}/available"))?
+            .unwrap_or(0),
+        published: sysroot
             .value_if::<u8>(format!("{folder}/published"))?
             .is_some_and(|published| published != 0),
     }))

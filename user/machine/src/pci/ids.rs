@@ -13,11 +13,11 @@ const LISTS: [&str; 2] = ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"];
 
 /// The names of those in `wanted` that the list has; none if there is no list, or none is
 /// wanted. It is no error if it cannot be read: names are a help, no more.
-pub fn find(host: &Sysroot, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
+pub fn find(sysroot: &Sysroot, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
     if wanted.is_empty() {
         return BTreeMap::new();
     }
-    let text = LISTS.iter().find_map(|list| host.read(list).ok());
+    let text = LISTS.iter().find_map(|list| sysroot.read(list).ok());
     parse(&text.unwrap_or_default(), wanted)
 }
 

@@ -93,8 +93,8 @@ pub struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// For the machine that `devices` were read from.
-    pub fn of(host: &Sysroot, devices: &'a Devices) -> Self {
-        let processor = host.read("proc/cpuinfo").unwrap_or_default();
+    pub fn of(sysroot: &Sysroot, devices: &'a Devices) -> Self {
+        let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
         let mut first = BTreeMap::new();
         for device in devices.iter().filter(|device| device.parent.is_none()) {
             first.entry(device.host_bridge.as_str()).or_insert(device);
@@ -417,8 +417,8 @@ mod tests {
             if zen { cpu } else { "" },
         )
         .expect("cpuinfo");
-        let host = Sysroot::at(folder.path()).expect("a host");
-        Rules::of(&host, devices).reach(address(provider), address(client))
+        let sysroot = Sysroot::at(folder.path()).expect("a host");
+        Rules::of(&sysroot, devices).reach(address(provider), address(client))
     }
 
     #[test]
@@ -513,8 +513,8 @@ mod tests {
         let devices = machine(|_| {});
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir_all(folder.path().join("sys")).expect("sys");
-        let host = Sysroot::at(folder.path()).expect("a host");
-        let rules = Rules::of(&host, &devices);
+        let sysroot = Sysroot::at(folder.path()).expect("a host");
+        let rules = Rules::of(&sysroot, &devices);
         let agreed = rules.told(address(A), address(B), Some(4));
         assert_eq!((agreed.way, agreed.source), (Way::Direct, Source::Kernel));
         let not = rules.told(address(A), address(B), None);

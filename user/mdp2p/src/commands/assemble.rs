@@ -41,8 +41,8 @@ impl Command for Assemble {
         !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        assemble(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        assemble(sysroot, self)
     }
 }
 
@@ -63,8 +63,8 @@ impl Command for Stop {
         !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        stop(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        stop(sysroot, self)
     }
 }
 
@@ -72,12 +72,12 @@ impl Command for Stop {
 ///
 /// # Errors
 /// If the name or a member cannot be right, or mdadm cannot be run.
-pub fn assemble(host: &Sysroot, options: &Assemble) -> Result<u8> {
+pub fn assemble(sysroot: &Sysroot, options: &Assemble) -> Result<u8> {
     if !options.dry_run {
         privilege::need_root("assemble arrays")?;
     }
     let node = name::node(&options.array)?;
-    if let Some(array) = name::named(host, &node)? {
+    if let Some(array) = name::named(sysroot, &node)? {
         if array.driver == Driver::Md {
             bail!(
                 "{node} is an array of the kernel's md, {}: stop it with `mdadm --stop /dev/{}`, \
@@ -90,27 +90,27 @@ pub fn assemble(host: &Sysroot, options: &Assemble) -> Result<u8> {
     let mut arguments: Vec<OsString> = vec!["--assemble".into(), node.into()];
     arguments.extend(options.options.iter().map(OsString::from));
     for member in &options.members {
-        arguments.push(BlockDevice::find(host, member)?.node.into());
+        arguments.push(BlockDevice::find(sysroot, member)?.node.into());
     }
     if options.dry_run {
         return mdadm::show_instead(&arguments);
     }
     let program = mdadm::find()?;
-    modprobe::load(host)?;
-    mdadm::execute(host, &program, &arguments)
+    modprobe::load(sysroot)?;
+    mdadm::execute(sysroot, &program, &arguments)
 }
 
 /// Has mdadm stop arrays; mdadm's exit status.
 ///
 /// # Errors
 /// If one is not there or not md-p2p's: then none is stopped. Or if mdadm cannot be run.
-pub fn stop(host: &Sysroot, options: &Stop) -> Result<u8> {
+pub fn stop(sysroot: &Sysroot, options: &Stop) -> Result<u8> {
     if !options.dry_run {
         privilege::need_root("stop arrays")?;
     }
     let mut arguments: Vec<OsString> = vec!["--stop".into()];
     for wanted in &options.arrays {
-        let array = array::find(host, wanted)?;
+        let array = array::find(sysroot, wanted)?;
         if array.driver == Driver::Md {
             bail!(
                 "{wanted} is an array of the kernel's md, not of md-p2p: `mdadm --stop /dev/{}`; \
@@ -127,5 +127,5 @@ pub fn stop(host: &Sysroot, options: &Stop) -> Result<u8> {
         return mdadm::show_instead(&arguments);
     }
     let program = mdadm::find()?;
-    mdadm::execute(host, &program, &arguments)
+    mdadm::execute(sysroot, &program, &arguments)
 }

@@ -29,8 +29,8 @@ impl Command for List {
         false
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        list(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        list(sysroot, self)
     }
 }
 
@@ -50,8 +50,8 @@ impl Command for Detail {
         false
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        detail(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        detail(sysroot, self)
     }
 }
 
@@ -59,12 +59,12 @@ impl Command for Detail {
 ///
 /// # Errors
 /// If sysfs cannot be read or understood, or standard output takes no more.
-pub fn list(host: &Sysroot, options: &List) -> Result<u8> {
+pub fn list(sysroot: &Sysroot, options: &List) -> Result<u8> {
     #[derive(Serialize)]
     struct Listed {
         arrays: Vec<Array>,
     }
-    let arrays = array::all(host)?;
+    let arrays = array::all(sysroot)?;
     if options.json {
         ui::json(&Listed { arrays })?;
         return Ok(0);
@@ -88,12 +88,12 @@ pub fn list(host: &Sysroot, options: &List) -> Result<u8> {
 /// # Errors
 /// If there is no such array, sysfs cannot be read or understood, or standard output takes
 /// no more.
-pub fn detail(host: &Sysroot, options: &Detail) -> Result<u8> {
+pub fn detail(sysroot: &Sysroot, options: &Detail) -> Result<u8> {
     #[derive(Serialize)]
     struct Detailed {
         array: Array,
     }
-    let array = array::find(host, &options.array)?;
+    let array = array::find(sysroot, &options.array)?;
     if options.json {
         ui::json(&Detailed { array })?;
         return Ok(0);

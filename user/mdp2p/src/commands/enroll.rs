@@ -47,8 +47,8 @@ impl Command for Enroll {
         self.array.is_some() && !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        enroll(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        enroll(sysroot, self)
     }
 }
 
@@ -76,8 +76,8 @@ impl Command for Release {
         !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        release(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        release(sysroot, self)
     }
 }
 
@@ -85,17 +85,17 @@ impl Command for Release {
 ///
 /// # Errors
 /// If it cannot be enrolled; then nothing was changed.
-pub fn enroll(host: &Sysroot, options: &Enroll) -> Result<u8> {
-    let others = Enrolled::all(host)?;
+pub fn enroll(sysroot: &Sysroot, options: &Enroll) -> Result<u8> {
+    let others = Enrolled::all(sysroot)?;
     let Some(wanted) = &options.array else {
-        return list(host, &others, options.json);
+        return list(sysroot, &others, options.json);
     };
     if !options.dry_run {
         privilege::need_root("enroll arrays")?;
     }
-    need_rules(host)?;
-    let array = array::find(host, wanted)?;
-    let wanted = Enrolled::of(host, &array, &others)?;
+    need_rules(sysroot)?;
+    let array = array::find(sysroot, wanted)?;
+    let wanted = Enrolled::of(sysroot, &array, &others)?;
     if let Some(there) = others.iter().find(|it| it.uuid == wanted.uuid) {
         writeln!(ui::out(), "{} is enrolled, as {}", array.name, there.node())?;
         return Ok(0);
@@ -108,13 +108,13 @@ pub fn enroll(host: &Sysroot, options: &Enroll) -> Result<u8> {
             rival.uuid
         );
     }
-    let path = wanted.path(host);
+    let path = wanted.path(sysroot);
     if options.dry_run {
         write!(ui::out(), "# {}\n{wanted}", path.display())?;
     } else {
         file::replace(&path, &wanted.to_string())?;
     }
-    renew_initramfs(host, options.dry_run)?;
+    renew_initramfs(sysroot, options.dry_run)?;
     let when = match array.driver {
         Driver::MdP2p => "after each boot",
         Driver::Md => "when it is assembled the next time (after a reboot, for one)",
@@ -130,12 +130,12 @@ pub fn enroll(host: &Sysroot, options: &Enroll) -> Result<u8> {
 }
 
 /// Without them nobody would look whether an array is enrolled.
-fn need_rules(host: &Sysroot) -> Result<()> {
+fn need_rules(sysroot: &Sysroot) -> Result<()> {
     const RULES: &str = "udev/rules.d/63-md-raid-p2p.rules";
     let places = ["usr/lib", "lib", "etc"];
     if !places
         .iter()
-        .any(|place| host.has(format!("{place}/{RULES}")))
+        .any(|place| sysroot.has(format!("{place}/{RULES}")))
     {
         bail!(
             "udev has no rules for arrays that are enrolled, /usr/lib/{RULES}: install the package, \
@@ -149,26 +149,26 @@ fn need_rules(host: &Sysroot) -> Result<()> {
 ///
 /// # Errors
 /// If one is not enrolled; then nothing was changed.
-pub fn release(host: &Sysroot, options: &Release) -> Result<u8> {
+pub fn release(sysroot: &Sysroot, options: &Release) -> Result<u8> {
     if !options.dry_run {
         privilege::need_root("release arrays")?;
     }
-    let all = Enrolled::all_any(host)?;
+    let all = Enrolled::all_any(sysroot)?;
     let chosen = match &options.array {
-        Some(wanted) => vec![chosen(host, &all, wanted)?],
+        Some(wanted) => vec![chosen(sysroot, &all, wanted)?],
         None => all,
     };
     if chosen.is_empty() {
         return Ok(0);
     }
     for enrolled in &chosen {
-        let path = enrolled.path(host);
+        let path = enrolled.path(sysroot);
         match options.dry_run {
             true => writeln!(ui::out(), "{}", typed(["rm".as_ref(), path.as_os_str()]))?,
             false => fs::remove_file(&path).with_context(|| path.display().to_string())?,
         }
     }
-    renew_initramfs(host, options.dry_run)?;
+    renew_initramfs(sysroot, options.dry_run)?;
     let will = if options.dry_run {
         "would be"
     } else {
@@ -185,11 +185,11 @@ pub fn release(host: &Sysroot, options: &Release) -> Result<u8> {
 }
 
 /// The enrolled array that a person means, by one of its names or its UUID.
-fn chosen(host: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
+fn chosen(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
     let uuid = match wanted.parse() {
         Ok(uuid) => Some(uuid),
-        Err(_) => match array::find(host, wanted) {
-            Ok(array) => uuid_of(host, &array.name)?,
+        Err(_) => match array::find(sysroot, wanted) {
+            Ok(array) => uuid_of(sysroot, &array.name)?,
             Err(_) => None,
         },
     };
@@ -215,7 +215,7 @@ fn chosen(host: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
 
 /// An enrolled array in `mdp2p enroll`.
 #[derive(Serialize)]
-struct Row {
+struct Entry {
     node: String,
     uuid: String,
     /// The array that it is now; none if it does not run.
@@ -223,10 +223,10 @@ struct Row {
     driver: Option<Driver>,
 }
 
-fn list(host: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
+fn list(sysroot: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
     let row = |enrolled: &Enrolled| {
-        let now = running(host, enrolled.uuid)?;
-        anyhow::Ok(Row {
+        let now = running(sysroot, enrolled.uuid)?;
+        anyhow::Ok(Entry {
             node: enrolled.node(),
             uuid: enrolled.uuid.to_string(),
             driver: now.as_ref().map(|array| array.driver),
@@ -235,23 +235,23 @@ fn list(host: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
     };
     let rows = all.iter().map(row).collect::<Result<Vec<_>>>()?;
     if json {
-        ui::json(&Listed { enrolled: rows })?;
+        ui::json(&EnrolledList { enrolled: rows })?;
     } else if rows.is_empty() {
         writeln!(ui::out(), "no array is enrolled")?;
     } else {
         let heads = ["ENROLLED", "UUID", "ARRAY", "DRIVER"];
-        let table = ui::table(&heads, rows.into_iter().map(Row::cells), &[]);
+        let table = ui::table(&heads, rows.into_iter().map(Entry::cells), &[]);
         write!(ui::out(), "{table}")?;
     }
     Ok(0)
 }
 
 #[derive(Serialize)]
-struct Listed {
-    enrolled: Vec<Row>,
+struct EnrolledList {
+    enrolled: Vec<Entry>,
 }
 
-impl Row {
+impl Entry {
     fn cells(self) -> Vec<String> {
         let driver = match self.driver {
             None => "-",
@@ -264,7 +264,7 @@ impl Row {
 }
 
 /// The initramfs assembles arrays too, so it has to know which are enrolled.
-fn renew_initramfs(host: &Sysroot, dry_run: bool) -> Result<()> {
+fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
     let all: [&[&str]; 2] = [
         &["update-initramfs", "-u", "-k", "all"],
         &["dracut", "--force", "--regenerate-all"],
@@ -272,7 +272,7 @@ fn renew_initramfs(host: &Sysroot, dry_run: bool) -> Result<()> {
     let found = all
         .into_iter()
         .find_map(|words| Some((program(words[0])?, words)));
-    let Some((path, words)) = found.filter(|_| host.is_here()) else {
+    let Some((path, words)) = found.filter(|_| sysroot.is_here()) else {
         return Ok(());
     };
     if dry_run {

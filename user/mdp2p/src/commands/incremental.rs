@@ -14,7 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::command::Command;
 use crate::control::enrolled::{Enrolled, OTHERS, Uuid};
-use crate::control::mdadm::{self, View};
+use crate::control::mdadm::{self, Namespace};
 use crate::control::{enrolled, modprobe, privilege};
 use crate::ui;
 use clap::Args;
@@ -48,8 +48,8 @@ impl Command for Incremental {
         true
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -62,41 +62,41 @@ const STATE: &str = "run/md-p2p";
 /// # Errors
 /// If the device is no member of an array that is enrolled, or that md-p2p runs, or mdadm cannot
 /// be run.
-pub fn run(host: &Sysroot, options: &Incremental) -> Result<u8> {
+pub fn run(sysroot: &Sysroot, options: &Incremental) -> Result<u8> {
     if let Some(uuid) = options.runs {
-        return runs(host, uuid);
+        return runs(sysroot, uuid);
     }
     if let Some(name) = &options.export {
-        return export(host, name);
+        return export(sysroot, name);
     }
     privilege::need_root("add members")?;
     let mdadm = mdadm::find()?;
     let device = options.device.as_deref().context("a device is wanted")?;
     match options.fail {
-        true => fail(host, &mdadm, device),
-        false => add(host, &mdadm, device),
+        true => fail(sysroot, &mdadm, device),
+        false => add(sysroot, &mdadm, device),
     }
 }
 
 /// 0 if md-p2p runs that array where mdadm does not see it, else 1.
-fn runs(host: &Sysroot, uuid: Uuid) -> Result<u8> {
-    let is_ours = modules::mode(host) == Some(Mode::Beside)
-        && enrolled::running(host, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
+fn runs(sysroot: &Sysroot, uuid: Uuid) -> Result<u8> {
+    let is_ours = modules::mode(sysroot) == Some(Mode::Beside)
+        && enrolled::running(sysroot, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
     Ok(u8::from(!is_ours))
 }
 
 /// Tells udev of an array what `mdadm --detail --export` tells only of those that mdadm sees, and
 /// has in its own map.
-fn export(host: &Sysroot, name: &str) -> Result<u8> {
-    let Some(uuid) = enrolled::uuid_of(host, name)? else {
+fn export(sysroot: &Sysroot, name: &str) -> Result<u8> {
+    let Some(uuid) = enrolled::uuid_of(sysroot, name)? else {
         return Ok(0);
     };
     let mut out = ui::out();
     // Without superblocks it is another one each time.
-    if host.read(format!("sys/block/{name}/md/metadata_version"))? != "none" {
+    if sysroot.read(format!("sys/block/{name}/md/metadata_version"))? != "none" {
         writeln!(out, "MD_UUID={}", uuid.of_mdadm())?;
     }
-    if let Some(alias) = alias(host, name, uuid)? {
+    if let Some(alias) = alias(sysroot, name, uuid)? {
         writeln!(out, "MD_DEVNAME={alias}")?;
     }
     Ok(0)
@@ -104,9 +104,9 @@ fn export(host: &Sysroot, name: &str) -> Result<u8> {
 
 /// What mdadm has called an array in `/dev/md`, in whose map it has a line
 /// `md511 1.2 UUID /dev/md/data`, with zeros where the array has no superblocks.
-fn alias(host: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
+fn alias(sysroot: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
     // The second was written while md-p2p was alone, or is all that there is.
-    let maps = [mdadm::OUR_MAP, mdadm::MAP].map(|map| host.read_if(map));
+    let maps = [mdadm::OUR_MAP, mdadm::MAP].map(|map| sysroot.read_if(map));
     let maps = maps.into_iter().collect::<Result<Vec<_>>>()?;
     let uuids = [uuid, Uuid::default()].map(Uuid::of_map);
     let alias = |line: &str| {
@@ -122,50 +122,50 @@ fn alias(host: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
     Ok(maps.iter().find_map(lines))
 }
 
-fn add(host: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
+fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
     let member = Member::of(mdadm, device)?;
     // Two members of an array that come at the same time are to have the same array.
-    let _lock = lock(host)?;
-    let there = there(host, mdadm, member.uuid)?;
-    let place = match (there, Enrolled::find_any(host, member.uuid)) {
+    let _lock = lock(sysroot)?;
+    let there = there(sysroot, mdadm, member.uuid)?;
+    let place = match (there, Enrolled::find_any(sysroot, member.uuid)) {
         // The initramfs has done it, for one; what was to be waited for it did not wait for.
-        (Some(array), _) if has(host, &array, device)? => {
+        (Some(array), _) if has(sysroot, &array, device)? => {
             if array.state == "inactive" {
-                wait_for_more(host, &Place::of(array))?;
+                wait_for_more(sysroot, &Place::of(array))?;
             }
             return Ok(0);
         }
         (Some(array), _) => Place::of(array),
-        (None, Some(enrolled)) => Place::choose(host, &enrolled, member.level)?,
+        (None, Some(enrolled)) => Place::choose(sysroot, &enrolled, member.level)?,
         (None, None) => bail!(
             "{} is a member of the array {}, which is not enrolled",
             device.display(),
             member.uuid
         ),
     };
-    let config = place.write(host, member.uuid)?;
+    let config = place.write(sysroot, member.uuid)?;
     let arguments: [OsString; 4] = [
         "--incremental".into(),
         "--export".into(),
         config,
         device.into(),
     ];
-    let (status, told) = place.mdadm(host, mdadm, &arguments)?;
+    let (status, told) = place.mdadm(sysroot, mdadm, &arguments)?;
     if is_unsafe(&told) {
-        wait_for_more(host, &place)?;
+        wait_for_more(sysroot, &place)?;
     }
     Ok(status)
 }
 
 /// `device` is what the kernel called it: it has gone.
-fn fail(host: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
+fn fail(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
     let name = device.file_name().unwrap_or_default().to_string_lossy();
     let is_member = |array: &Array| array.members.iter().any(|member| member.name == name);
-    let Some(array) = array::all(host)?.into_iter().find(is_member) else {
+    let Some(array) = array::all(sysroot)?.into_iter().find(is_member) else {
         return Ok(0);
     };
     let arguments = ["--incremental", "--fail", &name].map(OsString::from);
-    let (status, _) = Place::of(array).mdadm(host, mdadm, &arguments)?;
+    let (status, _) = Place::of(array).mdadm(sysroot, mdadm, &arguments)?;
     Ok(status)
 }
 
@@ -215,8 +215,8 @@ fn is_unsafe(told: &str) -> bool {
     is_ours && value(told, "MD_STARTED").is_some_and(|it| it.contains("unsafe"))
 }
 
-fn lock(host: &Sysroot) -> Result<Flock<File>> {
-    let folder = host.path(STATE);
+fn lock(sysroot: &Sysroot) -> Result<Flock<File>> {
+    let folder = sysroot.path(STATE);
     let path = folder.join("lock");
     let open = || {
         fs::create_dir_all(&folder)?;
@@ -243,8 +243,8 @@ impl Place {
     }
 
     /// For the first member.
-    fn choose(host: &Sysroot, enrolled: &Enrolled, level: Option<Level>) -> Result<Self> {
-        let driver = match load(host, level) {
+    fn choose(sysroot: &Sysroot, enrolled: &Enrolled, level: Option<Level>) -> Result<Self> {
+        let driver = match load(sysroot, level) {
             Ok(()) => Driver::MdP2p,
             Err(error) => {
                 eprintln!(
@@ -254,7 +254,7 @@ impl Place {
                 Driver::Md
             }
         };
-        let is_free = |number: &u32| !host.has(format!("sys/block/md{number}"));
+        let is_free = |number: &u32| !sysroot.has(format!("sys/block/md{number}"));
         let mut numbers = std::iter::once(enrolled.number).chain(OTHERS);
         let number = numbers
             .find(is_free)
@@ -270,8 +270,8 @@ impl Place {
     }
 
     /// Writes down where it is, for mdadm and for the initramfs's last resort; mdadm's option.
-    fn write(&self, host: &Sysroot, uuid: Uuid) -> Result<OsString> {
-        let path = host.path(format!("{STATE}/{uuid}.conf"));
+    fn write(&self, sysroot: &Sysroot, uuid: Uuid) -> Result<OsString> {
+        let path = sysroot.path(format!("{STATE}/{uuid}.conf"));
         let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.of_mdadm());
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         let mut option = OsString::from("--config=");
@@ -280,13 +280,18 @@ impl Place {
     }
 
     /// Runs mdadm; its exit status, and what it printed.
-    fn mdadm(&self, host: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Result<(u8, String)> {
+    fn mdadm(
+        &self,
+        sysroot: &Sysroot,
+        mdadm: &Path,
+        arguments: &[OsString],
+    ) -> Result<(u8, String)> {
         let (read, write) = nix::unistd::pipe().context("a pipe")?;
         let mut command = process::Command::new(mdadm);
         command.args(arguments).stdin(Stdio::null()).stdout(write);
         let view = match self.driver {
-            Driver::MdP2p => View::of(host, arguments)?,
-            Driver::Md => View::default(),
+            Driver::MdP2p => Namespace::of(sysroot, arguments)?,
+            Driver::Md => Namespace::default(),
         };
         // A few lines: there is room for them in the pipe.
         let status = view.run(command)?;
@@ -303,22 +308,22 @@ impl Place {
 }
 
 /// The array as it is now, whoever has it: it runs, or members have been added to it.
-fn there(host: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
-    if let Some(array) = enrolled::running(host, uuid)? {
+fn there(sysroot: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
+    if let Some(array) = enrolled::running(sysroot, uuid)? {
         return Ok(Some(array));
     }
     // One that does not run does not tell its UUID, but its members do.
     let is_it = |array: &Array| {
         let mut members = array.members.iter();
-        let of = |name: &str| Member::of(mdadm, &host.path("dev").join(name));
+        let of = |name: &str| Member::of(mdadm, &sysroot.path("dev").join(name));
         array.state == "inactive"
             && members.any(|member| of(&member.name).is_ok_and(|member| member.uuid == uuid))
     };
-    Ok(array::all(host)?.into_iter().find(is_it))
+    Ok(array::all(sysroot)?.into_iter().find(is_it))
 }
 
-fn has(host: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
-    let device = BlockDevice::find(host, device)?;
+fn has(sysroot: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
+    let device = BlockDevice::find(sysroot, device)?;
     Ok(array
         .members
         .iter()
@@ -327,20 +332,20 @@ fn has(host: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
 
 /// Loads what serves a level. First the kernel's md: then the arrays that are not enrolled stay
 /// its own, and udev and mdadm go on with them as ever.
-fn load(host: &Sysroot, level: Option<Level>) -> Result<()> {
+fn load(sysroot: &Sysroot, level: Option<Level>) -> Result<()> {
     let level = level.context("md-p2p has no such level")?;
-    if !modules::is_loaded(host, "md-p2p") {
+    if !modules::is_loaded(sysroot, "md-p2p") {
         // Where there is no such module, md-p2p is alone.
-        let _ = modprobe::load_module(host, "md-mod");
+        let _ = modprobe::load_module(sysroot, "md-mod");
     }
-    modprobe::load(host)?;
-    modprobe::load_module(host, level.module())
+    modprobe::load(sysroot)?;
+    modprobe::load_module(sysroot, level.module())
 }
 
 /// Has systemd start the array as it is, if nothing comes for a while; where systemd does not
 /// run, in an initramfs, a script of packaging/system does.
-fn wait_for_more(host: &Sysroot, place: &Place) -> Result<()> {
-    if !host.has("run/systemd/system") {
+fn wait_for_more(sysroot: &Sysroot, place: &Place) -> Result<()> {
+    if !sysroot.has("run/systemd/system") {
         return Ok(());
     }
     let unit = match place.driver {
@@ -380,8 +385,8 @@ mod tests {
         let theirs =
             format!("md511 1.2 {uuid_of_map} /dev/md/x\nmd3 1.2 {uuid_of_map} /dev/md/y\n");
         put(root.path(), mdadm::MAP, &theirs);
-        let host = Sysroot::at(root.path()).expect("a host");
-        let alias = |name: &str| alias(&host, name, uuid).expect("a map");
+        let sysroot = Sysroot::at(root.path()).expect("a host");
+        let alias = |name: &str| alias(&sysroot, name, uuid).expect("a map");
         assert_eq!(alias("md511").as_deref(), Some("data"));
         assert_eq!(alias("md3").as_deref(), Some("y"));
         assert_eq!(alias("md4").as_deref(), Some("built"));

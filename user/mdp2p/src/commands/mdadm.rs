@@ -27,8 +27,8 @@ impl Command for Mdadm {
         true
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -36,9 +36,9 @@ impl Command for Mdadm {
 ///
 /// # Errors
 /// If it cannot be run.
-pub fn run(host: &Sysroot, options: &Mdadm) -> Result<u8> {
+pub fn run(sysroot: &Sysroot, options: &Mdadm) -> Result<u8> {
     privilege::need_root("run mdadm")?;
     let mdadm = mdadm::find()?;
-    modprobe::load(host)?;
-    mdadm::execute(host, &mdadm, &options.arguments)
+    modprobe::load(sysroot)?;
+    mdadm::execute(sysroot, &mdadm, &options.arguments)
 }

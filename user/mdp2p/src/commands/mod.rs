@@ -70,9 +70,9 @@ commands! {
     /// Run any mdadm command, unchanged, so that it talks to md-p2p
     Mdadm(mdadm::Mdadm),
     /// Show or set what becomes of peer I/O that cannot be direct
-    Policy(settings::Policy),
+    Policy(settings::SetPolicy),
     /// Show or set whose memory rebuilds use
-    Provider(settings::Provider),
+    Provider(settings::SetProvider),
     /// Move data between each provider and an array, and tell whether it went direct
     Verify(verify::Verify),
     /// Compare peer memory with host memory

@@ -17,7 +17,7 @@ use mdp2p_machine::sysroot::Sysroot;
 /// `mdp2p policy`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  mdp2p policy md0\n  mdp2p policy md0 direct")]
-pub struct Policy {
+pub struct SetPolicy {
     /// The array
     pub array: String,
     /// What to set it to
@@ -28,20 +28,20 @@ pub struct Policy {
     pub dry_run: bool,
 }
 
-impl Command for Policy {
+impl Command for SetPolicy {
     fn changes(&self) -> bool {
         self.policy.is_some() && !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        policy(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        policy(sysroot, self)
     }
 }
 
 /// `mdp2p provider`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  mdp2p provider md0\n  mdp2p provider md0 0000:04:00.0")]
-pub struct Provider {
+pub struct SetProvider {
     /// The array
     pub array: String,
     /// auto, none or a PCI address
@@ -52,13 +52,13 @@ pub struct Provider {
     pub dry_run: bool,
 }
 
-impl Command for Provider {
+impl Command for SetProvider {
     fn changes(&self) -> bool {
         self.provider.is_some() && !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        provider(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        provider(sysroot, self)
     }
 }
 
@@ -66,9 +66,9 @@ impl Command for Provider {
 ///
 /// # Errors
 /// If there is no such array of md-p2p's, or it does not take it.
-pub fn policy(host: &Sysroot, options: &Policy) -> Result<u8> {
+pub fn policy(sysroot: &Sysroot, options: &SetPolicy) -> Result<u8> {
     let wanted = options.policy.map(Setting::Policy);
-    show_or_set(host, &options.array, wanted, options.dry_run, |p2p| {
+    show_or_set(sysroot, &options.array, wanted, options.dry_run, |p2p| {
         &p2p.policy
     })
 }
@@ -77,15 +77,15 @@ pub fn policy(host: &Sysroot, options: &Policy) -> Result<u8> {
 ///
 /// # Errors
 /// As [`policy`].
-pub fn provider(host: &Sysroot, options: &Provider) -> Result<u8> {
+pub fn provider(sysroot: &Sysroot, options: &SetProvider) -> Result<u8> {
     let wanted = options.provider.map(Setting::Provider);
-    show_or_set(host, &options.array, wanted, options.dry_run, |p2p| {
+    show_or_set(sysroot, &options.array, wanted, options.dry_run, |p2p| {
         &p2p.provider_wanted
     })
 }
 
 fn show_or_set(
-    host: &Sysroot,
+    sysroot: &Sysroot,
     array: &str,
     wanted: Option<Setting>,
     dry_run: bool,
@@ -94,7 +94,7 @@ fn show_or_set(
     if wanted.is_some() && !dry_run {
         privilege::need_root("change an array")?;
     }
-    let array = array::find(host, array)?;
+    let array = array::find(sysroot, array)?;
     let name = &array.name;
     let p2p = array.p2p.as_ref().with_context(|| {
         format!(
@@ -110,7 +110,7 @@ fn show_or_set(
             setting.file(),
             now(p2p)
         )?,
-        Some(setting) => setting.apply(host, &array)?,
+        Some(setting) => setting.apply(sysroot, &array)?,
     }
     Ok(0)
 }

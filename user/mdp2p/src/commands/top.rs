@@ -20,8 +20,8 @@ use ratatui::{DefaultTerminal, Frame};
 use crate::arguments::seconds;
 use crate::command::Command;
 use crate::counters::columns::{COLUMNS, Column, brief};
-use crate::counters::rate::Count;
-use crate::counters::sample::{Look, Memory, Wanted};
+use crate::counters::rate::ArrayCounts;
+use crate::counters::sample::{ProviderMemory, Sample, Selection};
 use crate::ui;
 use clap::Args;
 use mdp2p_machine::md::array::Counters;
@@ -46,8 +46,8 @@ impl Command for Top {
         false
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -58,8 +58,8 @@ pub struct Screen {
     with_members: bool,
     /// Rows that were scrolled away above.
     scrolled: usize,
-    arrays: Vec<Count>,
-    providers: Vec<Memory>,
+    arrays: Vec<ArrayCounts>,
+    providers: Vec<ProviderMemory>,
     /// Bytes by the second of each array, the newest last.
     history: BTreeMap<String, VecDeque<u64>>,
 }
@@ -69,12 +69,12 @@ pub struct Screen {
 /// # Errors
 /// If there is no terminal, an array that was named is not there or is the kernel's own, or
 /// sysfs cannot be read or understood. The terminal is as before.
-pub fn run(host: &Sysroot, options: &Top) -> Result<u8> {
+pub fn run(sysroot: &Sysroot, options: &Top) -> Result<u8> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("top wants a terminal; for a file or a pipe there is `mdp2p stats --watch 1`");
     }
-    let wanted = Wanted::of(host, &options.arrays)?;
-    let first = Look::take(host, &wanted)?;
+    let wanted = Selection::of(sysroot, &options.arrays)?;
+    let first = Sample::take(sysroot, &wanted)?;
     let signals = signals().context("signals")?;
     match ColorChoice::global() {
         ColorChoice::Never => force_color_output(false),
@@ -87,7 +87,7 @@ pub fn run(host: &Sysroot, options: &Top) -> Result<u8> {
         .and_then(|terminal| {
             let screen = Screen::new(options.interval);
             watch(terminal, screen, &signals, first, || {
-                Look::take(host, &wanted)
+                Sample::take(sysroot, &wanted)
             })
         });
     // Even if only half of it was set up. A panic does so by itself.
@@ -117,8 +117,8 @@ fn watch(
     mut terminal: DefaultTerminal,
     mut screen: Screen,
     signals: &SignalFd,
-    mut before: Look,
-    look: impl Fn() -> Result<Look>,
+    mut before: Sample,
+    look: impl Fn() -> Result<Sample>,
 ) -> Result<()> {
     /// How long a signal may wait.
     const PATIENCE: Duration = Duration::from_millis(200);
@@ -160,7 +160,7 @@ impl Screen {
     }
 
     /// Takes what was seen.
-    pub fn set(&mut self, arrays: Vec<Count>, providers: Vec<Memory>) {
+    pub fn set(&mut self, arrays: Vec<ArrayCounts>, providers: Vec<ProviderMemory>) {
         /// As many as the widest terminal has columns.
         const KEPT: usize = 512;
         self.history
@@ -410,7 +410,7 @@ fn spark(history: &VecDeque<u64>, width: usize) -> String {
 }
 
 /// A heading, and a line for each provider, so many in all without it.
-fn provider_lines(providers: &[Memory], lines: usize) -> Paragraph<'static> {
+fn provider_lines(providers: &[ProviderMemory], lines: usize) -> Paragraph<'static> {
     const BAR: usize = 8;
     let mut text = vec![Line::from("PROVIDER      FREE").bold()];
     let hidden = providers.len().saturating_sub(lines);
@@ -449,12 +449,12 @@ mod tests {
     use super::*;
     use crate::counters::rate::{Dma, MemberCount};
 
-    fn array(name: &str, state: &str, rates: Option<Counters>) -> Count {
+    fn array(name: &str, state: &str, rates: Option<Counters>) -> ArrayCounts {
         let dma = Dma {
             read_bytes: 1 << 20,
             write_bytes: 3 << 20,
         };
-        Count {
+        ArrayCounts {
             name: name.into(),
             aliases: Vec::new(),
             level: "raid1".into(),
@@ -483,8 +483,8 @@ mod tests {
         }
     }
 
-    fn provider(bus: u8) -> Memory {
-        Memory {
+    fn provider(bus: u8) -> ProviderMemory {
+        ProviderMemory {
             address: format!("0000:{bus:02x}:00.0").parse().expect("an address"),
             bytes: 16 << 20,
             available_bytes: 12 << 20,

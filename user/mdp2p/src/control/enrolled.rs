@@ -85,30 +85,30 @@ impl Enrolled {
     ///
     /// # Errors
     /// If one of their files cannot be read or understood.
-    pub fn all(host: &Sysroot) -> Result<Vec<Self>> {
+    pub fn all(sysroot: &Sysroot) -> Result<Vec<Self>> {
         let mut all = Vec::new();
-        for file in host.names(FOLDER)? {
+        for file in sysroot.names(FOLDER)? {
             // What an editor or an interrupted write left.
             if let Ok(uuid) = file.parse() {
-                all.extend(Self::find(host, uuid)?);
+                all.extend(Self::find(sysroot, uuid)?);
             }
         }
         Ok(all)
     }
 
     /// The same, where it matters only that they are enrolled.
-    pub fn all_any(host: &Sysroot) -> Result<Vec<Self>> {
-        let names = host.names(FOLDER)?;
+    pub fn all_any(sysroot: &Sysroot) -> Result<Vec<Self>> {
+        let names = sysroot.names(FOLDER)?;
         let uuids = names.iter().filter_map(|name| name.parse().ok());
         Ok(uuids
-            .filter_map(|uuid| Self::find_any(host, uuid))
+            .filter_map(|uuid| Self::find_any(sysroot, uuid))
             .collect())
     }
 
     /// The one of that UUID, if it is enrolled; if its file cannot be understood, no more than
     /// that: nobody else would put the array together.
-    pub fn find_any(host: &Sysroot, uuid: Uuid) -> Option<Self> {
-        Self::find(host, uuid).unwrap_or_else(|error| {
+    pub fn find_any(sysroot: &Sysroot, uuid: Uuid) -> Option<Self> {
+        Self::find(sysroot, uuid).unwrap_or_else(|error| {
             eprintln!("mdp2p: {error:#}; the array gets any number");
             Some(Self {
                 uuid,
@@ -122,13 +122,13 @@ impl Enrolled {
     ///
     /// # Errors
     /// If its file cannot be read or understood.
-    pub fn find(host: &Sysroot, uuid: Uuid) -> Result<Option<Self>> {
+    pub fn find(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Self>> {
         let path = format!("{FOLDER}/{uuid}");
-        let Some(text) = host.read_if(&path)? else {
+        let Some(text) = sysroot.read_if(&path)? else {
             return Ok(None);
         };
         let enrolled = Self::parse(uuid, &text);
-        let enrolled = enrolled.map_err(|why| garbage(&host.path(&path), &text, &why));
+        let enrolled = enrolled.map_err(|why| garbage(&sysroot.path(&path), &text, &why));
         enrolled.map(Some)
     }
 
@@ -152,8 +152,8 @@ impl Enrolled {
     }
 
     /// Returns the path of its file.
-    pub fn path(&self, host: &Sysroot) -> PathBuf {
-        host.path(format!("{FOLDER}/{}", self.uuid))
+    pub fn path(&self, sysroot: &Sysroot) -> PathBuf {
+        sysroot.path(format!("{FOLDER}/{}", self.uuid))
     }
 
     /// What it is called in `/dev`.
@@ -165,7 +165,7 @@ impl Enrolled {
     }
 
     /// Of an array that is there.
-    pub fn of(host: &Sysroot, array: &Array, others: &[Self]) -> Result<Self> {
+    pub fn of(sysroot: &Sysroot, array: &Array, others: &[Self]) -> Result<Self> {
         let name = &array.name;
         if !array.metadata.starts_with("1.") {
             bail!(
@@ -180,7 +180,7 @@ impl Enrolled {
                 array.level
             )
         })?;
-        let uuid = uuid_of(host, name)?
+        let uuid = uuid_of(sysroot, name)?
             .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
         // udev calls md0 /dev/md/0 as well.
@@ -192,7 +192,7 @@ impl Enrolled {
             (None, None) => Some(name.trim_start_matches("md_").to_owned()),
         };
         let is_free = |number: &u32| {
-            !host.has(format!("sys/block/md{number}"))
+            !sysroot.has(format!("sys/block/md{number}"))
                 && others.iter().all(|it| it.number != *number)
         };
         // One without a name is known by its number, unless that was mdadm's choice: the next time
@@ -239,14 +239,14 @@ pub fn is_plain(name: &str) -> bool {
 ///
 /// # Errors
 /// If it cannot be read or understood.
-pub fn uuid_of(host: &Sysroot, name: &str) -> Result<Option<Uuid>> {
+pub fn uuid_of(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
     let path = format!("sys/block/{name}/md/uuid");
-    let Some(text) = host.read_if(&path)?.filter(|text| !text.is_empty()) else {
+    let Some(text) = sysroot.read_if(&path)?.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let uuid: Uuid = text
         .parse()
-        .map_err(|why| garbage(&host.path(&path), &text, &why))?;
+        .map_err(|why| garbage(&sysroot.path(&path), &text, &why))?;
     Ok(Some(uuid).filter(|uuid| uuid.0 != 0))
 }
 
@@ -254,10 +254,10 @@ pub fn uuid_of(host: &Sysroot, name: &str) -> Result<Option<Uuid>> {
 ///
 /// # Errors
 /// If sysfs cannot be understood.
-pub fn running(host: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
-    for name in host.names("sys/block")? {
-        if uuid_of(host, &name)? == Some(uuid) {
-            return Array::read(host, &name).map(Some);
+pub fn running(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
+    for name in sysroot.names("sys/block")? {
+        if uuid_of(sysroot, &name)? == Some(uuid) {
+            return Array::read(sysroot, &name).map(Some);
         }
     }
     Ok(None)
@@ -297,9 +297,9 @@ mod tests {
     fn what_is_written_is_read() {
         let root = tempfile::tempdir().expect("a folder");
         put(root.path(), "sys/x", "");
-        let host = Sysroot::at(root.path()).expect("a host");
+        let sysroot = Sysroot::at(root.path()).expect("a host");
         let uuid: Uuid = TEXT.parse().expect("a UUID");
-        assert_eq!(Enrolled::find(&host, uuid).expect("none"), None);
+        assert_eq!(Enrolled::find(&sysroot, uuid).expect("none"), None);
         for name in [None, Some("data".to_owned())] {
             let enrolled = Enrolled {
                 uuid,
@@ -307,12 +307,12 @@ mod tests {
                 name,
             };
             put(root.path(), "etc/md-p2p/enrolled/.new", "half");
-            file::replace(&enrolled.path(&host), &enrolled.to_string()).expect("written");
-            assert_eq!(Enrolled::all(&host).expect("one"), [enrolled]);
+            file::replace(&enrolled.path(&sysroot), &enrolled.to_string()).expect("written");
+            assert_eq!(Enrolled::all(&sysroot).expect("one"), [enrolled]);
         }
         for wrong in ["", "MD_P2P_NUMBER=-1\n", "MD_P2P_NUMBER=1048576\n"] {
             put(root.path(), &format!("{FOLDER}/{TEXT}"), wrong);
-            let error = Enrolled::all(&host).expect_err(wrong).to_string();
+            let error = Enrolled::all(&sysroot).expect_err(wrong).to_string();
             assert!(error.contains(TEXT), "{error}");
         }
     }

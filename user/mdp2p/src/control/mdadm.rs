@@ -39,10 +39,10 @@ pub fn find() -> Result<PathBuf> {
 ///
 /// # Errors
 /// If it cannot be run.
-pub fn execute(host: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Result<u8> {
+pub fn execute(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Result<u8> {
     let mut command = Command::new(mdadm);
     command.args(arguments);
-    let status = View::of(host, arguments)?.run(command)?;
+    let status = Namespace::of(sysroot, arguments)?.run(command)?;
     Ok(number(status))
 }
 
@@ -63,7 +63,7 @@ const CONFIGS: [&str; 2] = ["etc/mdadm/mdadm.conf", "etc/mdadm.conf"];
 
 /// What a program is shown in place of what is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub struct Namespace {
     /// Files and folders, and over what they are put.
     pub binds: Vec<(PathBuf, PathBuf)>,
     /// What files are to hold.
@@ -72,7 +72,7 @@ pub struct View {
     pub scratch: PathBuf,
 }
 
-impl View {
+impl Namespace {
     /// What mdadm has to see on `host` if it is run with these arguments, so that md-p2p is its
     /// md. If md-p2p is the only one, it is that already.
     ///
@@ -85,19 +85,19 @@ impl View {
     ///
     /// # Errors
     /// If there can be no such folder, or what is there cannot be read.
-    pub fn of(host: &Sysroot, arguments: &[OsString]) -> Result<Self> {
-        if modules::mode(host) != Some(Mode::Beside) {
+    pub fn of(sysroot: &Sysroot, arguments: &[OsString]) -> Result<Self> {
+        if modules::mode(sysroot) != Some(Mode::Beside) {
             return Ok(Self::default());
         }
-        make_notes(host)?;
-        let bind = |from: &str, to: &str| (host.path(from), host.path(to));
+        make_notes(sysroot)?;
+        let bind = |from: &str, to: &str| (sysroot.path(from), sysroot.path(to));
         let mut view = Self {
             binds: vec![
                 bind("sys/module/md_p2p", "sys/module/md_mod"),
                 bind(OUR_NOTES, NOTES),
             ],
             texts: Vec::new(),
-            scratch: host.path(OUR_NOTES),
+            scratch: sysroot.path(OUR_NOTES),
         };
         let mdstat = match makes_arrays(arguments) {
             true => "proc/mdstat-p2p-numbers",
@@ -105,7 +105,7 @@ impl View {
         };
         view.binds.push(bind(mdstat, "proc/mdstat"));
         if makes_arrays(arguments) {
-            view.speak_for_numbers(host)?;
+            view.speak_for_numbers(sysroot)?;
         }
         Ok(view)
     }
@@ -113,16 +113,16 @@ impl View {
     /// The kernel's mdadm, which does not see ours, is not to want a number that we have: where it
     /// is for mdadm to choose one, it counts down from 127, and on from 511 if those below 128 are
     /// spoken for in its configuration. They are, for arrays that nobody has.
-    fn speak_for_numbers(&mut self, host: &Sysroot) -> Result<()> {
+    fn speak_for_numbers(&mut self, sysroot: &Sysroot) -> Result<()> {
         for config in CONFIGS {
-            if let Some(mut text) = host.read_if(config)? {
+            if let Some(mut text) = sysroot.read_if(config)? {
                 for number in 0..128 {
                     text += &format!(
                         "\nARRAY <ignore> UUID=6d642d70:32700000:00000000:{number:08x} \
                          super-minor={number}"
                     );
                 }
-                self.texts.push((text + "\n", host.path(config)));
+                self.texts.push((text + "\n", sysroot.path(config)));
             }
         }
         Ok(())
@@ -218,22 +218,22 @@ fn makes_arrays(arguments: &[OsString]) -> bool {
 
 /// Makes the folder for mdadm's notes. Those of arrays that were made while md-p2p was alone are
 /// taken along.
-fn make_notes(host: &Sysroot) -> Result<()> {
-    for folder in [OUR_NOTES, NOTES].map(|folder| host.path(folder)) {
+fn make_notes(sysroot: &Sysroot) -> Result<()> {
+    for folder in [OUR_NOTES, NOTES].map(|folder| sysroot.path(folder)) {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     let merged = || {
-        let ours = host.read_if(OUR_MAP)?;
-        let theirs = host.read_if(MAP)?.unwrap_or_default();
-        anyhow::Ok(merged(host, ours.as_deref(), &theirs))
+        let ours = sysroot.read_if(OUR_MAP)?;
+        let theirs = sysroot.read_if(MAP)?.unwrap_or_default();
+        anyhow::Ok(merged(sysroot, ours.as_deref(), &theirs))
     };
     if merged()?.is_none() {
         return Ok(());
     }
-    let path = host.path(OUR_NOTES).join("map.lock");
+    let path = sysroot.path(OUR_NOTES).join("map.lock");
     let lock = lock_map(&path)?;
     if let Some(map) = merged()? {
-        file::replace(&host.path(OUR_MAP), &map)?;
+        file::replace(&sysroot.path(OUR_MAP), &map)?;
     }
     // Whoever waits for this one sees that, and takes another.
     fs::remove_file(&path).with_context(|| path.display().to_string())?;
@@ -243,7 +243,7 @@ fn make_notes(host: &Sysroot) -> Result<()> {
 
 /// Our map with those lines of the other that are about our arrays; none if there is nothing to
 /// add. A map that is not there mdadm would make of all arrays that it sees.
-fn merged(host: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
+fn merged(sysroot: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
     let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
     let is_new = |line: &&str| {
         let Some(name_of_it) = name(line) else {
@@ -253,7 +253,7 @@ fn merged(host: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
             map.lines()
                 .any(|line| name(line).as_ref() == Some(&name_of_it))
         });
-        !is_there && host.has(format!("sys/block/{name_of_it}/md/p2pdma_state"))
+        !is_there && sysroot.has(format!("sys/block/{name_of_it}/md/p2pdma_state"))
     };
     let new: Vec<&str> = theirs.lines().filter(is_new).collect();
     if new.is_empty() && ours.is_some() {
@@ -309,31 +309,31 @@ mod tests {
     use super::*;
     use mdp2p_machine::testing::put;
 
-    fn host(files: &[&str]) -> (tempfile::TempDir, Sysroot) {
+    fn sysroot(files: &[&str]) -> (tempfile::TempDir, Sysroot) {
         let root = tempfile::tempdir().expect("a folder");
         for file in files {
             put(root.path(), file, "");
         }
-        let host = Sysroot::at(root.path()).expect("a host");
-        (root, host)
+        let sysroot = Sysroot::at(root.path()).expect("a host");
+        (root, sysroot)
     }
 
     fn beside() -> (tempfile::TempDir, Sysroot) {
-        let (root, host) = host(&["sys/module/md_mod/version", "sys/module/md_p2p/version"]);
+        let (root, sysroot) = sysroot(&["sys/module/md_mod/version", "sys/module/md_p2p/version"]);
         put(root.path(), "proc/mdstat-p2p", "");
-        (root, host)
+        (root, sysroot)
     }
 
-    fn view(host: &Sysroot, words: &[&str]) -> View {
+    fn view(sysroot: &Sysroot, words: &[&str]) -> Namespace {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        View::of(host, &words).expect("a view")
+        Namespace::of(sysroot, &words).expect("a view")
     }
 
     #[test]
     fn beside_the_kernels_md_three_things_are_covered() {
-        let (_root, host) = beside();
-        let bind = |from: &str, to: &str| (host.path(from), host.path(to));
-        let view = view(&host, &["--detail", "/dev/md0"]);
+        let (_root, sysroot) = beside();
+        let bind = |from: &str, to: &str| (sysroot.path(from), sysroot.path(to));
+        let view = view(&sysroot, &["--detail", "/dev/md0"]);
         assert_eq!(
             view.binds,
             [
@@ -343,23 +343,23 @@ mod tests {
             ]
         );
         assert_eq!(view.texts, []);
-        assert!(host.has("run/md-p2p/mdadm/map") && host.has("run/mdadm"));
+        assert!(sysroot.has("run/md-p2p/mdadm/map") && sysroot.has("run/mdadm"));
     }
 
     #[test]
     fn where_numbers_are_chosen_those_of_both_are_seen_and_small_ones_are_spoken_for() {
-        let (root, host) = beside();
-        let create = || view(&host, &["-v", "--create", "/dev/md/data"]);
+        let (root, sysroot) = beside();
+        let create = || view(&sysroot, &["-v", "--create", "/dev/md/data"]);
         assert_eq!(create().texts, []);
         let numbers = (
-            host.path("proc/mdstat-p2p-numbers"),
-            host.path("proc/mdstat"),
+            sysroot.path("proc/mdstat-p2p-numbers"),
+            sysroot.path("proc/mdstat"),
         );
         assert_eq!(create().binds.last(), Some(&numbers));
         let config = "etc/mdadm.conf";
         put(root.path(), config, "MAILADDR root\nCREATE\n mode=0640");
         let (text, over) = &create().texts[0];
-        assert_eq!(over, &host.path(config));
+        assert_eq!(over, &sysroot.path(config));
         let mut lines = text.lines();
         for line in ["MAILADDR root", "CREATE", " mode=0640"] {
             assert_eq!(lines.next(), Some(line));
@@ -402,14 +402,14 @@ mod tests {
 
     #[test]
     fn what_was_noted_while_md_p2p_was_alone_is_taken_along() {
-        let (root, host) = beside();
+        let (root, sysroot) = beside();
         put(root.path(), "sys/block/md1/md/p2pdma_state", "");
         put(root.path(), "sys/block/md0/md/level", "");
         let (ours, theirs) = ("md1 1.2 1:2:3:4 /dev/md/a\n", "md0 1.2 5:6:7:8 /dev/md/b\n");
         put(root.path(), "run/mdadm/map", &format!("{theirs}{ours}"));
         let map = || {
-            view(&host, &[]);
-            fs::read_to_string(host.path(OUR_MAP)).expect("a map")
+            view(&sysroot, &[]);
+            fs::read_to_string(sysroot.path(OUR_MAP)).expect("a map")
         };
         assert_eq!(map(), ours);
         let changed = "md1 1.2 1:2:3:4 /dev/md/c\n";
@@ -423,15 +423,16 @@ mod tests {
 
     #[test]
     fn where_md_p2p_is_alone_nothing_is() {
-        let (_root, host) = host(&["sys/module/md_mod/parameters", "sys/module/md_p2p/version"]);
-        assert_eq!(view(&host, &["--create"]), View::default());
-        assert!(!host.has("run"));
+        let (_root, sysroot) =
+            sysroot(&["sys/module/md_mod/parameters", "sys/module/md_p2p/version"]);
+        assert_eq!(view(&sysroot, &["--create"]), Namespace::default());
+        assert!(!sysroot.has("run"));
     }
 
     #[test]
     fn a_program_that_cannot_be_started_is_named_and_no_signal_stays_blocked() {
         let before = SigSet::thread_get_mask().expect("a mask");
-        let ended = View::default().run(Command::new("/nowhere/mdadm"));
+        let ended = Namespace::default().run(Command::new("/nowhere/mdadm"));
         // Where a namespace is not allowed, that is the error.
         let error = format!("{:#}", ended.expect_err("no such program"));
         assert!(

@@ -12,16 +12,16 @@ use mdp2p_machine::sysroot::Sysroot;
 ///
 /// # Errors
 /// If it cannot be loaded; where to get it is said.
-pub fn load(host: &Sysroot) -> Result<()> {
-    load_module(host, "md-p2p")
+pub fn load(sysroot: &Sysroot) -> Result<()> {
+    load_module(sysroot, "md-p2p")
 }
 
 /// Loads one of md-p2p's modules, if it is not loaded.
 ///
 /// # Errors
 /// If it cannot be loaded; where to get it is said.
-pub fn load_module(host: &Sysroot, module: &str) -> Result<()> {
-    if is_loaded(host, module) {
+pub fn load_module(sysroot: &Sysroot, module: &str) -> Result<()> {
+    if is_loaded(sysroot, module) {
         return Ok(());
     }
     const HELP: &str = "`mdp2p module status` tells whether it is built and installed for this \
@@ -41,7 +41,7 @@ pub fn load_module(host: &Sysroot, module: &str) -> Result<()> {
             one_line(&complaint).unwrap_or_else(|| output.status.to_string())
         );
     }
-    if !is_loaded(host, module) {
+    if !is_loaded(sysroot, module) {
         bail!("modprobe says that it has loaded {module}, but it is not there; {HELP}");
     }
     Ok(())
@@ -62,9 +62,9 @@ mod tests {
     fn a_module_is_known_by_its_folder() {
         let root = tempfile::tempdir().expect("a folder");
         put(root.path(), "sys/module/raid1_p2p/version", "");
-        let host = Sysroot::at(root.path()).expect("a machine");
-        assert!(is_loaded(&host, "raid1-p2p"));
-        assert!(!is_loaded(&host, "raid10-p2p"));
-        assert!(load_module(&host, "raid1-p2p").is_ok());
+        let sysroot = Sysroot::at(root.path()).expect("a machine");
+        assert!(is_loaded(&sysroot, "raid1-p2p"));
+        assert!(!is_loaded(&sysroot, "raid10-p2p"));
+        assert!(load_module(&sysroot, "raid1-p2p").is_ok());
     }
 }

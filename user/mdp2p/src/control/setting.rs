@@ -81,26 +81,26 @@ impl Setting {
     ///
     /// # Errors
     /// If it is not taken, with what the kernel meant by that.
-    pub fn apply(self, host: &Sysroot, array: &Array) -> Result<()> {
-        let path = host.path(format!("sys/block/{}/md/{}", array.name, self.file()));
+    pub fn apply(self, sysroot: &Sysroot, array: &Array) -> Result<()> {
+        let path = sysroot.path(format!("sys/block/{}/md/{}", array.name, self.file()));
         // Whatever is not there is not made.
         fs::OpenOptions::new()
             .write(true)
             .open(&path)
             .and_then(|mut file| file.write_all(self.to_string().as_bytes()))
             .map_err(|error| {
-                let why = self.explain(host, &error);
+                let why = self.explain(sysroot, &error);
                 anyhow!("{}: {error}{why}", path.display())
             })
     }
 
     /// What an error of its file means, as something to go on with.
-    fn explain(self, host: &Sysroot, error: &io::Error) -> String {
+    fn explain(self, sysroot: &Sysroot, error: &io::Error) -> String {
         match (self, error.raw_os_error()) {
             (Setting::Provider(ProviderValue::At(address)), Some(libc::ENODEV)) => {
                 format!(
                     ": {address} is no device that publishes memory; {}",
-                    providers(host)
+                    providers(sysroot)
                 )
             }
             (_, Some(libc::EINVAL)) => {
@@ -114,8 +114,8 @@ impl Setting {
 }
 
 /// Those that there are, as a part of a sentence.
-pub fn providers(host: &Sysroot) -> String {
-    let devices = match Devices::read(host) {
+pub fn providers(sysroot: &Sysroot) -> String {
+    let devices = match Devices::read(sysroot) {
         Ok(devices) => devices,
         Err(error) => return format!("which do cannot be told: {error:#}"),
     };
@@ -151,20 +151,20 @@ mod tests {
     use super::*;
     use mdp2p_machine::testing::put;
 
-    fn host() -> (tempfile::TempDir, Sysroot) {
+    fn sysroot() -> (tempfile::TempDir, Sysroot) {
         let root = tempfile::tempdir().expect("a folder");
         put(root.path(), "sys/block/md0/md/p2pdma_state", "direct\n");
         put(root.path(), "sys/block/md0/md/p2pdma_policy", "");
-        let host = Sysroot::at(root.path()).expect("a host");
-        (root, host)
+        let sysroot = Sysroot::at(root.path()).expect("a host");
+        (root, sysroot)
     }
 
     #[test]
     fn a_setting_is_a_word_in_its_file() {
-        let (root, host) = host();
-        let array = array::find(&host, "md0").expect("md0");
+        let (root, sysroot) = sysroot();
+        let array = array::find(&sysroot, "md0").expect("md0");
         let policy = Setting::Policy(PolicyValue::Direct);
-        policy.apply(&host, &array).expect("it is taken");
+        policy.apply(&sysroot, &array).expect("it is taken");
         let file = root.path().join("sys/block/md0/md/p2pdma_policy");
         assert_eq!(fs::read_to_string(file).expect("a file"), "direct");
         let address = "0000:0a:00.0".parse().expect("an address");
@@ -179,10 +179,10 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_not_made() {
-        let (root, host) = host();
-        let array = array::find(&host, "md0").expect("md0");
+        let (root, sysroot) = sysroot();
+        let array = array::find(&sysroot, "md0").expect("md0");
         let provider = Setting::Provider(ProviderValue::None);
-        let error = provider.apply(&host, &array).expect_err("no such file");
+        let error = provider.apply(&sysroot, &array).expect_err("no such file");
         assert!(error.to_string().contains("the array has gone"), "{error}");
         let file = root.path().join("sys/block/md0/md/p2pdma_provider");
         assert!(!file.exists());
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn the_errors_of_the_kernel_are_explained() {
-        let (root, host) = host();
+        let (root, sysroot) = sysroot();
         let explain = |setting: Setting, number| {
-            setting.explain(&host, &io::Error::from_raw_os_error(number))
+            setting.explain(&sysroot, &io::Error::from_raw_os_error(number))
         };
         let address = "0000:0a:00.0".parse().expect("an address");
         let provider = Setting::Provider(ProviderValue::At(address));

@@ -10,7 +10,7 @@ use mdp2p_machine::md::array::{Array, Counters, P2p};
 
 /// What was counted of an array: since it was started, or between two looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Count {
+pub struct ArrayCounts {
     /// As in `/sys/block`: `md0`.
     pub name: String,
     /// Its names in `/dev/md`.
@@ -51,7 +51,7 @@ pub struct Dma {
     pub write_bytes: u64,
 }
 
-impl Count {
+impl ArrayCounts {
     /// What has been counted since the array was started; none for the kernel's own.
     pub fn of(array: Array) -> Option<Self> {
         let P2p {
@@ -130,7 +130,11 @@ impl MemberCount {
 
 /// What was counted between two looks that were `elapsed` apart, of the arrays that were
 /// there at the second.
-pub fn between(before: &[Count], after: &[Count], elapsed: Duration) -> Vec<Count> {
+pub fn between(
+    before: &[ArrayCounts],
+    after: &[ArrayCounts],
+    elapsed: Duration,
+) -> Vec<ArrayCounts> {
     after
         .iter()
         .map(|now| {
@@ -181,8 +185,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// An array that read as much directly as it was refused, with one member.
-    fn array(name: &str, read: u64, refused: u64, member: u64) -> Count {
-        Count {
+    fn array(name: &str, read: u64, refused: u64, member: u64) -> ArrayCounts {
+        ArrayCounts {
             name: name.into(),
             aliases: Vec::new(),
             level: "raid1".into(),
@@ -206,7 +210,7 @@ mod tests {
     }
 
     /// Bytes read, I/Os refused, bytes of the member.
-    fn counted(count: &Count) -> (u64, u64, u64) {
+    fn counted(count: &ArrayCounts) -> (u64, u64, u64) {
         let Counters {
             read_direct_bytes,
             refused_ios,

@@ -10,11 +10,11 @@ use mdp2p_machine::pci::devices;
 use mdp2p_machine::sysroot::Sysroot;
 use serde::Serialize;
 
-use super::rate::{self, Count};
+use super::rate::{self, ArrayCounts};
 
 /// Which arrays are looked at.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum Selection {
     /// All of md-p2p.
     All,
     /// Those of these names in `/sys/block`.
@@ -23,19 +23,19 @@ pub enum Wanted {
 
 /// What is seen of them, and of the providers, in one look.
 #[derive(Clone, Debug, Serialize)]
-pub struct Look {
+pub struct Sample {
     /// When.
     #[serde(skip)]
     pub at: Instant,
     /// What was counted.
-    pub arrays: Vec<Count>,
+    pub arrays: Vec<ArrayCounts>,
     /// Whose memory there is to borrow.
-    pub providers: Vec<Memory>,
+    pub providers: Vec<ProviderMemory>,
 }
 
 /// The memory of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Memory {
+pub struct ProviderMemory {
     /// The provider.
     pub address: Bdf,
     /// All of it, in bytes.
@@ -44,18 +44,18 @@ pub struct Memory {
     pub available_bytes: u64,
 }
 
-impl Wanted {
+impl Selection {
     /// Those that a person means; all if none is named.
     ///
     /// # Errors
     /// If one is not there, or is the kernel's own.
-    pub fn of(host: &Sysroot, arrays: &[String]) -> Result<Self> {
+    pub fn of(sysroot: &Sysroot, arrays: &[String]) -> Result<Self> {
         if arrays.is_empty() {
             return Ok(Self::All);
         }
         let mut names = Vec::new();
         for wanted in arrays {
-            let Array { name, p2p, .. } = array::find(host, wanted)?;
+            let Array { name, p2p, .. } = array::find(sysroot, wanted)?;
             if p2p.is_none() {
                 bail!(
                     "{name} is an array of the kernel's own md, which counts no peer I/O; \
@@ -71,18 +71,18 @@ impl Wanted {
     }
 
     /// Those of them that are there now.
-    fn read(&self, host: &Sysroot) -> Result<Vec<Array>> {
+    fn read(&self, sysroot: &Sysroot) -> Result<Vec<Array>> {
         let names = match self {
-            Self::All => return array::all(host),
+            Self::All => return array::all(sysroot),
             Self::Named(names) => names,
         };
         let mut arrays = Vec::new();
         for name in names {
-            let is_there = || host.has(format!("sys/block/{name}/md"));
+            let is_there = || sysroot.has(format!("sys/block/{name}/md"));
             if !is_there() {
                 continue;
             }
-            match Array::read(host, name) {
+            match Array::read(sysroot, name) {
                 Ok(array) => arrays.push(array),
                 Err(_) if !is_there() => {}
                 Err(error) => return Err(error),
@@ -92,21 +92,21 @@ impl Wanted {
     }
 }
 
-impl Look {
+impl Sample {
     /// Takes one.
     ///
     /// # Errors
     /// If sysfs cannot be read or understood; the file is named.
-    pub fn take(host: &Sysroot, wanted: &Wanted) -> Result<Self> {
+    pub fn take(sysroot: &Sysroot, wanted: &Selection) -> Result<Self> {
         let at = Instant::now();
-        let arrays = wanted.read(host)?;
-        let providers = devices::published(host)?;
+        let arrays = wanted.read(sysroot)?;
+        let providers = devices::published(sysroot)?;
         Ok(Self {
             at,
-            arrays: arrays.into_iter().filter_map(Count::of).collect(),
+            arrays: arrays.into_iter().filter_map(ArrayCounts::of).collect(),
             providers: providers
                 .into_iter()
-                .map(|(address, memory)| Memory {
+                .map(|(address, memory)| ProviderMemory {
                     address,
                     bytes: memory.bytes,
                     available_bytes: memory.available_bytes,
@@ -116,7 +116,7 @@ impl Look {
     }
 
     /// What was counted since the look `before`, and the time in between.
-    pub fn since(&self, before: &Self) -> (Vec<Count>, Duration) {
+    pub fn since(&self, before: &Self) -> (Vec<ArrayCounts>, Duration) {
         let elapsed = self.at.saturating_duration_since(before.at);
         (
             rate::between(&before.arrays, &self.arrays, elapsed),

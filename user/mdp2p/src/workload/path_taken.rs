@@ -33,7 +33,7 @@ pub struct Counted {
 /// Which way it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Went {
+pub enum PathTaken {
     /// Members did all of the DMA.
     Direct,
     /// The CPU copied some of it.
@@ -84,7 +84,7 @@ impl Counted {
     }
 }
 
-impl Went {
+impl PathTaken {
     /// Which way `moved` went.
     pub fn of(moved: &Moved, counted: Option<&Counted>) -> Self {
         match (moved, counted) {
@@ -94,15 +94,15 @@ impl Went {
                     refused: 0,
                 },
                 _,
-            ) => Went::Nowhere,
-            (Moved { bytes: 0, .. }, _) => Went::Refused,
-            (Moved { refused: 1.., .. }, _) => Went::PartlyRefused,
-            (_, None) => Went::Unknown,
-            (_, Some(counted)) if counted.bytes() < moved.bytes => Went::NotCounted,
+            ) => PathTaken::Nowhere,
+            (Moved { bytes: 0, .. }, _) => PathTaken::Refused,
+            (Moved { refused: 1.., .. }, _) => PathTaken::PartlyRefused,
+            (_, None) => PathTaken::Unknown,
+            (_, Some(counted)) if counted.bytes() < moved.bytes => PathTaken::NotCounted,
             (_, Some(counted)) => match (counted.direct_bytes, counted.staged_bytes) {
-                (_, 0) => Went::Direct,
-                (0, _) => Went::Staged,
-                _ => Went::PartlyStaged,
+                (_, 0) => PathTaken::Direct,
+                (0, _) => PathTaken::Staged,
+                _ => PathTaken::PartlyStaged,
             },
         }
     }
@@ -110,9 +110,12 @@ impl Went {
     /// In the colour of what it means.
     pub fn styled(self) -> String {
         let style = match self {
-            Went::Direct => GOOD,
-            Went::PartlyStaged | Went::Staged | Went::NotCounted | Went::Unknown => WARNING,
-            Went::PartlyRefused | Went::Refused | Went::Nowhere => BAD,
+            PathTaken::Direct => GOOD,
+            PathTaken::PartlyStaged
+            | PathTaken::Staged
+            | PathTaken::NotCounted
+            | PathTaken::Unknown => WARNING,
+            PathTaken::PartlyRefused | PathTaken::Refused | PathTaken::Nowhere => BAD,
         };
         styled(style, self)
     }
@@ -124,32 +127,32 @@ impl Went {
         let parity = operation == Operation::Write
             && ["raid4", "raid5", "raid6"].contains(&array.level.as_str());
         Some(match (self, policy) {
-            (Went::Direct | Went::Nowhere, _) => return None,
-            (Went::PartlyStaged | Went::Staged, _) if parity => {
+            (PathTaken::Direct | PathTaken::Nowhere, _) => return None,
+            (PathTaken::PartlyStaged | PathTaken::Staged, _) if parity => {
                 format!("What is written to {name} is staged always, since parity takes the CPU.")
             }
-            (Went::PartlyStaged | Went::Staged, _) => format!(
+            (PathTaken::PartlyStaged | PathTaken::Staged, _) => format!(
                 "Staged data are right, but the CPU copied them. `mdp2p topology` shows what is \
                  in the way; with `mdp2p policy {name} direct` they are refused instead."
             ),
-            (Went::PartlyRefused | Went::Refused, Some("off")) => format!(
+            (PathTaken::PartlyRefused | PathTaken::Refused, Some("off")) => format!(
                 "The policy of {name} is off: it refuses all peer I/O (EREMOTEIO). \
                  `mdp2p policy {name} auto` ends that."
             ),
-            (Went::PartlyRefused | Went::Refused, Some(_)) => format!(
+            (PathTaken::PartlyRefused | PathTaken::Refused, Some(_)) => format!(
                 "{name} refused what cannot be direct (EREMOTEIO). With `mdp2p policy {name} \
                  auto` the CPU copies it."
             ),
-            (Went::PartlyRefused | Went::Refused, None) => format!(
+            (PathTaken::PartlyRefused | PathTaken::Refused, None) => format!(
                 "{name} is an array of the kernel's md, which refuses peer I/O at some levels \
                  (EREMOTEIO). md-p2p takes it at all of them: stop {name}, and assemble it with \
                  `mdp2p assemble`."
             ),
-            (Went::NotCounted, _) => format!(
+            (PathTaken::NotCounted, _) => format!(
                 "{name} has counted less peer I/O than went through: the filesystem, or whatever \
                  else is above {name}, has copied the rest itself."
             ),
-            (Went::Unknown, _) => format!(
+            (PathTaken::Unknown, _) => format!(
                 "{name} is an array of the kernel's md, which does not count which way bytes go."
             ),
         })
@@ -157,7 +160,10 @@ impl Went {
 
     /// What the array says is in the way of a provider, where something is; sentences.
     pub fn reasons(self, array: &Array, provider: Bdf) -> Vec<String> {
-        let direct = matches!(self, Went::Direct | Went::NotCounted | Went::Nowhere);
+        let direct = matches!(
+            self,
+            PathTaken::Direct | PathTaken::NotCounted | PathTaken::Nowhere
+        );
         let p2p = array.p2p.as_ref().filter(|_| !direct);
         let all = p2p.map_or(&[][..], |p2p| &p2p.reasons);
         // Those of other providers are beside the point: "nvme3n1 does not reach 0000:03:00.0".
@@ -171,17 +177,17 @@ impl Went {
     }
 }
 
-impl fmt::Display for Went {
+impl fmt::Display for PathTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Went::Direct => "direct",
-            Went::PartlyStaged => "partly staged",
-            Went::Staged => "staged",
-            Went::PartlyRefused => "partly refused",
-            Went::Refused => "refused",
-            Went::NotCounted => "not counted",
-            Went::Unknown => "unknown",
-            Went::Nowhere => "nowhere",
+            PathTaken::Direct => "direct",
+            PathTaken::PartlyStaged => "partly staged",
+            PathTaken::Staged => "staged",
+            PathTaken::PartlyRefused => "partly refused",
+            PathTaken::Refused => "refused",
+            PathTaken::NotCounted => "not counted",
+            PathTaken::Unknown => "unknown",
+            PathTaken::Nowhere => "nowhere",
         })
     }
 }
@@ -191,29 +197,29 @@ mod tests {
     use super::*;
     use mdp2p_machine::md::array::{Driver, P2p};
 
-    fn went(bytes: u64, refused: u64, direct_bytes: u64, staged_bytes: u64) -> Went {
+    fn went(bytes: u64, refused: u64, direct_bytes: u64, staged_bytes: u64) -> PathTaken {
         let counted = Counted {
             direct_bytes,
             staged_bytes,
             refused_ios: refused,
         };
-        Went::of(&Moved { bytes, refused }, Some(&counted))
+        PathTaken::of(&Moved { bytes, refused }, Some(&counted))
     }
 
     #[test]
     fn the_counters_tell_which_way_bytes_went() {
         for (bytes, refused, direct, staged, expected) in [
-            (100, 0, 100, 0, Went::Direct),
-            (100, 0, 0, 100, Went::Staged),
-            (100, 0, 60, 40, Went::PartlyStaged),
-            (0, 5, 0, 0, Went::Refused),
-            (100, 5, 100, 0, Went::PartlyRefused),
-            (100, 0, 0, 0, Went::NotCounted),
-            (100, 0, 99, 0, Went::NotCounted),
-            (0, 0, 0, 0, Went::Nowhere),
+            (100, 0, 100, 0, PathTaken::Direct),
+            (100, 0, 0, 100, PathTaken::Staged),
+            (100, 0, 60, 40, PathTaken::PartlyStaged),
+            (0, 5, 0, 0, PathTaken::Refused),
+            (100, 5, 100, 0, PathTaken::PartlyRefused),
+            (100, 0, 0, 0, PathTaken::NotCounted),
+            (100, 0, 99, 0, PathTaken::NotCounted),
+            (0, 0, 0, 0, PathTaken::Nowhere),
             // Others moved some too: all that was counted was direct, so ours was.
-            (100, 0, 300, 0, Went::Direct),
-            (100, 0, 300, 20, Went::PartlyStaged),
+            (100, 0, 300, 0, PathTaken::Direct),
+            (100, 0, 300, 20, PathTaken::PartlyStaged),
         ] {
             assert_eq!(
                 went(bytes, refused, direct, staged),
@@ -251,38 +257,38 @@ mod tests {
             members: Vec::new(),
             rebuild: None,
         };
-        let says = |went: Went, array: &Array, operation, part: &str| {
+        let says = |went: PathTaken, array: &Array, operation, part: &str| {
             let advice = went.advice(array, operation).unwrap_or_default();
             assert!(advice.contains(part), "{went}: {advice}");
         };
         let (read, write) = (Operation::Read, Operation::Write);
-        assert_eq!(Went::Direct.advice(&array, read), None);
+        assert_eq!(PathTaken::Direct.advice(&array, read), None);
         let provider = "0000:04:00.0".parse().expect("an address");
-        let reasons = Went::PartlyStaged.reasons(&array, provider);
+        let reasons = PathTaken::PartlyStaged.reasons(&array, provider);
         let expected = [
             "md0: nvme3n1 does not reach 0000:04:00.0.",
             "md0: something else.",
         ];
         assert_eq!(reasons, expected);
-        assert_eq!(Went::Direct.reasons(&array, provider), [""; 0]);
-        says(Went::Staged, &array, write, "mdp2p policy md0 direct");
+        assert_eq!(PathTaken::Direct.reasons(&array, provider), [""; 0]);
+        says(PathTaken::Staged, &array, write, "mdp2p policy md0 direct");
         array.level = "raid5".into();
-        says(Went::Staged, &array, write, "parity");
-        says(Went::Staged, &array, read, "mdp2p policy md0 direct");
-        says(Went::Refused, &array, read, "the CPU copies it");
+        says(PathTaken::Staged, &array, write, "parity");
+        says(PathTaken::Staged, &array, read, "mdp2p policy md0 direct");
+        says(PathTaken::Refused, &array, read, "the CPU copies it");
         if let Some(p2p) = &mut array.p2p {
             p2p.policy = "off".into();
         }
-        says(Went::Refused, &array, read, "policy of md0 is off");
+        says(PathTaken::Refused, &array, read, "policy of md0 is off");
         array.p2p = None;
-        says(Went::Refused, &array, read, "the kernel's md");
+        says(PathTaken::Refused, &array, read, "the kernel's md");
     }
 
     #[test]
     fn without_counters_nobody_knows() {
         let moved = |bytes, refused| Moved { bytes, refused };
-        assert_eq!(Went::of(&moved(1, 0), None), Went::Unknown);
-        assert_eq!(Went::of(&moved(0, 1), None), Went::Refused);
+        assert_eq!(PathTaken::of(&moved(1, 0), None), PathTaken::Unknown);
+        assert_eq!(PathTaken::of(&moved(0, 1), None), PathTaken::Refused);
     }
 
     #[test]

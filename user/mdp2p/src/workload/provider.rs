@@ -50,9 +50,9 @@ pub struct Room {
 ///
 /// # Errors
 /// If there is none, or if sysfs cannot be understood.
-pub fn all(host: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
-    let devices = Devices::read(host)?;
-    let known = Known::of(host, &devices, std::slice::from_ref(array));
+pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
+    let devices = Devices::read(sysroot)?;
+    let known = Known::of(sysroot, &devices, std::slice::from_ref(array));
     let members = || array.members.iter().filter(|member| !member.is_journal());
     let providers: Vec<Provider> = devices
         .providers()

@@ -58,7 +58,7 @@ impl Site {
     /// # Errors
     /// If it does not run, or is not to be written to, with what it is used for.
     pub fn survey(
-        host: &Sysroot,
+        sysroot: &Sysroot,
         array: &Array,
         write_file: Option<&Path>,
         destructive: bool,
@@ -82,9 +82,9 @@ impl Site {
             bail!("{name} is read-only; `mdp2p mdadm -- --readwrite /dev/{name}` changes that");
         }
         match write_file {
-            Some(path) => Self::on_filesystem(host, array, path),
-            None if destructive => Self::bare(host, array),
-            None => Ok(Self::of(Mode::ReadOnly, node(host, array), array.bytes)),
+            Some(path) => Self::on_filesystem(sysroot, array, path),
+            None if destructive => Self::bare(sysroot, array),
+            None => Ok(Self::of(Mode::ReadOnly, node(sysroot, array), array.bytes)),
         }
     }
 
@@ -98,7 +98,7 @@ impl Site {
         }
     }
 
-    fn on_filesystem(host: &Sysroot, array: &Array, path: &Path) -> Result<Self> {
+    fn on_filesystem(sysroot: &Sysroot, array: &Array, path: &Path) -> Result<Self> {
         if fs::symlink_metadata(path).is_ok() {
             bail!(
                 "--write-file {}: it is there already; name a file that is not, so that nothing \
@@ -118,29 +118,29 @@ impl Site {
             bail!("{}: a file in a folder that is there is wanted", said());
         }
         let device = (major(metadata.dev()), minor(metadata.dev()));
-        lies_on(host, array, device).with_context(said)?;
+        lies_on(sysroot, array, device).with_context(said)?;
         let free = statvfs(folder).with_context(said)?;
         let free = free.blocks_available().saturating_mul(free.fragment_size());
         Ok(Self::of(Mode::WriteFile, path.to_owned(), free))
     }
 
-    fn bare(host: &Sysroot, array: &Array) -> Result<Self> {
+    fn bare(sysroot: &Sysroot, array: &Array) -> Result<Self> {
         let name = &array.name;
-        let uses = uses(host, array)?;
+        let uses = uses(sysroot, array)?;
         if !uses.is_empty() {
             bail!(
                 "{name} is in use: {}. It is not overwritten, whatever is said",
                 uses.join(", ")
             );
         }
-        let mut site = Self::of(Mode::Destructive, node(host, array), array.bytes);
+        let mut site = Self::of(Mode::Destructive, node(sysroot, array), array.bytes);
         // Another machine's, which can only be looked at.
-        if !host.is_here() && !site.path.exists() {
+        if !sysroot.is_here() && !site.path.exists() {
             return Ok(site);
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        site.guard = Some(open(host, array, options.custom_flags(O_EXCL))?);
+        site.guard = Some(open(sysroot, array, options.custom_flags(O_EXCL))?);
         site.holds = match contents::read(programs::program("blkid").as_deref(), &site.path) {
             Contents::Nothing => None,
             Contents::Something(what) => Some(what),
@@ -189,14 +189,14 @@ impl Site {
     ///
     /// # Errors
     /// With a remedy, if that cannot be done.
-    pub fn open(&self, host: &Sysroot, array: &Array, bytes: u64) -> Result<Place> {
+    pub fn open(&self, sysroot: &Sysroot, array: &Array, bytes: u64) -> Result<OpenSite> {
         let mut options = OpenOptions::new();
         options.read(true).write(self.mode != Mode::ReadOnly);
         let file = match self.mode {
             Mode::WriteFile => make(&self.path, options.create_new(true).mode(0o600), bytes)?,
-            _ => open(host, array, options.custom_flags(O_DIRECT))?,
+            _ => open(sysroot, array, options.custom_flags(O_DIRECT))?,
         };
-        Ok(Place {
+        Ok(OpenSite {
             path: self.path.clone(),
             file,
         })
@@ -205,12 +205,12 @@ impl Site {
 
 /// A place that is open.
 #[derive(Debug)]
-pub struct Place {
+pub struct OpenSite {
     path: PathBuf,
     file: File,
 }
 
-impl Place {
+impl OpenSite {
     /// To move data to and from.
     ///
     /// # Errors
@@ -222,12 +222,12 @@ impl Place {
     }
 }
 
-fn node(host: &Sysroot, array: &Array) -> PathBuf {
-    host.path(format!("dev/{}", array.name))
+fn node(sysroot: &Sysroot, array: &Array) -> PathBuf {
+    sysroot.path(format!("dev/{}", array.name))
 }
 
-fn open(host: &Sysroot, array: &Array, options: &mut OpenOptions) -> Result<File> {
-    let path = node(host, array);
+fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) -> Result<File> {
+    let path = node(sysroot, array);
     let opened =
         options
             .open(&path)
@@ -242,8 +242,8 @@ fn open(host: &Sysroot, array: &Array, options: &mut OpenOptions) -> Result<File
     let metadata = file.metadata()?;
     let device = (major(metadata.rdev()), minor(metadata.rdev()));
     let is_array =
-        metadata.file_type().is_block_device() && device == users::number(host, &array.name)?;
-    if host.is_here() && !is_array {
+        metadata.file_type().is_block_device() && device == users::number(sysroot, &array.name)?;
+    if sysroot.is_here() && !is_array {
         bail!(
             "{} is not {}, or not any more; is udev at work?",
             path.display(),
@@ -297,11 +297,11 @@ pub fn remedy(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// The array, and its partitions.
-fn names(host: &Sysroot, array: &Array) -> Result<Vec<String>> {
+fn names(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     let folder = format!("sys/block/{}", array.name);
     let mut names = vec![array.name.clone()];
-    let is_partition = |name: &String| host.has(format!("{folder}/{name}/partition"));
-    names.extend(host.names(&folder)?.into_iter().filter(is_partition));
+    let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
+    names.extend(sysroot.names(&folder)?.into_iter().filter(is_partition));
     Ok(names)
 }
 
@@ -309,34 +309,34 @@ fn names(host: &Sysroot, array: &Array) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
-pub fn uses(host: &Sysroot, array: &Array) -> Result<Vec<String>> {
+pub fn uses(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     let mut sentences = Vec::new();
-    for name in names(host, array)? {
+    for name in names(sysroot, array)? {
         let said = |used: users::Use| match name == array.name {
             true => used.to_string(),
             false => format!("{name} is {used}"),
         };
-        sentences.extend(users::of(host, &name)?.into_iter().map(said));
+        sentences.extend(users::of(sysroot, &name)?.into_iter().map(said));
     }
     Ok(sentences)
 }
 
 /// An error unless a filesystem with this device number lies on the array.
-fn lies_on(host: &Sysroot, array: &Array, device: (u64, u64)) -> Result<()> {
-    let mounts = users::mounts(host)?;
+fn lies_on(sysroot: &Sysroot, array: &Array, device: (u64, u64)) -> Result<()> {
+    let mounts = users::mounts(sysroot)?;
     let mut on_array = Vec::new();
-    for name in names(host, array)? {
-        let number = users::number(host, &name)?;
+    for name in names(sysroot, array)? {
+        let number = users::number(sysroot, &name)?;
         if number == device {
             return Ok(());
         }
-        on_array.extend(mounts.iter().filter(|m| m.is_on(host, &name, number)));
+        on_array.extend(mounts.iter().filter(|m| m.is_on(sysroot, &name, number)));
     }
     if on_array.iter().any(|mount| mount.device == device) {
         return Ok(());
     }
     let (major, minor) = device;
-    let there = host
+    let there = sysroot
         .link(format!("sys/dev/block/{major}:{minor}"))
         .or_else(|| {
             let mount = mounts.iter().find(|mount| mount.device == device)?;
@@ -418,39 +418,39 @@ mod tests {
         put("sys/class/block/md0p1/dev", "259:3\n");
         put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");
         put("dev/md0", &"\0".repeat(1 << 20));
-        let host = Sysroot::at(folder.path()).expect("a host");
-        (folder, host)
+        let sysroot = Sysroot::at(folder.path()).expect("a host");
+        (folder, sysroot)
     }
 
-    fn write(host: &Sysroot, path: &str, text: &str) {
-        put(&host.path(""), path, text);
+    fn write(sysroot: &Sysroot, path: &str, text: &str) {
+        put(&sysroot.path(""), path, text);
     }
 
     #[test]
     fn what_an_array_is_used_for_is_found() {
-        let (_folder, host) = machine();
+        let (_folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
-        let uses = || uses(&host, &array).expect("a use");
+        let uses = || uses(&sysroot, &array).expect("a use");
         assert_eq!(uses(), [] as [&str; 0]);
         let mounted = "36 1 9:0 / /mnt/my\\040data rw shared:1 - ext4 /dev/md0 rw\n\
                        37 1 0:44 / /btrfs rw - btrfs /dev/md0p1 rw\n\
                        38 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
-        write(&host, "proc/self/mountinfo", mounted);
+        write(&sysroot, "proc/self/mountinfo", mounted);
         assert_eq!(
             uses(),
             ["mounted on /mnt/my data", "md0p1 is mounted on /btrfs"]
         );
-        write(&host, "proc/self/mountinfo", "");
+        write(&sysroot, "proc/self/mountinfo", "");
         write(
-            &host,
+            &sysroot,
             "proc/swaps",
             "Filename\n/dev/md0p1 partition 1 0 -2\n",
         );
         assert_eq!(uses(), ["md0p1 is swap"]);
-        write(&host, "proc/swaps", "Filename\n");
-        write(&host, "sys/class/block/md0/holders/dm-0", "");
+        write(&sysroot, "proc/swaps", "Filename\n");
+        write(&sysroot, "sys/class/block/md0/holders/dm-0", "");
         assert_eq!(uses(), ["held by dm-0"]);
-        let error = Site::survey(&host, &array, None, true).expect_err("it is held");
+        let error = Site::survey(&sysroot, &array, None, true).expect_err("it is held");
         assert!(
             error.to_string().contains("md0 is in use: held by dm-0"),
             "{error}"
@@ -459,9 +459,9 @@ mod tests {
 
     #[test]
     fn a_bare_array_is_taken_and_one_with_a_signature_is_named() {
-        let (_folder, host) = machine();
+        let (_folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
-        let site = Site::survey(&host, &array, None, true).expect("nobody uses it");
+        let site = Site::survey(&sysroot, &array, None, true).expect("nobody uses it");
         assert_eq!(
             (site.mode, site.holds.as_deref()),
             (Mode::Destructive, None)
@@ -470,8 +470,8 @@ mod tests {
         let mut label = vec![0; 1 << 20];
         label[446..462].copy_from_slice(&[0, 0, 2, 0, 0x83, 0, 8, 0, 1, 0, 0, 0, 63, 0, 0, 0]);
         label[510..512].copy_from_slice(&[0x55, 0xaa]);
-        fs::write(host.path("dev/md0"), label).expect("a disk label");
-        let site = Site::survey(&host, &array, None, true).expect("nobody uses it");
+        fs::write(sysroot.path("dev/md0"), label).expect("a disk label");
+        let site = Site::survey(&sysroot, &array, None, true).expect("nobody uses it");
         assert_eq!(site.holds.as_deref(), Some("dos partition table"));
         let note = site.note(&array).expect("it holds something");
         assert!(note.starts_with("md0 holds dos partition table"), "{note}");
@@ -484,17 +484,17 @@ mod tests {
 
     #[test]
     fn a_file_has_to_be_new_and_on_the_array() {
-        let (folder, host) = machine();
+        let (folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
         let path = folder.path().join("new");
-        let survey = |path: &Path| Site::survey(&host, &array, Some(path), false);
+        let survey = |path: &Path| Site::survey(&sysroot, &array, Some(path), false);
         let error = format!("{:#}", survey(&path).expect_err("it is elsewhere"));
         assert!(
             error.contains("not on md0, which is not mounted"),
             "{error}"
         );
         write(
-            &host,
+            &sysroot,
             "proc/self/mountinfo",
             "36 1 9:0 / /mnt/data rw - ext4 /dev/md0 rw\n",
         );
@@ -506,7 +506,7 @@ mod tests {
 
         let device = fs::metadata(folder.path()).expect("a folder").dev();
         let number = format!("{}:{}", major(device), minor(device));
-        write(&host, "sys/class/block/md0p1/dev", &number);
+        write(&sysroot, "sys/class/block/md0p1/dev", &number);
         let site = survey(&path).expect("it is on a partition of md0");
         assert_eq!(
             (site.mode, site.path.as_path()),
@@ -523,11 +523,11 @@ mod tests {
 
     #[test]
     fn a_file_that_was_made_is_gone_at_once() {
-        let (folder, host) = machine();
+        let (folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
         let path = folder.path().join("new");
         let mut site = Site::of(Mode::WriteFile, path.clone(), 1 << 20);
-        let place = match site.open(&host, &array, 1 << 16) {
+        let place = match site.open(&sysroot, &array, 1 << 16) {
             Err(error) if error.to_string().contains("no O_DIRECT") => return,
             place => place.expect("a file"),
         };
@@ -535,25 +535,29 @@ mod tests {
         let target = place.target().expect("a target");
         assert_eq!(target.size().expect("a size"), 1 << 16);
         fs::write(&path, "mine").expect("a file");
-        let error = site.open(&host, &array, 1 << 16).expect_err("it is there");
+        let error = site
+            .open(&sysroot, &array, 1 << 16)
+            .expect_err("it is there");
         assert!(format!("{error:#}").contains("File exists"), "{error:#}");
         assert_eq!(fs::read(&path).expect("still there"), b"mine");
         site.path = folder.path().join("large");
-        let error = site.open(&host, &array, 1 << 60).expect_err("no such room");
+        let error = site
+            .open(&sysroot, &array, 1 << 60)
+            .expect_err("no such room");
         assert!(error.to_string().contains("no room for 1 EiB"), "{error:#}");
         assert!(!site.path.exists());
     }
 
     #[test]
     fn the_kernels_md_is_never_written_to() {
-        let (_folder, host) = machine();
+        let (_folder, sysroot) = machine();
         let mut array = array(1 << 20, 0, 2);
         array.driver = Driver::Md;
-        let error = Site::survey(&host, &array, None, true).expect_err("it loses writes");
+        let error = Site::survey(&sysroot, &array, None, true).expect_err("it loses writes");
         assert!(error.to_string().contains("the kernel's md"), "{error}");
-        assert!(Site::survey(&host, &array, None, false).is_ok());
+        assert!(Site::survey(&sysroot, &array, None, false).is_ok());
         array.state = "inactive".into();
-        let error = Site::survey(&host, &array, None, false).expect_err("it does not run");
+        let error = Site::survey(&sysroot, &array, None, false).expect_err("it does not run");
         assert!(error.to_string().contains("inactive"), "{error}");
     }
 

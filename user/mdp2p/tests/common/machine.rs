@@ -105,7 +105,7 @@ impl Machine {
     }
 
     /// As the library sees it.
-    pub fn host(&self) -> Sysroot {
+    pub fn sysroot(&self) -> Sysroot {
         Sysroot::at(self.root()).expect("a host")
     }
 

@@ -16,9 +16,9 @@ use serde::Serialize;
 
 use crate::command::Command;
 use crate::ui::{self, WARNING, styled};
-use crate::workload::path_taken::{Counted, Moved, Went};
+use crate::workload::path_taken::{Counted, Moved, PathTaken};
 use crate::workload::provider::{self, Provider, Room};
-use crate::workload::site::{self, Mode, Place, Site};
+use crate::workload::site::{self, Mode, OpenSite, Site};
 use mdp2p_io::measure::{Lane, Measured, Mover};
 use mdp2p_io::memory::{Buffer, Memory, PAGE};
 use mdp2p_io::pattern::Pattern;
@@ -33,8 +33,8 @@ impl Command for Bench {
         !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -46,7 +46,7 @@ const FILE: u64 = 1 << 30;
 
 /// What `mdp2p bench` has measured, or would.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct BenchReport {
     /// The array.
     pub array: String,
     /// Whose.
@@ -72,14 +72,14 @@ pub struct Report {
     /// Whose memory.
     pub provider: Provider,
     /// What came of it.
-    pub results: Vec<Row>,
+    pub results: Vec<Measurement>,
     /// What else there is to say; sentences.
     pub notes: Vec<String>,
 }
 
 /// Both memories side by side.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct Measurement {
     /// Bytes of a block.
     pub block_bytes: usize,
     /// What was done.
@@ -93,7 +93,7 @@ pub struct Row {
     /// Throughput of peer memory by that of host memory.
     pub ratio: Option<f64>,
     /// Which way peer I/O went.
-    pub went: Went,
+    pub went: PathTaken,
     /// What the array has counted; none if it does not count.
     pub counted: Option<Counted>,
 }
@@ -123,12 +123,12 @@ pub struct Figures {
 ///
 /// # Errors
 /// With what was wrong.
-pub fn run(host: &Sysroot, options: &Bench) -> Result<u8> {
+pub fn run(sysroot: &Sysroot, options: &Bench) -> Result<u8> {
     // Not after minutes of measuring.
     if let Some(path) = &options.svg {
         can_hold(path)?;
     }
-    let report = report(host, options)?;
+    let report = report(sysroot, options)?;
     if options.json {
         ui::json(&report)?;
     } else {
@@ -158,20 +158,20 @@ fn can_hold(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the array or the provider is not there, is in use, has no room; or if an I/O fails.
-pub fn report(host: &Sysroot, options: &Bench) -> Result<Report> {
-    let array = array::find(host, &options.array)?;
-    let provider = chosen(host, &array, options)?;
+pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
+    let array = array::find(sysroot, &options.array)?;
+    let provider = chosen(sysroot, &array, options)?;
     let write_file = options.write_file.as_deref();
-    let site = Site::survey(host, &array, write_file, options.destructive)?;
+    let site = Site::survey(sysroot, &array, write_file, options.destructive)?;
     let bytes = match site.mode {
         // Others want to write, too.
         Mode::WriteFile => options.file_size.unwrap_or(FILE.min(site.bytes / 4)),
         Mode::ReadOnly | Mode::Destructive => site.bytes,
     };
     let bytes = bytes - bytes % PAGE as u64;
-    whole_sectors(host, &array, &options.block_size)?;
+    whole_sectors(sysroot, &array, &options.block_size)?;
     let plan = plan(&provider, options, bytes)?;
-    let mut report = Report {
+    let mut report = BenchReport {
         array: array.name.clone(),
         driver: array.driver,
         level: array.level.clone(),
@@ -182,7 +182,7 @@ pub fn report(host: &Sysroot, options: &Bench) -> Result<Report> {
         bytes,
         dry_run: options.dry_run,
         seconds: options.seconds.as_secs_f64(),
-        virtual_machine: virtual_machine(host),
+        virtual_machine: virtual_machine(sysroot),
         provider,
         results: Vec::new(),
         notes: plan.notes,
@@ -193,9 +193,9 @@ pub fn report(host: &Sysroot, options: &Bench) -> Result<Report> {
     }
     let what = "blocks anywhere on it are overwritten";
     site.confirm(&array, what, options.yes)?;
-    let place = site.open(host, &array, bytes)?;
-    let bench = Work {
-        host,
+    let place = site.open(sysroot, &array, bytes)?;
+    let bench = Turns {
+        sysroot,
         array: &array,
         place: &place,
         memory: Memory::Peer(report.provider.address),
@@ -220,9 +220,9 @@ pub fn report(host: &Sysroot, options: &Bench) -> Result<Report> {
 }
 
 /// An error for blocks that begin or end within a sector of the array.
-fn whole_sectors(host: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
+fn whole_sectors(sysroot: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
     let path = format!("sys/block/{}/queue/logical_block_size", array.name);
-    let sector = host.value_if::<u64>(path)?.unwrap_or(512).max(1);
+    let sector = sysroot.value_if::<u64>(path)?.unwrap_or(512).max(1);
     match blocks.iter().find(|block| *block % sector != 0) {
         Some(block) => bail!(
             "--block-size {block}: {} has sectors of {sector} bytes, and a block is a multiple of \
@@ -234,8 +234,8 @@ fn whole_sectors(host: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
 }
 
 /// The provider that was asked for, or the nearest.
-fn chosen(host: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
-    let all = provider::all(host, array)?;
+fn chosen(sysroot: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
+    let all = provider::all(sysroot, array)?;
     match options.provider {
         None => provider::nearest(&all, &array.name),
         Some(address) => {
@@ -245,13 +245,13 @@ fn chosen(host: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
     }
 }
 
-struct Plan {
+struct Sizes {
     rooms: Vec<Room>,
     notes: Vec<String>,
 }
 
 /// The sizes for which there is room, and how many blocks of each.
-fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Plan> {
+fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
     let depth = usize::try_from(options.depth)?;
     let (mut rooms, mut notes) = (Vec::new(), Vec::new());
     for &block in &options.block_size {
@@ -283,7 +283,7 @@ fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Plan> {
     if rooms.is_empty() {
         bail!("{}", notes.join(" "));
     }
-    Ok(Plan { rooms, notes })
+    Ok(Sizes { rooms, notes })
 }
 
 fn operations(mode: Mode) -> &'static [Operation] {
@@ -316,7 +316,7 @@ fn advised(error: anyhow::Error, array: &Array, operation: Operation) -> anyhow:
     let failure = error.downcast_ref::<Failure>();
     let advice = failure
         .filter(|failure| failure.why == refused)
-        .and_then(|_| Went::Refused.advice(array, operation));
+        .and_then(|_| PathTaken::Refused.advice(array, operation));
     match advice {
         Some(advice) => anyhow::anyhow!("{error:#}. {advice}"),
         None => site::remedy(error),
@@ -324,17 +324,17 @@ fn advised(error: anyhow::Error, array: &Array, operation: Operation) -> anyhow:
 }
 
 /// What is the same for all sizes.
-struct Work<'a> {
-    host: &'a Sysroot,
+struct Turns<'a> {
+    sysroot: &'a Sysroot,
     array: &'a Array,
-    place: &'a Place,
+    place: &'a OpenSite,
     memory: Memory,
     bytes: u64,
     time: Duration,
     bar: ProgressBar,
 }
 
-impl Work<'_> {
+impl Turns<'_> {
     /// Writes all of a new file once: what was never written is not read from the members.
     fn fill(&self) -> Result<()> {
         const BLOCK: usize = 1 << 20;
@@ -348,7 +348,7 @@ impl Work<'_> {
             pattern: Pattern::new(0),
             shift: 0,
         };
-        let buffers = (0..4).map(|_| Buffer::new(Memory::Host, BLOCK, &self.host.path("sys")));
+        let buffers = (0..4).map(|_| Buffer::new(Memory::Host, BLOCK, &self.sysroot.path("sys")));
         let buffers = buffers.collect::<Result<Vec<_>>>()?;
         let outcome = transfer::run(&work, &extent, buffers, |_, _| Ok(()))?;
         match outcome.failures.into_iter().next() {
@@ -357,7 +357,7 @@ impl Work<'_> {
         }
     }
 
-    fn row(&self, room: Room, operation: Operation) -> Result<Row> {
+    fn row(&self, room: Room, operation: Operation) -> Result<Measurement> {
         let block = ui::bytes(room.block as u64);
         self.bar.set_message(format!("{block} {operation}"));
         let target = self.place.target()?;
@@ -372,15 +372,15 @@ impl Work<'_> {
             self.lanes(self.memory, room)?,
         ];
         let mut measured = [Measured::default(), Measured::default()];
-        let before = array::counters(self.host, self.array)?;
+        let before = array::counters(self.sysroot, self.array)?;
         let (turns, time) = turns(self.time);
         for turn in 0..turns {
             for which in order(turn) {
-                measured[which] += &mover.run(self.host, &mut lanes[which], time)?;
+                measured[which] += &mover.run(self.sysroot, &mut lanes[which], time)?;
                 self.bar.inc(1);
             }
         }
-        let after = array::counters(self.host, self.array)?;
+        let after = array::counters(self.sysroot, self.array)?;
         let [host, peer] = measured;
         let moved = Moved {
             bytes: peer.bytes,
@@ -390,14 +390,14 @@ impl Work<'_> {
             .zip(after)
             .map(|(before, after)| Counted::between(&before, &after, operation));
         let (host, peer) = (Figures::of(&host), Figures::of(&peer));
-        Ok(Row {
+        Ok(Measurement {
             block_bytes: room.block,
             operation,
             depth: room.depth,
             ratio: ratio(peer.bytes_per_second, host.bytes_per_second),
             host,
             peer,
-            went: Went::of(&moved, counted.as_ref()),
+            went: PathTaken::of(&moved, counted.as_ref()),
             counted,
         })
     }
@@ -407,7 +407,7 @@ impl Work<'_> {
     fn lanes(&self, memory: Memory, room: Room) -> Result<Vec<Lane>> {
         let which = u64::from(memory != Memory::Host);
         let lane = |number: usize| {
-            let mut buffer = Buffer::new(memory, room.block, &self.host.path("sys"))?;
+            let mut buffer = Buffer::new(memory, room.block, &self.sysroot.path("sys"))?;
             let mut data = vec![0; room.block];
             Pattern::new(number as u64).fill(0, &mut data);
             buffer.put(&data);
@@ -475,9 +475,11 @@ pub(crate) fn three(number: f64) -> String {
 }
 
 /// What kind of virtual machine this is; none on real hardware, as far as can be seen.
-fn virtual_machine(host: &Sysroot) -> Option<String> {
-    let vendor = host.read("sys/class/dmi/id/sys_vendor").unwrap_or_default();
-    let processor = host.read("proc/cpuinfo").unwrap_or_default();
+fn virtual_machine(sysroot: &Sysroot) -> Option<String> {
+    let vendor = sysroot
+        .read("sys/class/dmi/id/sys_vendor")
+        .unwrap_or_default();
+    let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
     let flags = processor.lines().find(|line| line.starts_with("flags"));
     let flagged = flags.is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor"));
     let known = [
@@ -496,7 +498,7 @@ fn virtual_machine(host: &Sysroot) -> Option<String> {
     }
 }
 
-impl Report {
+impl BenchReport {
     /// What is to be known before the figures are believed.
     pub fn warning(&self) -> Option<String> {
         let vendor = self.virtual_machine.as_ref()?;
@@ -591,12 +593,12 @@ impl Report {
         let heads = [
             "BLOCK", "I/O", "MEMORY", "MiB/s", "P50", "P99", "CPU", "ALL CPU", "RATIO", "WENT",
         ];
-        let rows = self.results.iter().flat_map(Row::cells);
+        let rows = self.results.iter().flat_map(Measurement::cells);
         ui::table(&heads, rows, &[3, 4, 5, 6, 7, 8])
     }
 }
 
-impl Row {
+impl Measurement {
     fn cells(&self) -> [Vec<String>; 2] {
         let line = |first: [String; 3], figures: &Figures, last: [String; 2]| {
             let cells = first.into_iter().chain(figures.cells());
@@ -653,14 +655,14 @@ mod tests {
         }
     }
 
-    fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Sysroot) {
+    fn sysroot(files: &[(&str, &str)]) -> (tempfile::TempDir, Sysroot) {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("sys")).expect("sys");
         for (path, text) in files {
             put(folder.path(), path, text);
         }
-        let host = Sysroot::at(folder.path()).expect("a host");
-        (folder, host)
+        let sysroot = Sysroot::at(folder.path()).expect("a host");
+        (folder, sysroot)
     }
 
     #[test]
@@ -678,8 +680,8 @@ mod tests {
             (&[(vendor, "Supermicro\n"), ("proc/cpuinfo", real)], None),
             (&[], None),
         ] {
-            let (_folder, host) = host(files);
-            assert_eq!(virtual_machine(&host).as_deref(), expected);
+            let (_folder, sysroot) = sysroot(files);
+            assert_eq!(virtual_machine(&sysroot).as_deref(), expected);
         }
     }
 
@@ -718,14 +720,14 @@ mod tests {
             cpu_seconds_per_gib: 0.05,
             machine_cpu_seconds_per_gib: 12.3,
         };
-        let row = Row {
+        let row = Measurement {
             block_bytes: 256 << 10,
             operation: Operation::Write,
             depth: 4,
             host: figures,
             peer: figures,
             ratio: Some(1.0),
-            went: Went::PartlyStaged,
+            went: PathTaken::PartlyStaged,
             counted: Some(Counted::default()),
         };
         let table = ui::table(

@@ -7,9 +7,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Figures, Report, Row, three};
+use super::{BenchReport, Figures, Measurement, three};
 use crate::ui;
-use crate::workload::path_taken::Went;
+use crate::workload::path_taken::PathTaken;
 
 const WIDTH: u32 = 860;
 const HEAD: u32 = 76;
@@ -52,7 +52,7 @@ const PANELS: [Panel; 3] = [
 ///
 /// # Errors
 /// If there is no memory for it.
-pub fn svg(report: &Report) -> Result<String> {
+pub fn svg(report: &BenchReport) -> Result<String> {
     let mut text = String::new();
     let height = HEAD + PANEL * PANELS.len() as u32;
     let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
@@ -63,7 +63,7 @@ pub fn svg(report: &Report) -> Result<String> {
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn drawn(area: &Area<'_>, report: &Report) -> Drawn {
+fn drawn(area: &Area<'_>, report: &BenchReport) -> Drawn {
     area.fill(&WHITE)?;
     let (head, body) = area.split_vertically(HEAD);
     heading(&head, report)?;
@@ -74,7 +74,7 @@ fn drawn(area: &Area<'_>, report: &Report) -> Drawn {
     Ok(())
 }
 
-fn heading(area: &Area<'_>, report: &Report) -> Drawn {
+fn heading(area: &Area<'_>, report: &BenchReport) -> Drawn {
     let plain = ("sans-serif", 14).into_font().color(&BLACK);
     area.draw(&Text::new(report.heading(), (16, 12), plain.clone()))?;
     for (number, (colour, what)) in [(HOST, "host memory"), (PEER, "peer memory")]
@@ -92,7 +92,7 @@ fn heading(area: &Area<'_>, report: &Report) -> Drawn {
     Ok(())
 }
 
-fn bars(area: &Area<'_>, panel: &Panel, rows: &[Row]) -> Drawn {
+fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> Drawn {
     let top = |figures: &Figures| panel.most.unwrap_or(panel.value)(figures);
     let both = rows.iter().flat_map(|row| [&row.host, &row.peer]);
     let highest = both.map(top).fold(0.0, f64::max);
@@ -134,7 +134,7 @@ fn bars(area: &Area<'_>, panel: &Panel, rows: &[Row]) -> Drawn {
             chart.draw_series([label])?;
         }
         let mut name = format!("{} {}", ui::bytes(row.block_bytes as u64), row.operation);
-        if row.went != Went::Direct {
+        if row.went != PathTaken::Direct {
             name += &format!(", {}", row.went);
         }
         let (x, y) = chart.backend_coord(&(middle, 0.0));

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// What mdp2p has to know of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Passed {
+pub struct MdadmOptions {
     /// The layout, if there is one.
     pub layout: Option<String>,
     /// Whether mdadm is told that what looks like a slip is none.
@@ -58,7 +58,7 @@ const OURS: [(&str, Option<char>, &str); 7] = [
     ("write-journal", None, "--write-journal DEVICE"),
 ];
 
-impl Passed {
+impl MdadmOptions {
     /// Reads them.
     ///
     /// # Errors
@@ -150,9 +150,9 @@ fn sentence(error: &clap::Error) -> String {
 mod tests {
     use super::*;
 
-    fn read(words: &[&str]) -> Result<Passed> {
+    fn read(words: &[&str]) -> Result<MdadmOptions> {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        Passed::read(&words)
+        MdadmOptions::read(&words)
     }
 
     fn layout(words: &[&str]) -> Option<String> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use self::plan::{Plan, Verdict, Way};
+use self::plan::{Outcome, Plan, Way};
 use crate::command::Command;
 use crate::control::{mdadm, modprobe, privilege};
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING, styled};
@@ -30,8 +30,8 @@ impl Command for Create {
         !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -42,15 +42,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// If it cannot be made, or must not be. What was changed by then is said.
-pub fn run(host: &Sysroot, options: &Create) -> Result<u8> {
+pub fn run(sysroot: &Sysroot, options: &Create) -> Result<u8> {
     if !options.dry_run {
         privilege::need_root("make arrays")?;
     }
-    let plan = Plan::of(host, options)?;
+    let plan = Plan::of(sysroot, options)?;
     let blkid = programs::program("blkid");
-    let findings = look(host, &plan, blkid.as_deref())?;
-    let overwrite = overwritten(host, &plan, &options.overwrite)?;
-    show_plan(&plan, &findings, host.is_here()).map_err(|error| match options.dry_run {
+    let findings = look(sysroot, &plan, blkid.as_deref())?;
+    let overwrite = overwritten(sysroot, &plan, &options.overwrite)?;
+    show_plan(&plan, &findings, sysroot.is_here()).map_err(|error| match options.dry_run {
         true => error,
         // Nobody saw it: that is no success, as a pipe that breaks is elsewhere.
         false => anyhow!("the plan cannot be shown: {error:#}; nothing was changed"),
@@ -75,10 +75,10 @@ pub fn run(host: &Sysroot, options: &Create) -> Result<u8> {
     let program = mdadm::find()?;
     let question = format!("Make {}? What is on its members is lost.", plan.node);
     ui::confirm(&question, options.yes)?;
-    modprobe::load(host)?;
-    modprobe::load_module(host, plan.level.module())?;
-    look_again(host, &plan, blkid.as_deref(), &overwrite)?;
-    let status = mdadm::execute(host, &program, &plan.arguments)?;
+    modprobe::load(sysroot)?;
+    modprobe::load_module(sysroot, plan.level.module())?;
+    look_again(sysroot, &plan, blkid.as_deref(), &overwrite)?;
+    let status = mdadm::execute(sysroot, &program, &plan.arguments)?;
     if status != 0 {
         writeln!(
             anstream::stderr(),
@@ -87,22 +87,22 @@ pub fn run(host: &Sysroot, options: &Create) -> Result<u8> {
         )?;
         return Ok(status);
     }
-    let array = wait_for(host, &plan.node, PATIENCE)?;
+    let array = wait_for(sysroot, &plan.node, PATIENCE)?;
     for setting in &plan.settings {
         setting
-            .apply(host, &array)
+            .apply(sysroot, &array)
             .with_context(|| format!("{} is there, but not as it was asked for", plan.node))?;
     }
     // As it is now.
-    show_made(&Array::read(host, &array.name)?)?;
+    show_made(&Array::read(sysroot, &array.name)?)?;
     Ok(0)
 }
 
 /// Looks at each device of the plan.
-fn look(host: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
+fn look(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
     plan.taken()
         .into_iter()
-        .map(|device| device::look(host, device, blkid))
+        .map(|device| device::look(sysroot, device, blkid))
         .collect()
 }
 
@@ -114,13 +114,13 @@ fn look(host: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Finding
 /// and let go within that moment would be lost. Nodes were freed of links when the plan was
 /// made, so no link can be led elsewhere.
 fn look_again(
-    host: &Sysroot,
+    sysroot: &Sysroot,
     plan: &Plan,
     blkid: Option<&Path>,
     overwrite: &[String],
 ) -> Result<()> {
     for device in plan.taken() {
-        let now = BlockDevice::find(host, &device.node)?;
+        let now = BlockDevice::find(sysroot, &device.node)?;
         if now.number != device.number || now.bytes != device.bytes {
             bail!(
                 "{} has become another device meanwhile; nothing was changed",
@@ -128,13 +128,13 @@ fn look_again(
             );
         }
     }
-    refuse(plan, &look(host, plan, blkid)?, overwrite, true)
+    refuse(plan, &look(sysroot, plan, blkid)?, overwrite, true)
 }
 
 /// The numbers of the devices that may be overwritten.
-fn overwritten(host: &Sysroot, plan: &Plan, paths: &[PathBuf]) -> Result<Vec<String>> {
+fn overwritten(sysroot: &Sysroot, plan: &Plan, paths: &[PathBuf]) -> Result<Vec<String>> {
     let number = |path: &PathBuf| {
-        let wanted = BlockDevice::find(host, path).context("--overwrite")?;
+        let wanted = BlockDevice::find(sysroot, path).context("--overwrite")?;
         let is_it = |device: &&BlockDevice| device.number == wanted.number;
         match plan.taken().into_iter().find(is_it) {
             Some(device) => Ok(device.number.clone()),
@@ -208,11 +208,11 @@ fn listed(lines: &[String]) -> String {
 ///
 /// # Errors
 /// If it is not within `patience`, or is none of md-p2p's.
-fn wait_for(host: &Sysroot, node: &str, patience: Duration) -> Result<Array> {
+fn wait_for(sysroot: &Sysroot, node: &str, patience: Duration) -> Result<Array> {
     let end = Instant::now() + patience;
     loop {
         // Half of it may be there by now.
-        match array::find(host, node) {
+        match array::find(sysroot, node) {
             Ok(array) if !matches!(array.state.as_str(), "" | "clear") => {
                 if array.driver == Driver::Md {
                     bail!(
@@ -328,20 +328,20 @@ fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()> {
     Ok(())
 }
 
-fn verdict_of(state: &str) -> Verdict {
+fn verdict_of(state: &str) -> Outcome {
     match state {
-        "direct" => Verdict::Direct,
-        "staged" => Verdict::Staged,
-        _ => Verdict::Refused,
+        "direct" => Outcome::Direct,
+        "staged" => Outcome::Staged,
+        _ => Outcome::Refused,
     }
 }
 
-fn style(verdict: Verdict) -> anstyle::Style {
+fn style(verdict: Outcome) -> anstyle::Style {
     match verdict {
-        Verdict::Direct | Verdict::Peer => GOOD,
-        Verdict::Partly | Verdict::Staged | Verdict::Host => WARNING,
-        Verdict::Refused => BAD,
-        Verdict::None => DIM,
+        Outcome::Direct | Outcome::Peer => GOOD,
+        Outcome::Partly | Outcome::Staged | Outcome::Host => WARNING,
+        Outcome::Refused => BAD,
+        Outcome::None => DIM,
     }
 }
 
@@ -395,7 +395,7 @@ fn devices(plan: &Plan, findings: &[Findings]) -> String {
 
 fn operations(plan: &Plan) -> String {
     let rows = plan.operations.iter().map(|operations| {
-        let cell = |verdict: Verdict| styled(style(verdict), verdict);
+        let cell = |verdict: Outcome| styled(style(verdict), verdict);
         vec![
             operations.provider.to_string(),
             cell(operations.read.verdict),
@@ -575,16 +575,16 @@ mod tests {
         assert_eq!(refusals_of(&[], unknown(), &[], false), "");
     }
 
-    fn host() -> (tempfile::TempDir, Sysroot) {
+    fn sysroot() -> (tempfile::TempDir, Sysroot) {
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(root.path().join("sys")).expect("sys");
-        let host = Sysroot::at(root.path()).expect("a host");
-        (root, host)
+        let sysroot = Sysroot::at(root.path()).expect("a host");
+        (root, sysroot)
     }
 
     #[test]
     fn an_array_is_waited_for_until_it_runs() {
-        let (root, host) = host();
+        let (root, sysroot) = sysroot();
         put(root.path(), "sys/block/md0/md/p2pdma_state", "off\n");
         put(root.path(), "sys/block/md0/md/array_state", "clear\n");
         let at = root.path().to_owned();
@@ -592,7 +592,7 @@ mod tests {
             thread::sleep(Duration::from_millis(200));
             put(&at, "sys/block/md0/md/array_state", "active\n");
         });
-        let array = wait_for(&host, "/dev/md0", Duration::from_secs(20)).expect("an array");
+        let array = wait_for(&sysroot, "/dev/md0", Duration::from_secs(20)).expect("an array");
         // It may have been read while that file was being written.
         assert_ne!(array.state, "clear");
         mdadm.join().expect("a thread");
@@ -600,8 +600,8 @@ mod tests {
 
     #[test]
     fn waiting_ends_with_what_is_there_instead() {
-        let (root, host) = host();
-        let wait = || wait_for(&host, "/dev/md0", Duration::ZERO);
+        let (root, sysroot) = sysroot();
+        let wait = || wait_for(&sysroot, "/dev/md0", Duration::ZERO);
         let error = wait().expect_err("no array").to_string();
         assert!(error.contains("no array is running"), "{error}");
         put(root.path(), "sys/block/md0/md/array_state", "clear\n");

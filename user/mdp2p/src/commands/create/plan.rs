@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use md_p2p_decide::reach::{self, Distances, Reach, Row, SLOTS, Window};
 use md_p2p_decide::route::{self, Means, Policy, Route, Spread};
 
-use super::mdadm_options::Passed;
+use super::mdadm_options::MdadmOptions;
 use super::options::Create;
 use crate::control::setting::{self, PolicyValue, ProviderValue, Setting};
 use crate::ui;
@@ -37,7 +37,7 @@ fn spread(level: Level) -> Spread {
 }
 
 /// Returns the sets of members that hold copies of the same data, for a mirror of so many members.
-fn copies(level: Level, passed: &Passed, members: usize) -> Result<Vec<Vec<usize>>> {
+fn copies(level: Level, passed: &MdadmOptions, members: usize) -> Result<Vec<Vec<usize>>> {
     Ok(match level.number() {
         1 => vec![(0..members).collect()],
         10 => Layout::of(passed.layout.as_deref(), members)?.sets(members),
@@ -56,7 +56,7 @@ pub struct Way {
 
 /// What will become of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Outcome {
     /// Members do DMA themselves.
     Direct,
     /// Some of it is direct.
@@ -73,41 +73,41 @@ pub enum Verdict {
     None,
 }
 
-impl Verdict {
+impl Outcome {
     fn of(route: Route) -> Self {
         match route {
-            Route::Direct => Verdict::Direct,
-            Route::Staged | Route::Cached => Verdict::Staged,
-            Route::Refused => Verdict::Refused,
-            Route::Later => Verdict::Partly,
+            Route::Direct => Outcome::Direct,
+            Route::Staged | Route::Cached => Outcome::Staged,
+            Route::Refused => Outcome::Refused,
+            Route::Later => Outcome::Partly,
         }
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Verdict::Direct => "direct",
-            Verdict::Partly => "partly",
-            Verdict::Staged => "staged",
-            Verdict::Refused => "refused",
-            Verdict::Peer => "peer",
-            Verdict::Host => "host",
-            Verdict::None => "-",
+            Outcome::Direct => "direct",
+            Outcome::Partly => "partly",
+            Outcome::Staged => "staged",
+            Outcome::Refused => "refused",
+            Outcome::Peer => "peer",
+            Outcome::Host => "host",
+            Outcome::None => "-",
         })
     }
 }
 
 /// A verdict, and what there is to be said about it: perhaps nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub struct Expectation {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: Outcome,
     /// A sentence without its full stop, or nothing.
     pub note: String,
 }
 
-impl fmt::Display for Cell {
+impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.note.as_str() {
             "" => write!(f, "{}", self.verdict),
@@ -116,8 +116,8 @@ impl fmt::Display for Cell {
     }
 }
 
-impl Cell {
-    fn new(verdict: Verdict, note: impl Into<String>) -> Self {
+impl Expectation {
+    fn new(verdict: Outcome, note: impl Into<String>) -> Self {
         let note = note.into();
         Self { verdict, note }
     }
@@ -129,16 +129,16 @@ pub struct Operations {
     /// Whose memory.
     pub provider: Bdf,
     /// The array is read.
-    pub read: Cell,
+    pub read: Expectation,
     /// It is written.
-    pub write: Cell,
+    pub write: Expectation,
     /// A rebuild borrows it.
-    pub rebuild: Cell,
+    pub rebuild: Expectation,
 }
 
 impl Operations {
     /// Each with its name.
-    pub fn each(&self) -> [(&'static str, &Cell); 3] {
+    pub fn each(&self) -> [(&'static str, &Expectation); 3] {
         [
             ("read", &self.read),
             ("write", &self.write),
@@ -185,21 +185,21 @@ impl Plan {
     ///
     /// # Errors
     /// If that cannot be made.
-    pub fn of(host: &Sysroot, options: &Create) -> Result<Self> {
+    pub fn of(sysroot: &Sysroot, options: &Create) -> Result<Self> {
         let node = node(&options.array)?;
         let level = Level::parse(&options.level)?;
-        check_name(host, &node)?;
-        let members = members(host, &options.members)?;
+        check_name(sysroot, &node)?;
+        let members = members(sysroot, &options.members)?;
         let spares = options
             .spare
             .iter()
-            .map(|path| BlockDevice::find(host, path))
+            .map(|path| BlockDevice::find(sysroot, path))
             .collect::<Result<Vec<_>>>()?;
         let journal = options.write_journal.as_deref();
         let journal = journal
-            .map(|path| BlockDevice::find(host, path))
+            .map(|path| BlockDevice::find(sysroot, path))
             .transpose()?;
-        let passed = Passed::read(&options.options)?;
+        let passed = MdadmOptions::read(&options.options)?;
         check_numbers(level, &members, spares.len(), options, passed.force)?;
         let copies = copies(level, &passed, members.len())?;
         check_copies(&copies, &members)?;
@@ -207,10 +207,10 @@ impl Plan {
         let devices: Vec<&BlockDevice> = members.iter().flatten().chain(&spares).collect();
         check_devices(&devices.iter().copied().chain(&journal).collect::<Vec<_>>())?;
 
-        let machine = Devices::read(host)?;
+        let machine = Devices::read(sysroot)?;
         let providers: Vec<Bdf> = machine.providers().map(|device| device.address).collect();
-        check_provider(host, &providers, options.provider)?;
-        let known = Known::of(host, &machine, &array::all(host)?);
+        check_provider(sysroot, &providers, options.provider)?;
+        let known = Known::of(sysroot, &machine, &array::all(sysroot)?);
         let ways: Vec<Vec<Way>> = devices
             .iter()
             .map(|device| {
@@ -218,8 +218,8 @@ impl Plan {
                 providers.iter().map(to).collect()
             })
             .collect();
-        let policy = policy(host, options.policy)?;
-        let view = View {
+        let policy = policy(sysroot, options.policy)?;
+        let view = Forecast {
             level,
             policy,
             members: &members,
@@ -242,7 +242,7 @@ impl Plan {
             arguments: arguments(&node, level, options, &members, &spares, journal.as_ref()),
             modules: ["md-p2p", level.module()]
                 .into_iter()
-                .filter(|module| !modules::is_loaded(host, module))
+                .filter(|module| !modules::is_loaded(sysroot, module))
                 .collect(),
             settings: options
                 .policy
@@ -284,7 +284,7 @@ impl Plan {
             [("read", &operations.read), ("write", &operations.write)]
                 .map(|key| (key, operations.provider))
         });
-        ui::grouped(cells.filter(|((_, cell), _)| cell.verdict != Verdict::Direct))
+        ui::grouped(cells.filter(|((_, cell), _)| cell.verdict != Outcome::Direct))
             .into_iter()
             .map(|((name, cell), providers)| {
                 let whose = self.whose(&providers);
@@ -395,8 +395,8 @@ impl Plan {
 }
 
 /// A name can be had if no array has it, or one that never ran: a node that was opened.
-fn check_name(host: &Sysroot, node: &str) -> Result<()> {
-    let Some(array) = named(host, node)? else {
+fn check_name(sysroot: &Sysroot, node: &str) -> Result<()> {
+    let Some(array) = named(sysroot, node)? else {
         return Ok(());
     };
     let name = &array.name;
@@ -413,12 +413,12 @@ fn check_name(host: &Sysroot, node: &str) -> Result<()> {
     }
 }
 
-fn members(host: &Sysroot, paths: &[std::path::PathBuf]) -> Result<Vec<Option<BlockDevice>>> {
+fn members(sysroot: &Sysroot, paths: &[std::path::PathBuf]) -> Result<Vec<Option<BlockDevice>>> {
     paths
         .iter()
         .map(|path| match path == Path::new("missing") {
             true => Ok(None),
-            false => BlockDevice::find(host, path).map(Some),
+            false => BlockDevice::find(sysroot, path).map(Some),
         })
         .collect()
 }
@@ -519,29 +519,29 @@ fn check_devices(devices: &[&BlockDevice]) -> Result<()> {
     Ok(())
 }
 
-fn check_provider(host: &Sysroot, there: &[Bdf], wanted: Option<ProviderValue>) -> Result<()> {
+fn check_provider(sysroot: &Sysroot, there: &[Bdf], wanted: Option<ProviderValue>) -> Result<()> {
     match wanted {
         Some(ProviderValue::At(address)) if !there.contains(&address) => bail!(
             "--provider {address}: this is no device that publishes memory; {}",
-            setting::providers(host)
+            setting::providers(sysroot)
         ),
         _ => Ok(()),
     }
 }
 
 /// The policy that the array will have: what was asked for, or the module's parameter.
-fn policy(host: &Sysroot, wanted: Option<PolicyValue>) -> Result<Policy> {
+fn policy(sysroot: &Sysroot, wanted: Option<PolicyValue>) -> Result<Policy> {
     Ok(match wanted {
         Some(PolicyValue::Auto) => Policy::Auto,
         Some(PolicyValue::Direct) => Policy::Direct,
         Some(PolicyValue::Off) => Policy::Off,
         None => {
             let path = "sys/module/md_p2p/parameters/p2pdma_policy";
-            match host.read_if(path)? {
+            match sysroot.read_if(path)? {
                 None => Policy::Auto,
                 Some(word) => Policy::parse(word.as_bytes()).ok_or_else(|| {
                     mdp2p_machine::sysroot::garbage(
-                        &host.path(path),
+                        &sysroot.path(path),
                         &word,
                         &"auto, direct or off is wanted",
                     )
@@ -653,7 +653,7 @@ fn shared(devices: &[&BlockDevice]) -> Vec<String> {
 const NOBODY: &str = "no member reaches it";
 
 /// What the verdicts hang on.
-struct View<'a> {
+struct Forecast<'a> {
     level: Level,
     policy: Policy,
     members: &'a [Option<BlockDevice>],
@@ -664,7 +664,7 @@ struct View<'a> {
     copies: Vec<Vec<usize>>,
 }
 
-impl View<'_> {
+impl Forecast<'_> {
     /// `ways` is from each device to this provider.
     fn operations(&self, provider: Bdf, ways: &[&Way]) -> Operations {
         let distance = |(slot, way): (usize, &&Way)| way.distance.filter(|_| slot < SLOTS);
@@ -688,19 +688,19 @@ impl View<'_> {
         }
     }
 
-    fn io(&self, write: bool, who: Reach, reached: &[bool]) -> Cell {
+    fn io(&self, write: bool, who: Reach, reached: &[bool]) -> Expectation {
         let spread = spread(self.level);
         let route = route::route(spread, self.policy, write, who);
         match (route, spread) {
             (Route::Later, Spread::Striped) => self.striped(reached),
             (Route::Later, Spread::Mirrored) => self.mirror_read(reached),
             (Route::Later, Spread::Cached) => self.parity_read(reached),
-            (Route::Direct, _) => Cell::new(Verdict::Direct, ""),
+            (Route::Direct, _) => Expectation::new(Outcome::Direct, ""),
             (route, _) if self.policy == Policy::Off => {
-                Cell::new(Verdict::of(route), "the policy is off")
+                Expectation::new(Outcome::of(route), "the policy is off")
             }
-            (route, Spread::Cached) => Cell::new(Verdict::of(route), "parity needs the CPU"),
-            (route, _) if who == Reach::None => Cell::new(Verdict::of(route), NOBODY),
+            (route, Spread::Cached) => Expectation::new(Outcome::of(route), "parity needs the CPU"),
+            (route, _) if who == Reach::None => Expectation::new(Outcome::of(route), NOBODY),
             (route, Spread::Mirrored) if write => {
                 let far = self.not_reached(reached);
                 let spares = match self.devices.len() > self.present() {
@@ -708,29 +708,29 @@ impl View<'_> {
                     false => "",
                 };
                 let note = format!("a write goes to all members{spares}, and {far}");
-                Cell::new(Verdict::of(route), note)
+                Expectation::new(Outcome::of(route), note)
             }
-            (route, _) => Cell::new(Verdict::of(route), self.not_reached(reached)),
+            (route, _) => Expectation::new(Outcome::of(route), self.not_reached(reached)),
         }
     }
 
     /// Each part goes to one member.
-    fn striped(&self, reached: &[bool]) -> Cell {
+    fn striped(&self, reached: &[bool]) -> Expectation {
         if reached.iter().all(|&reached| reached) {
-            return Cell::new(Verdict::Direct, "");
+            return Expectation::new(Outcome::Direct, "");
         }
         self.partly(format!("direct where {} has it", self.names(reached, true)))
     }
 
     /// Any member that has it will do.
-    fn mirror_read(&self, reached: &[bool]) -> Cell {
+    fn mirror_read(&self, reached: &[bool]) -> Expectation {
         // Spares are not read.
         let members = self.slots(reached);
         let near = self.names(&reached[..self.present()], true);
         let is_near = |set: &Vec<usize>| set.iter().any(|&slot| members[slot]);
         match self.copies.iter().all(is_near) {
-            true if members.iter().all(|&it| it) => Cell::new(Verdict::Direct, ""),
-            true => Cell::new(Verdict::Direct, format!("from {near}")),
+            true if members.iter().all(|&it| it) => Expectation::new(Outcome::Direct, ""),
+            true => Expectation::new(Outcome::Direct, format!("from {near}")),
             false => self.partly(format!("direct where {near} has a copy")),
         }
     }
@@ -766,11 +766,11 @@ impl View<'_> {
     }
 
     /// A healthy read within one chunk goes to one member.
-    fn parity_read(&self, reached: &[bool]) -> Cell {
+    fn parity_read(&self, reached: &[bool]) -> Expectation {
         let members = &reached[..self.present()];
         if !members.contains(&true) {
-            let verdict = Verdict::of(route::member(self.policy, None));
-            return Cell::new(verdict, NOBODY);
+            let verdict = Outcome::of(route::member(self.policy, None));
+            return Expectation::new(verdict, NOBODY);
         }
         let on = match members.iter().all(|&reached| reached) {
             true => String::new(),
@@ -781,13 +781,13 @@ impl View<'_> {
         ))
     }
 
-    fn partly(&self, note: String) -> Cell {
-        let otherwise = Verdict::of(route::member(self.policy, None));
-        Cell::new(Verdict::Partly, format!("{note}; else {otherwise}"))
+    fn partly(&self, note: String) -> Expectation {
+        let otherwise = Outcome::of(route::member(self.policy, None));
+        Expectation::new(Outcome::Partly, format!("{note}; else {otherwise}"))
     }
 
-    fn rebuild(&self, provider: Bdf, who: Reach, reached: &[bool]) -> Cell {
-        let host = |note: String| Cell::new(Verdict::Host, note);
+    fn rebuild(&self, provider: Bdf, who: Reach, reached: &[bool]) -> Expectation {
+        let host = |note: String| Expectation::new(Outcome::Host, note);
         let protected: Vec<&str> = self
             .devices
             .iter()
@@ -795,7 +795,7 @@ impl View<'_> {
             .map(|device| device.name.as_str())
             .collect();
         match (spread(self.level), self.lender, who) {
-            (Spread::Striped, ..) => Cell::new(Verdict::None, ""),
+            (Spread::Striped, ..) => Expectation::new(Outcome::None, ""),
             (Spread::Cached, ..) => host("parity needs the CPU".into()),
             (_, ProviderValue::None, _) => host("--provider none".into()),
             (_, ProviderValue::At(only), _) if only != provider => {
@@ -805,11 +805,11 @@ impl View<'_> {
                 "{} has protection information, which the CPU computes",
                 protected.join(", ")
             )),
-            (.., Reach::All) => Cell::new(Verdict::Peer, self.resync_note(provider)),
+            (.., Reach::All) => Expectation::new(Outcome::Peer, self.resync_note(provider)),
             (.., Reach::None) => host(NOBODY.into()),
             (.., Reach::Some) => match self.names(&self.rebuilt(reached), true) {
                 none if none.is_empty() => host(self.not_reached(reached)),
-                some => Cell::new(Verdict::Partly, format!("peer among {some}; else host")),
+                some => Expectation::new(Outcome::Partly, format!("peer among {some}; else host")),
             },
         }
     }

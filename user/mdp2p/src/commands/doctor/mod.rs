@@ -44,8 +44,8 @@ impl Command for Doctor {
         false
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -53,8 +53,8 @@ impl Command for Doctor {
 ///
 /// # Errors
 /// With what was wrong.
-pub fn run(host: &Sysroot, options: &Doctor) -> Result<u8> {
-    let facts = Facts::read(host)?;
+pub fn run(sysroot: &Sysroot, options: &Doctor) -> Result<u8> {
+    let facts = Survey::read(sysroot)?;
     let report = Report::of(&facts)?;
     match options.json {
         true => ui::json(&report)?,
@@ -114,8 +114,8 @@ fn problem(found: impl Into<String>, remedy: impl Into<String>) -> Check {
 }
 
 /// What several checks look at. The rest is read by the check itself.
-struct Facts<'a> {
-    host: &'a Sysroot,
+struct Survey<'a> {
+    sysroot: &'a Sysroot,
     release: String,
     devices: Devices,
     arrays: Vec<Array>,
@@ -127,7 +127,7 @@ struct Facts<'a> {
     flags: BTreeSet<String>,
 }
 
-type Examine = fn(&Facts) -> Result<Check>;
+type Examine = fn(&Survey) -> Result<Check>;
 
 /// All of them, in the order in which one would set a machine up.
 const CHECKS: [(&str, Examine); 16] = [
@@ -149,22 +149,22 @@ const CHECKS: [(&str, Examine); 16] = [
     ("privileges", privileges),
 ];
 
-impl<'a> Facts<'a> {
-    fn read(host: &'a Sysroot) -> Result<Self> {
-        let release = release::running(host)?;
-        let parameters = host.read_if("proc/cmdline")?.unwrap_or_default();
-        let processor = host.read_if("proc/cpuinfo")?.unwrap_or_default();
+impl<'a> Survey<'a> {
+    fn read(sysroot: &'a Sysroot) -> Result<Self> {
+        let release = release::running(sysroot)?;
+        let parameters = sysroot.read_if("proc/cmdline")?.unwrap_or_default();
+        let processor = sysroot.read_if("proc/cpuinfo")?.unwrap_or_default();
         let flags = processor
             .lines()
             .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
             .map_or("", |(_, flags)| flags);
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         Ok(Self {
-            host,
-            devices: Devices::read(host)?,
-            arrays: array::all(host)?,
-            installed: modules::installed(host, &release)?,
-            loaded: modules::loaded(host)?,
+            sysroot,
+            devices: Devices::read(sysroot)?,
+            arrays: array::all(sysroot)?,
+            installed: modules::installed(sysroot, &release)?,
+            loaded: modules::loaded(sysroot)?,
             parameters: words(&parameters),
             flags: flags.split_whitespace().map(str::to_owned).collect(),
             release,
@@ -203,7 +203,7 @@ impl<'a> Facts<'a> {
 
     /// How each drive reaches each provider, its own memory left out.
     fn pairs(&self) -> Vec<Pair> {
-        let known = Known::of(self.host, &self.devices, &self.arrays);
+        let known = Known::of(self.sysroot, &self.devices, &self.arrays);
         let mut pairs = Vec::new();
         for provider in self.devices.providers().map(|it| it.address) {
             let others = self.drives().filter(|it| it.address != provider);
@@ -244,7 +244,7 @@ fn count(number: usize, what: &str) -> String {
 
 // The kernel and the modules.
 
-fn kernel_options(facts: &Facts) -> Result<Check> {
+fn kernel_options(facts: &Survey) -> Result<Check> {
     const NEEDED: [(&str, &str); 4] = [
         ("PCI_P2PDMA", "no driver in it does peer-to-peer DMA"),
         ("ZONE_DEVICE", "peer memory has no pages in it"),
@@ -252,8 +252,8 @@ fn kernel_options(facts: &Facts) -> Result<Check> {
         ("BLK_DEV_MD", "it lacks what MD needs"),
     ];
     let release = &facts.release;
-    let Some(options) = Options::read(facts.host, release)? else {
-        if modules::mode(facts.host).is_some() {
+    let Some(options) = Options::read(facts.sysroot, release)? else {
+        if modules::mode(facts.sysroot).is_some() {
             return Ok(ok(format!(
                 "md-p2p runs in {release}, so they are as they should be"
             )));
@@ -281,7 +281,7 @@ fn kernel_options(facts: &Facts) -> Result<Check> {
     ))
 }
 
-fn modules_installed(facts: &Facts) -> Result<Check> {
+fn modules_installed(facts: &Survey) -> Result<Check> {
     let release = &facts.release;
     let count_of = |name: &&&str| {
         facts
@@ -344,11 +344,11 @@ fn modules_installed(facts: &Facts) -> Result<Check> {
 }
 
 /// The other kernels that md-p2p is installed for.
-fn others(facts: &Facts) -> Result<String> {
-    let all = release::folder(facts.host, &facts.release);
+fn others(facts: &Survey) -> Result<String> {
+    let all = release::folder(facts.sysroot, &facts.release);
     let mut found = Vec::new();
-    for release in facts.host.names(all.parent().unwrap_or(&all))? {
-        if release != facts.release && !modules::installed(facts.host, &release)?.is_empty() {
+    for release in facts.sysroot.names(all.parent().unwrap_or(&all))? {
+        if release != facts.release && !modules::installed(facts.sysroot, &release)?.is_empty() {
             found.push(release);
         }
     }
@@ -358,8 +358,8 @@ fn others(facts: &Facts) -> Result<String> {
     })
 }
 
-fn modules_loaded(facts: &Facts) -> Result<Check> {
-    let Some(mode) = modules::mode(facts.host) else {
+fn modules_loaded(facts: &Survey) -> Result<Check> {
+    let Some(mode) = modules::mode(facts.sysroot) else {
         return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
     };
     Ok(match mode {
@@ -371,14 +371,14 @@ fn modules_loaded(facts: &Facts) -> Result<Check> {
     })
 }
 
-fn secure_boot(facts: &Facts) -> Result<Check> {
+fn secure_boot(facts: &Survey) -> Result<Check> {
     let mut demands = Vec::new();
-    let secure = secure_boot::is_secure(facts.host)?;
-    if locked(facts.host)? {
+    let secure = secure_boot::is_secure(facts.sysroot)?;
+    if locked(facts.sysroot)? {
         demands.push("the kernel is locked down");
     }
     let enforce = facts
-        .host
+        .sysroot
         .read_if("sys/module/module/parameters/sig_enforce")?;
     if enforce.as_deref() == Some("Y") {
         demands.push("module.sig_enforce is set");
@@ -405,7 +405,7 @@ fn secure_boot(facts: &Facts) -> Result<Check> {
             "sudo mdp2p module sign",
         ));
     }
-    if modules::mode(facts.host).is_some() {
+    if modules::mode(facts.sysroot).is_some() {
         return Ok(ok(format!("{found}; md-p2p was accepted")));
     }
     if facts.installed.is_empty() {
@@ -428,20 +428,20 @@ fn secure_boot(facts: &Facts) -> Result<Check> {
 }
 
 /// `[none] integrity confidentiality`
-fn locked(host: &Sysroot) -> Result<bool> {
+fn locked(sysroot: &Sysroot) -> Result<bool> {
     const FILE: &str = "sys/kernel/security/lockdown";
-    let Some(text) = host.read_if(FILE)? else {
+    let Some(text) = sysroot.read_if(FILE)? else {
         return Ok(false);
     };
     let mode = text
         .split_whitespace()
         .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
     let why = "one word in brackets is wanted";
-    let mode = mode.ok_or_else(|| garbage(&host.path(FILE), &text, &why))?;
+    let mode = mode.ok_or_else(|| garbage(&sysroot.path(FILE), &text, &why))?;
     Ok(mode != "none")
 }
 
-fn mdadm(facts: &Facts) -> Result<Check> {
+fn mdadm(facts: &Survey) -> Result<Check> {
     const FOLDERS: [&str; 6] = [
         "usr/sbin",
         "sbin",
@@ -451,7 +451,7 @@ fn mdadm(facts: &Facts) -> Result<Check> {
         "usr/local/bin",
     ];
     let path = FOLDERS.map(|folder| format!("{folder}/mdadm"));
-    Ok(match path.iter().find(|path| facts.host.has(path)) {
+    Ok(match path.iter().find(|path| facts.sysroot.has(path)) {
         Some(path) => ok(format!("/{path}")),
         None => problem("it is not there", "apt install mdadm"),
     })
@@ -459,7 +459,7 @@ fn mdadm(facts: &Facts) -> Result<Check> {
 
 // Devices.
 
-fn providers(facts: &Facts) -> Result<Check> {
+fn providers(facts: &Survey) -> Result<Check> {
     let mut there = Vec::new();
     let mut hidden = Vec::new();
     for device in facts.devices.iter() {
@@ -496,10 +496,10 @@ fn providers(facts: &Facts) -> Result<Check> {
 }
 
 /// What could be a provider, and how.
-fn could_be(facts: &Facts) -> Result<Option<(String, String)>> {
-    for name in facts.host.names("sys/class/nvme")? {
+fn could_be(facts: &Survey) -> Result<Option<(String, String)>> {
+    for name in facts.sysroot.names("sys/class/nvme")? {
         // There only if the drive has one.
-        if facts.host.has(format!("sys/class/nvme/{name}/cmb")) {
+        if facts.sysroot.has(format!("sys/class/nvme/{name}/cmb")) {
             return Ok(Some((
                 format!("{name} has a controller memory buffer that the kernel did not publish"),
                 format!(
@@ -522,13 +522,13 @@ fn could_be(facts: &Facts) -> Result<Option<(String, String)>> {
 }
 
 /// A BAR without an address cannot be reached, and one below 4 GiB takes what is scarce there.
-fn unassigned_bars(facts: &Facts) -> Result<Check> {
+fn unassigned_bars(facts: &Survey) -> Result<Check> {
     const UNSET: u64 = 0x2000_0000;
     const MEM: u64 = 0x200;
     let mut lost = Vec::new();
     let mut low = Vec::new();
     for device in facts.with_memory() {
-        for (index, [start, end, flags]) in resources(facts.host, device.address)? {
+        for (index, [start, end, flags]) in resources(facts.sysroot, device.address)? {
             let bytes = end.wrapping_sub(start).wrapping_add(1);
             let what = || format!("BAR {index} of {} ({})", device.address, ui::bytes(bytes));
             if flags & MEM != 0 && end > start && (start == 0 || flags & UNSET != 0) {
@@ -566,8 +566,8 @@ fn unassigned_bars(facts: &Facts) -> Result<Check> {
 
 /// Start, end and flags of the BARs of a device. What is no number has been found out when
 /// the device was read.
-fn resources(host: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
-    let text = host.read_if(format!("{DEVICES}/{address}/resource"))?;
+fn resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
+    let text = sysroot.read_if(format!("{DEVICES}/{address}/resource"))?;
     let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
     let line = |line: &str| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(number).collect();
@@ -580,7 +580,7 @@ fn resources(host: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
         .collect())
 }
 
-fn resizable_bars(facts: &Facts) -> Result<Check> {
+fn resizable_bars(facts: &Survey) -> Result<Check> {
     let mut small = Vec::new();
     let mut unknown = Vec::new();
     let mut gpus = 0;
@@ -591,7 +591,7 @@ fn resizable_bars(facts: &Facts) -> Result<Check> {
             continue;
         }
         let space = facts
-            .host
+            .sysroot
             .path(format!("{DEVICES}/{}/config", device.address));
         let space = fs::read(space).unwrap_or_default();
         if space.len() <= 256 {
@@ -630,7 +630,7 @@ fn resizable_bars(facts: &Facts) -> Result<Check> {
     }))
 }
 
-fn acs(facts: &Facts) -> Result<Check> {
+fn acs(facts: &Survey) -> Result<Check> {
     let mut ports = BTreeSet::new();
     let mut blocked = false;
     for pair in facts.pairs() {
@@ -678,12 +678,12 @@ fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
 }
 
 /// Whether config space was closed to us where it matters.
-fn is_hidden(facts: &Facts) -> bool {
+fn is_hidden(facts: &Survey) -> bool {
     let bridge = |it: &Device| it.is_bridge() && it.acs == Acs::Unknown;
     facts.devices.iter().any(bridge)
 }
 
-fn reach(facts: &Facts) -> Result<Check> {
+fn reach(facts: &Survey) -> Result<Check> {
     let pairs = facts.pairs();
     if facts.devices.providers().next().is_none() {
         return Ok(warning(
@@ -742,21 +742,21 @@ fn reach(facts: &Facts) -> Result<Check> {
 
 // Between devices.
 
-fn iommu(facts: &Facts) -> Result<Check> {
-    let units = facts.host.names("sys/class/iommu")?;
+fn iommu(facts: &Survey) -> Result<Check> {
+    let units = facts.sysroot.names("sys/class/iommu")?;
     if units.is_empty() {
         return Ok(ok("off: devices use physical addresses"));
     }
     let mut kinds = BTreeMap::new();
     for device in facts.with_memory() {
         let group = facts
-            .host
+            .sysroot
             .link(format!("{DEVICES}/{}/iommu_group", device.address));
         let Some(group) = group else {
             continue;
         };
         if let Some(kind) = facts
-            .host
+            .sysroot
             .read_if(format!("sys/kernel/iommu_groups/{group}/type"))?
         {
             *kinds.entry(kind).or_insert(0usize) += 1;
@@ -787,7 +787,7 @@ fn iommu(facts: &Facts) -> Result<Check> {
     Ok(ok("on, passes addresses through (iommu=pt)"))
 }
 
-fn bounce_buffers(facts: &Facts) -> Result<Check> {
+fn bounce_buffers(facts: &Survey) -> Result<Check> {
     let forced = facts.parameter("swiotlb");
     if forced
         .iter()
@@ -805,7 +805,7 @@ fn bounce_buffers(facts: &Facts) -> Result<Check> {
         "sys/devices/system/cpu/sev",
     ];
     const FLAGS: [&str; 4] = ["sev", "sev_es", "sev_snp", "tdx_guest"];
-    let encrypted = GUEST.iter().any(|path| facts.host.has(path))
+    let encrypted = GUEST.iter().any(|path| facts.sysroot.has(path))
         || FLAGS.iter().any(|flag| facts.flags.contains(*flag));
     if facts.is_virtual() && encrypted {
         return Ok(problem(
@@ -817,22 +817,28 @@ fn bounce_buffers(facts: &Facts) -> Result<Check> {
     Ok(ok("not forced"))
 }
 
-fn multipath(facts: &Facts) -> Result<Check> {
+fn multipath(facts: &Survey) -> Result<Check> {
     const FILE: &str = "sys/module/nvme_core/parameters/multipath";
-    let on = match facts.host.read_if(FILE)?.as_deref() {
+    let on = match facts.sysroot.read_if(FILE)?.as_deref() {
         None => return Ok(ok("the kernel's NVMe driver is not loaded, or has none")),
         Some("Y") => true,
         Some("N") => false,
-        Some(other) => return Err(garbage(&facts.host.path(FILE), other, &"Y or N is wanted")),
+        Some(other) => {
+            return Err(garbage(
+                &facts.sysroot.path(FILE),
+                other,
+                &"Y or N is wanted",
+            ));
+        }
     };
     let mut several = Vec::new();
-    for name in facts.host.names("sys/block")? {
+    for name in facts.sysroot.names("sys/block")? {
         // nvme0n1, and not the paths below it: nvme0c1n1.
         if name.starts_with("nvme") && !name.contains('c') {
-            let paths = match controllers::of(facts.host, &name) {
+            let paths = match controllers::of(facts.sysroot, &name) {
                 Ok(paths) => paths.len(),
                 // It has gone.
-                Err(_) if !facts.host.has(format!("sys/class/block/{name}")) => continue,
+                Err(_) if !facts.sysroot.has(format!("sys/class/block/{name}")) => continue,
                 Err(error) => return Err(error),
             };
             if paths > 1 {
@@ -856,13 +862,13 @@ fn multipath(facts: &Facts) -> Result<Check> {
 
 /// Outside its P2PDMA mode nvidia-fs gives block drivers pages of host memory, for which a patched
 /// NVMe driver puts in the GPU's addresses. A level whose CPU reads such a page finds zeros.
-fn nvidia_fs(facts: &Facts) -> Result<Check> {
+fn nvidia_fs(facts: &Survey) -> Result<Check> {
     const MODULE: &str = "sys/module/nvidia_fs";
     const FILE: &str = "sys/module/nvidia_fs/parameters/use_pci_p2pdma";
-    if !facts.host.has(MODULE) {
+    if !facts.sysroot.has(MODULE) {
         return Ok(ok("not loaded"));
     }
-    match facts.host.read_if(FILE)?.as_deref() {
+    match facts.sysroot.read_if(FILE)?.as_deref() {
         Some("Y" | "1") => Ok(ok("loaded, in its P2PDMA mode")),
         Some("N" | "0") | None => Ok(warning(
             "nvidia-fs is loaded and not in P2PDMA mode: it passes GPU memory off as host memory, \
@@ -870,11 +876,15 @@ fn nvidia_fs(facts: &Facts) -> Result<Check> {
             "load it with use_pci_p2pdma=1, if it has that parameter; else use only linear, raid0, \
              raid1 and raid10 with it",
         )),
-        Some(other) => Err(garbage(&facts.host.path(FILE), other, &"Y or N is wanted")),
+        Some(other) => Err(garbage(
+            &facts.sysroot.path(FILE),
+            other,
+            &"Y or N is wanted",
+        )),
     }
 }
 
-fn arrays(facts: &Facts) -> Result<Check> {
+fn arrays(facts: &Survey) -> Result<Check> {
     let names = |driver: Driver| -> Vec<&str> {
         let of = facts.arrays.iter().filter(|it| it.driver == driver);
         of.map(|it| it.name.as_str()).collect()
@@ -911,7 +921,7 @@ fn arrays(facts: &Facts) -> Result<Check> {
     }))
 }
 
-fn privileges(facts: &Facts) -> Result<Check> {
+fn privileges(facts: &Survey) -> Result<Check> {
     if is_hidden(facts) {
         return Ok(warning(
             "config space cannot be read: ACS, resizable BARs and what ports are could not be looked at",
@@ -936,7 +946,7 @@ struct Report {
 }
 
 impl Report {
-    fn of(facts: &Facts) -> Result<Self> {
+    fn of(facts: &Survey) -> Result<Self> {
         let one = |(name, examine): &(&'static str, Examine)| {
             let check = examine(facts).unwrap_or_else(failed);
             Check { name, ..check }

@@ -15,16 +15,16 @@ use mdp2p_machine::sysroot::Sysroot;
 
 /// What is said of it in `mdp2p module status`.
 #[derive(Debug, Serialize)]
-pub struct Force {
+pub struct InUse {
     /// None if there is none.
-    in_force: Option<InForce>,
+    in_force: Option<UsedBuild>,
     secure_boot: bool,
     /// Why DKMS has built none for this kernel.
     refused: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct InForce {
+struct UsedBuild {
     /// The one of its files that modprobe takes.
     path: String,
     by: By,
@@ -61,31 +61,31 @@ impl By {
     }
 }
 
-impl Force {
+impl InUse {
     /// That of a kernel, of whose modules `installed` are.
     ///
     /// # Errors
     /// If what the machine tells of it cannot be understood.
-    pub fn read(host: &Sysroot, release: &str, installed: &[Installed]) -> Result<Self> {
-        let secure_boot = is_secure(host)?;
+    pub fn read(sysroot: &Sysroot, release: &str, installed: &[Installed]) -> Result<Self> {
+        let secure_boot = is_secure(sysroot)?;
         let main: Vec<_> = installed.iter().filter(|it| it.name == MAIN).collect();
-        let preferred = modules::preferred(host, release)?;
+        let preferred = modules::preferred(sysroot, release)?;
         let first = main.iter().find(|it| Some(&it.path) == preferred.as_ref());
         let in_force = first.or(main.first()).map(|first| {
             let by = By::of(&first.path);
             let others = main.iter().map(|it| By::of(&it.path));
-            InForce {
+            UsedBuild {
                 path: shown(&first.path),
                 by,
                 also: others.filter(|it| *it != by).collect(),
                 signer: first.signer.clone(),
                 enrolled: match (secure_boot, by, &first.signer) {
-                    (true, By::Dkms, Some(_)) => is_enrolled(&host.path(CERTIFICATE)),
+                    (true, By::Dkms, Some(_)) => is_enrolled(&sysroot.path(CERTIFICATE)),
                     _ => None,
                 },
             }
         });
-        let refused = host.read_if(format!("var/cache/md-p2p/{release}/refused"))?;
+        let refused = sysroot.read_if(format!("var/cache/md-p2p/{release}/refused"))?;
         Ok(Self {
             refused: refused.filter(|_| in_force.is_none()),
             in_force,
@@ -132,7 +132,7 @@ impl Force {
     }
 }
 
-impl InForce {
+impl UsedBuild {
     /// What Secure Boot makes of it.
     fn told(&self) -> String {
         let import = || {

@@ -14,7 +14,7 @@ use std::process;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use self::in_use::Force;
+use self::in_use::InUse;
 use crate::command::Command;
 use crate::control::privilege;
 use crate::ui;
@@ -32,8 +32,8 @@ impl Command for Module {
         self.verb.changes()
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -45,21 +45,21 @@ pub const TOOLS: &str = "make gcc-14 rustc rust-src bindgen coccinelle libpython
 ///
 /// # Errors
 /// With what was wrong.
-pub fn run(host: &Sysroot, options: &Module) -> Result<u8> {
+pub fn run(sysroot: &Sysroot, options: &Module) -> Result<u8> {
     match &options.verb {
-        ModuleVerb::Status { kernel, json } => status(host, kernel.as_deref(), *json),
-        ModuleVerb::Build(options) => make(host, options, None),
+        ModuleVerb::Status { kernel, json } => status(sysroot, kernel.as_deref(), *json),
+        ModuleVerb::Build(options) => make(sysroot, options, None),
         ModuleVerb::Install(options) => {
             need_root(options.dry_run, "install")?;
-            make(host, options, Some("install"))
+            make(sysroot, options, Some("install"))
         }
         ModuleVerb::Load { modules, dry_run } => {
             need_root(*dry_run, "load")?;
-            load(host, modules, *dry_run)
+            load(sysroot, modules, *dry_run)
         }
         ModuleVerb::Unload { dry_run } => {
             need_root(*dry_run, "unload")?;
-            unload(host, *dry_run)
+            unload(sysroot, *dry_run)
         }
         ModuleVerb::Sign {
             kernel,
@@ -69,7 +69,7 @@ pub fn run(host: &Sysroot, options: &Module) -> Result<u8> {
         } => {
             need_root(*dry_run, "sign")?;
             let pair = key.as_deref().zip(certificate.as_deref());
-            sign(host, kernel.as_deref(), pair, *dry_run)
+            sign(sysroot, kernel.as_deref(), pair, *dry_run)
         }
     }
 }
@@ -82,17 +82,17 @@ fn need_root(dry_run: bool, verb: &str) -> Result<()> {
 }
 
 /// The kernel that was named, if there is one of that name, or the one that runs.
-fn chosen(host: &Sysroot, named: Option<&str>) -> Result<String> {
+fn chosen(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
     let Some(release) = named else {
-        return release::running(host);
+        return release::running(sysroot);
     };
-    let folder = release::folder(host, release);
-    if !host.path(&folder).is_dir() {
+    let folder = release::folder(sysroot, release);
+    if !sysroot.path(&folder).is_dir() {
         let all = folder.parent().unwrap_or(&folder);
         bail!(
             "there is no kernel {release}: no folder {}; those there are: {}",
             shown(&folder),
-            list(&host.names(all)?)
+            list(&sysroot.names(all)?)
         );
     }
     Ok(release.to_owned())
@@ -118,7 +118,7 @@ struct Status {
     /// None if they are not there.
     headers: Option<String>,
     #[serde(flatten)]
-    force: Force,
+    force: InUse,
     modules: Vec<OneStatus>,
 }
 
@@ -142,8 +142,8 @@ struct OneStatus {
     uses: Option<u32>,
 }
 
-fn status(host: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
-    let status = Status::read(host, named)?;
+fn status(sysroot: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
+    let status = Status::read(sysroot, named)?;
     match json {
         true => ui::json(&status)?,
         false => status.print()?,
@@ -152,19 +152,19 @@ fn status(host: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
 }
 
 impl Status {
-    fn read(host: &Sysroot, named: Option<&str>) -> Result<Self> {
-        let release = chosen(host, named)?;
-        let running = release::running(host).is_ok_and(|it| it == release);
-        let installed = modules::installed(host, &release)?;
-        let built = match find_source(host, None) {
+    fn read(sysroot: &Sysroot, named: Option<&str>) -> Result<Self> {
+        let release = chosen(sysroot, named)?;
+        let running = release::running(sysroot).is_ok_and(|it| it == release);
+        let installed = modules::installed(sysroot, &release)?;
+        let built = match find_source(sysroot, None) {
             Ok(source) => {
                 let folder = source.join(format!("kbuild/build/{release}/module"));
-                modules::built(host, &folder)?
+                modules::built(sysroot, &folder)?
             }
             Err(_) => Vec::new(),
         };
         let loaded = match running {
-            true => modules::loaded(host)?,
+            true => modules::loaded(sysroot)?,
             false => Vec::new(),
         };
         let one = |name: &&'static str| {
@@ -180,13 +180,13 @@ impl Status {
         };
         Ok(Self {
             running,
-            mode: modules::mode(host).filter(|_| running),
+            mode: modules::mode(sysroot).filter(|_| running),
             made_of: match running {
-                true => MadeOf::read(host)?,
+                true => MadeOf::read(sysroot)?,
                 false => None,
             },
-            headers: release::headers(host, &release).map(|path| shown(&path)),
-            force: Force::read(host, &release, &installed)?,
+            headers: release::headers(sysroot, &release).map(|path| shown(&path)),
+            force: InUse::read(sysroot, &release, &installed)?,
             // The main one first: people look for it.
             modules: MODULES.iter().rev().map(one).collect(),
             kernel: release,
@@ -224,9 +224,9 @@ fn told(mode: Option<Mode>) -> &'static str {
 }
 
 impl MadeOf {
-    fn read(host: &Sysroot) -> Result<Option<Self>> {
+    fn read(sysroot: &Sysroot) -> Result<Option<Self>> {
         let text = |name: &str| {
-            let text = host.read_if(format!("sys/module/md_p2p/parameters/{name}"))?;
+            let text = sysroot.read_if(format!("sys/module/md_p2p/parameters/{name}"))?;
             anyhow::Ok(text.unwrap_or_default())
         };
         let md_source = text("md_source")?;
@@ -288,18 +288,18 @@ fn short(installed: &Installed) -> String {
 
 // Build and install.
 
-fn make(host: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
-    let source = find_source(host, options.source.as_deref())?;
+fn make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
+    let source = find_source(sysroot, options.source.as_deref())?;
     let release = match &options.kernel {
         Some(release) => release.clone(),
-        None => release::running(host)?,
+        None => release::running(sysroot)?,
     };
     let is_told = |variable: &str| {
         let in_arguments = |argument: &String| argument.starts_with(&format!("{variable}="));
         options.make.iter().any(in_arguments) || env::var_os(variable).is_some()
     };
-    if release::headers(host, &release).is_none() && !is_told("KDIR") {
-        bail!("{}", no_headers(host, &release));
+    if release::headers(sysroot, &release).is_none() && !is_told("KDIR") {
+        bail!("{}", no_headers(sysroot, &release));
     }
     let mut arguments = vec![
         "-C".into(),
@@ -317,10 +317,10 @@ fn make(host: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
 }
 
 /// What to install where the headers of a kernel are missing.
-fn no_headers(host: &Sysroot, release: &str) -> String {
+fn no_headers(sysroot: &Sysroot, release: &str) -> String {
     // What comes before the second dot: 7.3 of 7.3.4+deb13-amd64.
     let series: Vec<&str> = release.split(['.', '-', '+']).take(2).collect();
-    let headers = shown(&release::folder(host, release).join("build"));
+    let headers = shown(&release::folder(sysroot, release).join("build"));
     format!(
         "there are no headers of kernel {release} in {headers}; install what builds the modules: \
          apt install linux-headers-{release} linux-source-{} {TOOLS} \
@@ -331,7 +331,7 @@ fn no_headers(host: &Sysroot, release: &str) -> String {
 
 /// The source of md-p2p: what was named, else the newest `/usr/src/md-p2p-*`, else the
 /// folder that we are in or one above it.
-fn find_source(host: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
+fn find_source(sysroot: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
     let is_source = |folder: &Path| {
         folder.join("kbuild/Makefile").is_file() && folder.join("kbuild/stages").is_dir()
     };
@@ -344,18 +344,18 @@ fn find_source(host: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
         }
         return Ok(folder.to_owned());
     }
-    let mut names = host.names("usr/src")?;
+    let mut names = sysroot.names("usr/src")?;
     names.sort_by_key(|name| natural(name));
     let installed = names
         .iter()
         .rev()
         .filter(|name| name.starts_with("md-p2p-"))
-        .map(|name| host.path("usr/src").join(name))
+        .map(|name| sysroot.path("usr/src").join(name))
         .find(|folder| is_source(folder));
     if let Some(folder) = installed {
         return Ok(folder);
     }
-    if !host.is_here() {
+    if !sysroot.is_here() {
         bail!(
             "there is no source of md-p2p in /usr/src/md-p2p-*; say where it is: --source FOLDER"
         );
@@ -373,10 +373,10 @@ fn find_source(host: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
 
 // Load and unload.
 
-fn load(host: &Sysroot, modules: &[String], dry_run: bool) -> Result<u8> {
-    let release = release::running(host)?;
-    let installed = modules::installed(host, &release)?;
-    let loaded = modules::loaded(host)?;
+fn load(sysroot: &Sysroot, modules: &[String], dry_run: bool) -> Result<u8> {
+    let release = release::running(sysroot)?;
+    let installed = modules::installed(sysroot, &release)?;
+    let loaded = modules::loaded(sysroot)?;
     let is_there = |name: &str| {
         let is_loaded = loaded.iter().any(|it| it.name == name);
         is_loaded || installed.iter().any(|it| it.name == name)
@@ -403,11 +403,11 @@ fn load(host: &Sysroot, modules: &[String], dry_run: bool) -> Result<u8> {
     if status != 0 {
         bail!("modprobe failed with status {status}; mdp2p doctor looks for the reason");
     }
-    match modules::mode(host) {
+    match modules::mode(sysroot) {
         None => bail!("modprobe was content, and md-p2p is not loaded: see dmesg"),
         mode => writeln!(ui::out(), "{MAIN}: {}", told(mode))?,
     }
-    if modules::mode(host) == Some(Mode::Beside) {
+    if modules::mode(sysroot) == Some(Mode::Beside) {
         writeln!(
             ui::out(),
             "plain mdadm talks to the kernel's md; mdp2p's commands and `mdp2p mdadm --` talk to md-p2p"
@@ -416,8 +416,8 @@ fn load(host: &Sysroot, modules: &[String], dry_run: bool) -> Result<u8> {
     Ok(0)
 }
 
-fn unload(host: &Sysroot, dry_run: bool) -> Result<u8> {
-    let arrays: Vec<String> = array::all(host)?
+fn unload(sysroot: &Sysroot, dry_run: bool) -> Result<u8> {
+    let arrays: Vec<String> = array::all(sysroot)?
         .into_iter()
         .filter(|array| array.driver == Driver::MdP2p)
         .map(|array| array.name)
@@ -429,7 +429,7 @@ fn unload(host: &Sysroot, dry_run: bool) -> Result<u8> {
             arrays.join(" ")
         );
     }
-    let loaded = modules::loaded(host)?;
+    let loaded = modules::loaded(sysroot)?;
     if loaded.is_empty() {
         writeln!(ui::out(), "none of md-p2p's modules is loaded")?;
         return Ok(0);
@@ -451,13 +451,13 @@ fn modprobe<'a>(option: &'a str, modules: impl Iterator<Item = &'a str>) -> Step
 // Signatures.
 
 fn sign(
-    host: &Sysroot,
+    sysroot: &Sysroot,
     named: Option<&str>,
     pair: Option<(&Path, &Path)>,
     dry_run: bool,
 ) -> Result<u8> {
-    let release = chosen(host, named)?;
-    let installed = modules::installed(host, &release)?;
+    let release = chosen(sysroot, named)?;
+    let installed = modules::installed(sysroot, &release)?;
     if installed.is_empty() {
         bail!(
             "no module of md-p2p is installed for kernel {release}: sudo mdp2p module install \
@@ -471,17 +471,17 @@ fn sign(
             shown(&packed.path)
         );
     }
-    let tool = sign_file(host, &release)?;
+    let tool = sign_file(sysroot, &release)?;
     let (key, certificate) = match pair {
         Some((key, certificate)) => (key.to_owned(), certificate.to_owned()),
-        None => (host.path(KEY), host.path(CERTIFICATE)),
+        None => (sysroot.path(KEY), sysroot.path(CERTIFICATE)),
     };
     for file in [&key, &certificate] {
         if !file.is_file() {
             bail!("{}", no_key(file));
         }
     }
-    let options = Options::read(host, &release)?;
+    let options = Options::read(sysroot, &release)?;
     let hash = options.as_ref().and_then(|it| it.get("MODULE_SIG_HASH"));
     let (done, todo): (Vec<_>, Vec<_>) = installed.iter().partition(|it| it.signed == Some(true));
     let step = |module: &&Installed| Step {
@@ -491,7 +491,7 @@ fn sign(
             hash.unwrap_or("sha256").into(),
             key.clone().into(),
             certificate.clone().into(),
-            host.path(&module.path).into(),
+            sysroot.path(&module.path).into(),
         ],
         package: "",
     };
@@ -519,12 +519,12 @@ fn sign(
     Ok(0)
 }
 
-fn sign_file(host: &Sysroot, release: &str) -> Result<PathBuf> {
-    let tool = release::headers(host, release)
+fn sign_file(sysroot: &Sysroot, release: &str) -> Result<PathBuf> {
+    let tool = release::headers(sysroot, release)
         .map(|headers| headers.join("scripts/sign-file"))
-        .filter(|tool| host.has(tool));
+        .filter(|tool| sysroot.has(tool));
     match tool {
-        Some(tool) => Ok(host.path(tool)),
+        Some(tool) => Ok(sysroot.path(tool)),
         None => bail!(
             "there is no scripts/sign-file in the headers of kernel {release}; \
              install them: apt install linux-headers-{release}"

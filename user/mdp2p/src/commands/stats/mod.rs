@@ -11,8 +11,8 @@ use serde::Serialize;
 use crate::arguments::seconds;
 use crate::command::Command;
 use crate::counters::columns::COLUMNS;
-use crate::counters::rate::Count;
-use crate::counters::sample::{Look, Memory, Wanted};
+use crate::counters::rate::ArrayCounts;
+use crate::counters::sample::{ProviderMemory, Sample, Selection};
 use crate::ui::{self, styled};
 use clap::Args;
 use mdp2p_machine::md::array::Counters;
@@ -49,8 +49,8 @@ impl Command for Stats {
         false
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -59,12 +59,12 @@ impl Command for Stats {
 /// # Errors
 /// If an array that was named is not there or is the kernel's own, sysfs cannot be read or
 /// understood, or standard output takes no more.
-pub fn run(host: &Sysroot, options: &Stats) -> Result<u8> {
-    let wanted = Wanted::of(host, &options.arrays)?;
+pub fn run(sysroot: &Sysroot, options: &Stats) -> Result<u8> {
+    let wanted = Selection::of(sysroot, &options.arrays)?;
     if let Some(interval) = options.watch {
-        return watch(host, &wanted, interval, options.json);
+        return watch(sysroot, &wanted, interval, options.json);
     }
-    let look = Look::take(host, &wanted)?;
+    let look = Sample::take(sysroot, &wanted)?;
     if options.json {
         ui::json(&look)?;
         return Ok(0);
@@ -84,13 +84,13 @@ pub fn run(host: &Sysroot, options: &Stats) -> Result<u8> {
 }
 
 /// Prints what is counted in each interval, until that fails.
-fn watch(host: &Sysroot, wanted: &Wanted, interval: Duration, json: bool) -> Result<u8> {
-    let mut before = Look::take(host, wanted)?;
+fn watch(sysroot: &Sysroot, wanted: &Selection, interval: Duration, json: bool) -> Result<u8> {
+    let mut before = Sample::take(sysroot, wanted)?;
     let mut due = before.at;
     loop {
         due += interval;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let look = Look::take(host, wanted)?;
+        let look = Sample::take(sysroot, wanted)?;
         let (arrays, elapsed) = look.since(&before);
         let time = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -117,18 +117,18 @@ fn watch(host: &Sysroot, wanted: &Wanted, interval: Duration, json: bool) -> Res
 fn line(
     time: Duration,
     elapsed: Duration,
-    arrays: Vec<Count>,
-    providers: Vec<Memory>,
+    arrays: Vec<ArrayCounts>,
+    providers: Vec<ProviderMemory>,
 ) -> Result<()> {
     #[derive(Serialize)]
-    struct Line {
+    struct WatchLine {
         version: u32,
         time: f64,
         interval_seconds: f64,
-        arrays: Vec<Count>,
-        providers: Vec<Memory>,
+        arrays: Vec<ArrayCounts>,
+        providers: Vec<ProviderMemory>,
     }
-    let line = Line {
+    let line = WatchLine {
         version: ui::JSON_VERSION,
         time: time.as_millis() as f64 / 1000.0,
         interval_seconds: elapsed.as_secs_f64(),
@@ -143,7 +143,7 @@ fn line(
 }
 
 /// A page for people.
-fn page(out: &mut impl Write, heading: &str, arrays: &[Count]) -> io::Result<()> {
+fn page(out: &mut impl Write, heading: &str, arrays: &[ArrayCounts]) -> io::Result<()> {
     if arrays.is_empty() {
         return writeln!(out, "No arrays of md-p2p.");
     }
@@ -152,7 +152,7 @@ fn page(out: &mut impl Write, heading: &str, arrays: &[Count]) -> io::Result<()>
 }
 
 /// A row for each array, and one for each of its members below it.
-fn table(arrays: &[Count]) -> String {
+fn table(arrays: &[ArrayCounts]) -> String {
     let mut heads = vec!["ARRAY"];
     heads.extend(COLUMNS.iter().map(|column| column.head));
     let mut rows = Vec::new();
@@ -179,7 +179,7 @@ fn clock(time: Duration) -> String {
 }
 
 /// The text that Prometheus and node_exporter's textfile collector read.
-fn prometheus(look: &Look) -> String {
+fn prometheus(look: &Sample) -> String {
     let mut text = String::new();
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
     metric(
@@ -195,9 +195,9 @@ fn prometheus(look: &Look) -> String {
 }
 
 /// Labels and value of a sample.
-type Sample<'a> = (Vec<(&'static str, &'a str)>, u64);
+type MetricSample<'a> = (Vec<(&'static str, &'a str)>, u64);
 
-fn array_metrics(text: &mut String, arrays: &[Count]) {
+fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
     let info = samples(arrays, |array| {
         let alias = array.aliases.first().map_or("", String::as_str);
         vec![(vec![("name", alias), ("level", &array.level)], 1)]
@@ -295,9 +295,9 @@ fn array_metrics(text: &mut String, arrays: &[Count]) {
     metric(text, "mdp2p_member_bytes_total", "counter", help, members);
 }
 
-fn provider_metrics(text: &mut String, providers: &[Memory]) {
+fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
     let addresses: Vec<String> = providers.iter().map(|p| p.address.to_string()).collect();
-    let each = |value: fn(&Memory) -> u64| {
+    let each = |value: fn(&ProviderMemory) -> u64| {
         let samples = providers.iter().zip(&addresses);
         samples
             .map(|(provider, address)| (vec![("provider", address.as_str())], value(provider)))
@@ -316,9 +316,9 @@ const STATES: [&str; 3] = ["direct", "staged", "off"];
 
 /// What `values` makes of each array, labelled with its name.
 fn samples<'a>(
-    arrays: &'a [Count],
-    values: impl Fn(&'a Count) -> Vec<Sample<'a>>,
-) -> Vec<Sample<'a>> {
+    arrays: &'a [ArrayCounts],
+    values: impl Fn(&'a ArrayCounts) -> Vec<MetricSample<'a>>,
+) -> Vec<MetricSample<'a>> {
     let mut all = Vec::new();
     for array in arrays {
         for (mut labels, value) in values(array) {
@@ -330,7 +330,7 @@ fn samples<'a>(
 }
 
 /// Reads direct and staged, writes direct and staged.
-fn by_way(values: [u64; 4]) -> Vec<Sample<'static>> {
+fn by_way(values: [u64; 4]) -> Vec<MetricSample<'static>> {
     const WAYS: [[&str; 2]; 4] = [
         ["read", "direct"],
         ["read", "staged"],
@@ -342,7 +342,7 @@ fn by_way(values: [u64; 4]) -> Vec<Sample<'static>> {
 }
 
 /// Writes a metric: what it is and of which type, once, then all of its samples.
-fn metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<Sample>) {
+fn metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<MetricSample>) {
     if samples.is_empty() {
         return;
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-use super::{View, short};
+use super::{Tree, short};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::Acs;
 use mdp2p_machine::pci::devices::DEVICES;
@@ -101,7 +101,7 @@ struct Found {
 
 /// Where a device hangs, as far as reach goes: two that hang alike could change places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a> {
+struct Position<'a> {
     host_bridge: &'a str,
     /// The nearest bridge above it that other clients are below too.
     fork: Option<Bdf>,
@@ -111,7 +111,7 @@ struct Place<'a> {
 
 impl Matrix {
     /// Of what `view` has. It has no rows if there are no providers.
-    pub fn of(view: &View) -> Self {
+    pub fn of(view: &Tree) -> Self {
         let providers: Vec<Bdf> = view.devices.providers().map(|it| it.address).collect();
         let clients: Vec<Bdf> = view.clients().collect();
         let many = providers.len() > FEW || clients.len() > FEW;
@@ -142,7 +142,7 @@ impl Matrix {
         matrix
     }
 
-    fn fill(&mut self, view: &View) -> Found {
+    fn fill(&mut self, view: &Tree) -> Found {
         let mut found = Found::default();
         for row in &self.rows {
             let cells = self.columns.iter();
@@ -152,7 +152,7 @@ impl Matrix {
         found
     }
 
-    fn merge_columns(&mut self, view: &View) {
+    fn merge_columns(&mut self, view: &Tree) {
         let column = |at: usize| -> Vec<Cell> {
             let cells = self.cells.iter().map(|cells| cells[at].clone());
             cells.collect()
@@ -164,14 +164,14 @@ impl Matrix {
         }
     }
 
-    fn merge_rows(&mut self, view: &View) {
+    fn merge_rows(&mut self, view: &Tree) {
         let equal = equal(self.cells.iter().cloned());
         self.rows = merged(view, &self.rows, &equal);
         self.cells = equal.iter().map(|ats| self.cells[ats[0]].clone()).collect();
     }
 
     /// Gives the causes that there are their numbers, and the columns their widths.
-    fn number(&mut self, view: &View, found: &Found) {
+    fn number(&mut self, view: &Tree, found: &Found) {
         let causes: Vec<Cause> = found.causes.iter().copied().collect();
         self.reasons = causes
             .iter()
@@ -307,7 +307,7 @@ impl fmt::Display for Cell {
 }
 
 impl Group {
-    fn of(view: &View, members: Vec<Bdf>) -> Self {
+    fn of(view: &Tree, members: Vec<Bdf>) -> Self {
         let mut labels: Vec<String> = members.iter().map(|&it| view.label(it)).collect();
         labels.sort_by_cached_key(|label| natural(label));
         let first = labels.first().cloned().unwrap_or_default();
@@ -359,7 +359,7 @@ fn equal<T: Ord>(all: impl Iterator<Item = T>) -> Vec<Vec<usize>> {
     equal
 }
 
-fn merged(view: &View, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
+fn merged(view: &Tree, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
     let merge = |ats: &Vec<usize>| match ats[..] {
         [at] => groups[at].clone(),
         _ => {
@@ -371,7 +371,7 @@ fn merged(view: &View, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
 }
 
 /// Providers and clients by where they hang, and by what the kernel says of them.
-fn groups(view: &View, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<Group>) {
+fn groups(view: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<Group>) {
     let forks = forks(view, clients);
     let place = |address: Bdf| place(view, &forks, address);
     let mut rows = equal(providers.iter().map(|&it| place(it)));
@@ -404,7 +404,7 @@ fn groups(view: &View, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<G
 }
 
 /// The bridges below which the ways to clients part.
-fn forks(view: &View, clients: &[Bdf]) -> BTreeSet<Bdf> {
+fn forks(view: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
     // A client that others hang below counts as one.
     let mut forks: BTreeSet<Bdf> = clients.iter().copied().collect();
     let mut ways = BTreeMap::new();
@@ -423,7 +423,7 @@ fn forks(view: &View, clients: &[Bdf]) -> BTreeSet<Bdf> {
 }
 
 /// The device and the bridges above it, up to where other clients are.
-fn below_fork(view: &View, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator<Item = Bdf> {
+fn below_fork(view: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator<Item = Bdf> {
     let mut end = false;
     view.devices.upwards(address).map_while(move |device| {
         let go_on = !end;
@@ -432,12 +432,12 @@ fn below_fork(view: &View, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator
     })
 }
 
-fn place<'a>(view: &View<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Place<'a> {
+fn place<'a>(view: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
     let devices = view.devices;
     let get = |address| devices.get(address);
     let way: Vec<Bdf> = below_fork(view, forks, address).collect();
     let top = way.last().and_then(|&top| get(top));
-    Place {
+    Position {
         host_bridge: get(address).map_or("", |device| &device.host_bridge),
         fork: top.and_then(|device| device.parent),
         below_fork: way
@@ -452,7 +452,7 @@ fn place<'a>(view: &View<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Place<'a> 
 /// None if it says nothing; of a row that it does not know too.
 type Told = Option<BTreeSet<(usize, Option<Option<u32>>)>>;
 
-fn told(view: &View, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> Told {
+fn told(view: &Tree, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> Told {
     let told = view.told_of(client)?;
     let mut all = BTreeSet::new();
     for (row, ats) in rows.iter().enumerate() {
@@ -465,7 +465,7 @@ fn told(view: &View, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> Tol
 }
 
 /// Whether the kernel says the same of all providers of a row.
-fn is_even(view: &View, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
+fn is_even(view: &Tree, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
     view.clients().all(|client| {
         let told = told(view, providers, rows, client).unwrap_or_default();
         let distinct: BTreeSet<usize> = told.iter().map(|&(row, _)| row).collect();
@@ -474,7 +474,7 @@ fn is_even(view: &View, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
 }
 
 /// What holds of any of a row and any of a column that are two: they hang alike.
-fn cell(view: &View, row: &Group, column: &Group, found: &mut Found) -> Cell {
+fn cell(view: &Tree, row: &Group, column: &Group, found: &mut Found) -> Cell {
     let own = (row.members[0], column.members[0]);
     let two = |group: &Group| group.members.iter().copied().take(2).collect::<Vec<_>>();
     let clients = two(column);
@@ -527,7 +527,7 @@ impl Found {
     }
 }
 
-fn reason(view: &View, cause: Cause, found: &Found) -> Reason {
+fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
     let plain = |what: String, remedy: &str| Reason {
         what,
         remedy: vec![remedy.to_owned()],
@@ -573,8 +573,8 @@ fn reason(view: &View, cause: Cause, found: &Found) -> Reason {
     }
 }
 
-fn acs_reason(view: &View, redirecting: &BTreeSet<Bdf>) -> Reason {
-    let iommu = |port: &Bdf| view.host.link(format!("{DEVICES}/{port}/iommu_group"));
+fn acs_reason(view: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
+    let iommu = |port: &Bdf| view.sysroot.link(format!("{DEVICES}/{port}/iommu_group"));
     let (parameter, by_kind) = parameter(view, redirecting);
     let mut consequences = vec![
         "Then devices below these ports are not isolated from each other any more: they cannot \
@@ -613,7 +613,7 @@ fn acs_reason(view: &View, redirecting: &BTreeSet<Bdf>) -> Reason {
 
 /// What makes the kernel clear ACS redirect (Documentation/admin-guide/kernel-parameters.txt),
 /// and whether it names ports by vendor and device: many addresses fit on no command line.
-fn parameter(view: &View, ports: &BTreeSet<Bdf>) -> (String, bool) {
+fn parameter(view: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
     const MANY: usize = 8;
     let kinds: BTreeSet<String> = ports
         .iter()

@@ -2,7 +2,7 @@
 //! `mdp2p topology`: the PCI tree with the drives and arrays on it, and who reaches whose
 //! memory.
 //!
-//! What there is to say is gathered once, in a [`View`]. The text and the JSON are made of
+//! What there is to say is gathered once, in a [`Tree`]. The text and the JSON are made of
 //! it here, the drawing in [`crate::commands::topology::svg`], and the matrix of both in [`crate::commands::topology::matrix`].
 
 mod matrix;
@@ -58,8 +58,8 @@ impl Command for Topology {
         false
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -73,9 +73,9 @@ pub const MATRIX_TITLE: &str = "Who reaches whose memory (rows: providers, colum
 ///
 /// # Errors
 /// With what was wrong.
-pub fn run(host: &Sysroot, options: &Topology) -> Result<u8> {
-    let devices = Devices::read(host)?;
-    let view = View::gather(host, &devices, options.all)?;
+pub fn run(sysroot: &Sysroot, options: &Topology) -> Result<u8> {
+    let devices = Devices::read(sysroot)?;
+    let view = Tree::gather(sysroot, &devices, options.all)?;
     if let Some(path) = &options.svg {
         svg::write(&view, path)?;
     }
@@ -129,9 +129,9 @@ pub struct Membership {
 }
 
 /// The PCI tree of a machine, and all that is on it.
-pub struct View<'a> {
+pub struct Tree<'a> {
     /// The machine.
-    pub host: &'a Sysroot,
+    pub sysroot: &'a Sysroot,
     /// All of its PCI devices.
     pub devices: &'a Devices,
     /// Its arrays.
@@ -168,15 +168,15 @@ fn piece(style: Style, text: impl Into<String>) -> Piece {
     Piece { text, style }
 }
 
-impl<'a> View<'a> {
+impl<'a> Tree<'a> {
     /// Of `host`, whose PCI devices are `devices`. Those that nothing of interest is on are
     /// shown only with `all`.
     ///
     /// # Errors
     /// If sysfs holds what cannot be understood; the file is named.
-    pub fn gather(host: &'a Sysroot, devices: &'a Devices, all: bool) -> Result<Self> {
-        let arrays = array::all(host)?;
-        let mut facts = facts(host, &arrays)?;
+    pub fn gather(sysroot: &'a Sysroot, devices: &'a Devices, all: bool) -> Result<Self> {
+        let arrays = array::all(sysroot)?;
+        let mut facts = facts(sysroot, &arrays)?;
         let (tops, mut children) = hang(devices);
         let mut shown = BTreeSet::new();
         let bare = Facts::default();
@@ -195,11 +195,11 @@ impl<'a> View<'a> {
         for below in children.values_mut() {
             below.retain(|address| shown.contains(address));
         }
-        name(host, devices, &shown, &mut facts);
+        name(sysroot, devices, &shown, &mut facts);
         Ok(Self {
-            host,
+            sysroot,
             devices,
-            known: Known::of(host, devices, &arrays),
+            known: Known::of(sysroot, devices, &arrays),
             arrays,
             bridges: bridges(devices, &tops, &shown),
             facts,
@@ -389,16 +389,16 @@ fn bridges(devices: &Devices, tops: &[Bdf], shown: &BTreeSet<Bdf>) -> Vec<(Strin
 }
 
 /// The models and disks of all devices that have any.
-fn facts(host: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
-    let controllers = sysroot::each(&host.names("sys/class/nvme")?, |name| {
+fn facts(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
+    let controllers = sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
         let folder = format!("sys/class/nvme/{name}");
         // One over a fabric is no PCI device.
-        let Some(address) = target(host, &folder).and_then(|path| controllers::nearest(&path))
+        let Some(address) = target(sysroot, &folder).and_then(|path| controllers::nearest(&path))
         else {
             return Ok(None);
         };
         let text = |file: &str| {
-            let text = host.read_if(format!("{folder}/{file}"))?;
+            let text = sysroot.read_if(format!("{folder}/{file}"))?;
             anyhow::Ok(
                 text.map(|text| clean(&text))
                     .filter(|text| !text.is_empty()),
@@ -413,7 +413,7 @@ fn facts(host: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
         Ok(Some((address, facts)))
     })?;
     let mut facts: BTreeMap<Bdf, Facts> = controllers.into_iter().collect();
-    for disk in disks(host, arrays)? {
+    for disk in disks(sysroot, arrays)? {
         for &path in &disk.paths {
             facts.entry(path).or_default().disks.push(disk.clone());
         }
@@ -422,12 +422,12 @@ fn facts(host: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
 }
 
 /// All whole disks that are reached through PCI devices.
-fn disks(host: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
+fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
     const BLOCK: &str = "sys/class/block";
     let mut members: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
     for array in arrays {
         for member in &array.members {
-            for disk in made_of(host, &member.name, 0)? {
+            for disk in made_of(sysroot, &member.name, 0)? {
                 members.entry(disk).or_default().push(Membership {
                     array: array.name.clone(),
                     member: member.name.clone(),
@@ -436,23 +436,23 @@ fn disks(host: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
             }
         }
     }
-    sysroot::each(&host.names(BLOCK)?, |name| {
-        let Some(link) = target(host, &format!("{BLOCK}/{name}")) else {
+    sysroot::each(&sysroot.names(BLOCK)?, |name| {
+        let Some(link) = target(sysroot, &format!("{BLOCK}/{name}")) else {
             return Ok(None);
         };
-        if is_hidden_path(name) || whole(host, &link).is_some() {
+        if is_hidden_path(name) || whole(sysroot, &link).is_some() {
             return Ok(None);
         }
         let paths = match controllers::nearest(&link) {
             Some(address) => vec![address],
-            None if name.starts_with("nvme") => match controllers::of(host, name) {
+            None if name.starts_with("nvme") => match controllers::of(sysroot, name) {
                 Ok(paths) => paths,
-                Err(_) if !host.has(format!("{BLOCK}/{name}")) => return Ok(None),
+                Err(_) if !sysroot.has(format!("{BLOCK}/{name}")) => return Ok(None),
                 Err(error) => return Err(error),
             },
             None => return Ok(None),
         };
-        let sectors = host.value_if::<u64>(format!("{BLOCK}/{name}/size"))?;
+        let sectors = sysroot.value_if::<u64>(format!("{BLOCK}/{name}/size"))?;
         Ok(Some(Disk {
             bytes: sectors.unwrap_or(0).saturating_mul(512),
             paths,
@@ -464,25 +464,25 @@ fn disks(host: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
 
 /// The whole disks that a member is made of: itself, what it is a partition of, or what is
 /// below device mapper or another array.
-fn made_of(host: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<String>> {
+fn made_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<String>> {
     let folder = format!("sys/class/block/{name}");
-    let slaves = host.names(format!("{folder}/slaves"))?;
+    let slaves = sysroot.names(format!("{folder}/slaves"))?;
     if !slaves.is_empty() && depth < 8 {
         let mut found = BTreeSet::new();
         for slave in slaves {
-            found.extend(made_of(host, &slave, depth + 1)?);
+            found.extend(made_of(sysroot, &slave, depth + 1)?);
         }
         return Ok(found);
     }
-    let disk = target(host, &folder).and_then(|link| whole(host, &link));
+    let disk = target(sysroot, &folder).and_then(|link| whole(sysroot, &link));
     Ok(BTreeSet::from([disk.unwrap_or_else(|| name.to_owned())]))
 }
 
 /// The disk that the block device which lies at `link` is a partition of.
-fn whole(host: &Sysroot, link: &Path) -> Option<String> {
+fn whole(sysroot: &Sysroot, link: &Path) -> Option<String> {
     let above = link.parent()?.file_name()?.to_str()?;
     // `block` and a controller's name are no block devices.
-    let is_block = host.has(format!("sys/class/block/{above}"));
+    let is_block = sysroot.has(format!("sys/class/block/{above}"));
     is_block.then(|| above.to_owned())
 }
 
@@ -495,8 +495,8 @@ fn is_hidden_path(name: &str) -> bool {
     name.strip_prefix("nvme").is_some_and(after)
 }
 
-fn target(host: &Sysroot, path: &str) -> Option<PathBuf> {
-    fs::read_link(host.path(path)).ok()
+fn target(sysroot: &Sysroot, path: &str) -> Option<PathBuf> {
+    fs::read_link(sysroot.path(path)).ok()
 }
 
 /// Without what might harm a terminal or is no character in XML.
@@ -509,7 +509,7 @@ fn clean(text: &str) -> String {
 
 /// Names those that are shown and have no model.
 fn name(
-    host: &Sysroot,
+    sysroot: &Sysroot,
     devices: &Devices,
     shown: &BTreeSet<Bdf>,
     facts: &mut BTreeMap<Bdf, Facts>,
@@ -524,7 +524,7 @@ fn name(
         })
         .collect();
     let wanted = nameless.iter().map(|device| id(device)).collect();
-    let names = ids::find(host, &wanted);
+    let names = ids::find(sysroot, &wanted);
     for device in nameless {
         if let Some(name) = names.get(&id(device)) {
             facts.entry(device.address).or_default().model = Some(clean(name));
@@ -632,7 +632,7 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
 }
 
 /// The tree, and below it the matrix. No line is longer than `width`.
-pub fn text(view: &View, width: usize) -> String {
+pub fn text(view: &Tree, width: usize) -> String {
     let mut out = String::new();
     if view.devices.iter().next().is_none() {
         let none = format!("No PCI device in /{DEVICES}.");
@@ -685,7 +685,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 /// What is on a root bus and all that is below.
-fn branch(view: &View, tops: &[Bdf], width: usize, out: &mut String) {
+fn branch(view: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
     // The address, what is drawn before it, and whether it is the last of its bus.
     let mut rest: Vec<(Bdf, String, bool)> = Vec::new();
     let push = |rest: &mut Vec<_>, addresses: &[Bdf], before: &str| {
@@ -812,7 +812,7 @@ fn paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
 }
 
 /// What there is to say where nobody publishes memory.
-pub fn no_providers(view: &View) -> &'static str {
+pub fn no_providers(view: &Tree) -> &'static str {
     let unpublished = |device: &Device| device.p2pmem.is_some();
     match view.devices.iter().any(unpublished) {
         true => {
@@ -825,7 +825,7 @@ pub fn no_providers(view: &View) -> &'static str {
     }
 }
 
-fn put_matrix(view: &View, width: usize, out: &mut String) {
+fn put_matrix(view: &Tree, width: usize, out: &mut String) {
     let matrix = Matrix::of(view);
     if matrix.rows.is_empty() {
         paragraph(out, width, "", no_providers(view));
@@ -929,7 +929,7 @@ struct Json<'a> {
     devices: Vec<JsonDevice<'a>>,
     left_out: LeftOut,
     arrays: Vec<JsonArray<'a>>,
-    reach: Pairs<'a>,
+    reach: JsonPairs<'a>,
 }
 
 #[derive(serde::Serialize)]
@@ -966,10 +966,10 @@ struct JsonMember<'a> {
 }
 
 /// Every provider with every client, worked out as they are written: there may be many.
-struct Pairs<'a>(&'a View<'a>);
+struct JsonPairs<'a>(&'a Tree<'a>);
 
 #[derive(serde::Serialize)]
-struct Pair {
+struct JsonPair {
     provider: Bdf,
     client: Bdf,
     #[serde(flatten)]
@@ -977,7 +977,7 @@ struct Pair {
 }
 
 impl<'a> Json<'a> {
-    fn of(view: &'a View<'a>) -> Self {
+    fn of(view: &'a Tree<'a>) -> Self {
         let bridges = view.bridges.iter();
         let devices = view.shown();
         Self {
@@ -993,7 +993,7 @@ impl<'a> Json<'a> {
                 .collect(),
             left_out: view.left_out(),
             arrays: view.arrays.iter().map(JsonArray::of).collect(),
-            reach: Pairs(view),
+            reach: JsonPairs(view),
         }
     }
 }
@@ -1017,12 +1017,12 @@ impl<'a> JsonArray<'a> {
     }
 }
 
-impl Serialize for Pairs<'_> {
+impl Serialize for JsonPairs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let view = self.0;
         serializer.collect_seq(view.devices.providers().flat_map(|provider| {
             let provider = provider.address;
-            view.clients().map(move |client| Pair {
+            view.clients().map(move |client| JsonPair {
                 provider,
                 client,
                 reach: view.reach(provider, client),

@@ -16,7 +16,7 @@ use svg::Document;
 use svg::node::element::{Group, Rectangle, Text};
 
 use super::matrix::{Cell, Matrix};
-use super::{MATRIX_TITLE, View, bridge_name, cut, no_providers, wrap};
+use super::{MATRIX_TITLE, Tree, bridge_name, cut, no_providers, wrap};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::reach::Way;
 
@@ -44,7 +44,7 @@ const COLOURS: [&str; 8] = [
 /// # Errors
 /// If there is no such folder, something that is no file has that name, or it cannot be
 /// written.
-pub fn write(view: &View, path: &Path) -> Result<()> {
+pub fn write(view: &Tree, path: &Path) -> Result<()> {
     let path = place(path)?;
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -86,7 +86,7 @@ fn place(path: &Path) -> Result<PathBuf> {
 }
 
 /// The drawing.
-pub fn draw(view: &View) -> Document {
+pub fn draw(view: &Tree) -> Document {
     let mut sheet = Sheet::default();
     sheet.line(PAD, LINE, "PCI tree and peer-to-peer reach", INK, true);
     let colours = colours(view);
@@ -125,7 +125,7 @@ pub fn draw(view: &View) -> Document {
         .add(sheet.group)
 }
 
-fn colours<'a>(view: &'a View) -> BTreeMap<&'a str, &'static str> {
+fn colours<'a>(view: &'a Tree) -> BTreeMap<&'a str, &'static str> {
     let names = view.arrays.iter().map(|array| array.name.as_str());
     names.zip(COLOURS.iter().copied().cycle()).collect()
 }
@@ -206,7 +206,7 @@ enum Shape {
 
 /// `ports`: those above it that have nothing else below.
 fn shape(
-    view: &View,
+    view: &Tree,
     colours: &BTreeMap<&str, &'static str>,
     address: Bdf,
     mut ports: Vec<String>,
@@ -361,7 +361,7 @@ impl Placed {
 /// What colours and frames mean; where it ends.
 fn legend(
     sheet: &mut Sheet,
-    view: &View,
+    view: &Tree,
     colours: &BTreeMap<&str, &'static str>,
     y: usize,
 ) -> usize {
@@ -396,7 +396,7 @@ fn legend(
 }
 
 /// The matrix and its reasons; where they end.
-fn matrix(sheet: &mut Sheet, view: &View, y: usize) -> usize {
+fn matrix(sheet: &mut Sheet, view: &Tree, y: usize) -> usize {
     let matrix = Matrix::of(view);
     if matrix.rows.is_empty() {
         return sheet.paragraph(PAD, y, no_providers(view));

@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 
 use crate::command::Command;
 use crate::ui::{self, BAD, GOOD, WARNING, styled};
-use crate::workload::path_taken::{Counted, Moved, Went};
+use crate::workload::path_taken::{Counted, Moved, PathTaken};
 use crate::workload::provider::{self, Provider, Room};
-use crate::workload::site::{self, Mode, Place, Site};
+use crate::workload::site::{self, Mode, OpenSite, Site};
 use mdp2p_io::memory::{Buffer, Memory};
 use mdp2p_io::pattern::Pattern;
 use mdp2p_io::random::scramble;
@@ -34,8 +34,8 @@ impl Command for Verify {
         !self.dry_run
     }
 
-    fn run(&self, host: &Sysroot) -> Result<u8> {
-        run(host, self)
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        run(sysroot, self)
     }
 }
 
@@ -52,7 +52,7 @@ const TOLD: usize = 3;
 
 /// What `mdp2p verify` has found out, or would do.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// The array.
     pub array: String,
     /// Whose.
@@ -76,14 +76,14 @@ pub struct Report {
     /// Whose memory.
     pub providers: Vec<Provider>,
     /// What came of it.
-    pub results: Vec<Row>,
+    pub results: Vec<Trial>,
     /// What else there is to say; sentences.
     pub notes: Vec<String>,
 }
 
 /// What came of one operation through one provider.
 #[derive(Debug, Serialize)]
-pub struct Row {
+pub struct Trial {
     /// The provider.
     pub provider: Bdf,
     /// What was done through peer memory; the other half was done through host memory.
@@ -91,7 +91,7 @@ pub struct Row {
     /// Bytes that went through whole, to or from peer memory.
     pub bytes: u64,
     /// Which way.
-    pub went: Went,
+    pub went: PathTaken,
     /// What the array has counted; none if it does not count.
     pub counted: Option<Counted>,
     /// Whether the data are right.
@@ -128,8 +128,8 @@ pub enum Data {
 ///
 /// # Errors
 /// With what was wrong.
-pub fn run(host: &Sysroot, options: &Verify) -> Result<u8> {
-    let report = report(host, options)?;
+pub fn run(sysroot: &Sysroot, options: &Verify) -> Result<u8> {
+    let report = report(sysroot, options)?;
     if options.json {
         ui::json(&report)?;
     } else {
@@ -142,11 +142,11 @@ pub fn run(host: &Sysroot, options: &Verify) -> Result<u8> {
 ///
 /// # Errors
 /// If that cannot even begin: the array or the provider is not there, or the array is in use.
-pub fn report(host: &Sysroot, options: &Verify) -> Result<Report> {
-    let array = array::find(host, &options.array)?;
-    let providers = provider::named(provider::all(host, &array)?, &options.provider)?;
+pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
+    let array = array::find(sysroot, &options.array)?;
+    let providers = provider::named(provider::all(sysroot, &array)?, &options.provider)?;
     let site = Site::survey(
-        host,
+        sysroot,
         &array,
         options.write_file.as_deref(),
         options.destructive,
@@ -158,7 +158,7 @@ pub fn report(host: &Sysroot, options: &Verify) -> Result<Report> {
     let bytes = pieces.iter().map(|piece| piece.end - piece.start).sum();
     let rooms = providers.iter().map(|one| one.some_room(BLOCK, DEPTH));
     let rooms: Vec<Option<Room>> = rooms.collect();
-    let mut report = Report {
+    let mut report = VerifyReport {
         array: array.name.clone(),
         driver: array.driver,
         level: array.level.clone(),
@@ -185,9 +185,9 @@ pub fn report(host: &Sysroot, options: &Verify) -> Result<Report> {
     }
     let what = format!("{} of it are overwritten, all over it", ui::bytes(bytes));
     site.confirm(&array, &what, options.yes)?;
-    let place = site.open(host, &array, bytes)?;
-    let work = Work {
-        host,
+    let place = site.open(sysroot, &array, bytes)?;
+    let work = Comparison {
+        sysroot,
         array: &array,
         place: &place,
         pieces: &pieces,
@@ -200,7 +200,7 @@ pub fn report(host: &Sysroot, options: &Verify) -> Result<Report> {
         });
     }
     work.bar.finish_and_clear();
-    report.notes = notes(host, &array, &report.results)?;
+    report.notes = notes(sysroot, &array, &report.results)?;
     Ok(report)
 }
 
@@ -212,12 +212,12 @@ fn operations(mode: Mode) -> &'static [Operation] {
 }
 
 /// The rows of a provider that has no memory left.
-fn untried(provider: Bdf, mode: Mode, why: &str) -> Vec<Row> {
-    let row = |&operation: &Operation| Row {
+fn untried(provider: Bdf, mode: Mode, why: &str) -> Vec<Trial> {
+    let row = |&operation: &Operation| Trial {
         provider,
         operation,
         bytes: 0,
-        went: Went::Nowhere,
+        went: PathTaken::Nowhere,
         counted: None,
         data: Data::NoMemory,
         sha256: None,
@@ -230,7 +230,7 @@ fn untried(provider: Bdf, mode: Mode, why: &str) -> Vec<Row> {
 }
 
 /// The sentence about providers that had no memory left, if there are some.
-fn without_memory(rows: &[Row]) -> Option<String> {
+fn without_memory(rows: &[Trial]) -> Option<String> {
     let rows = rows.iter().filter(|row| row.data == Data::NoMemory);
     let mut providers: Vec<Bdf> = rows.map(|row| row.provider).collect();
     providers.dedup();
@@ -261,28 +261,28 @@ fn bar(bytes: u64) -> ProgressBar {
 }
 
 /// What is the same for all providers.
-struct Work<'a> {
-    host: &'a Sysroot,
+struct Comparison<'a> {
+    sysroot: &'a Sysroot,
     array: &'a Array,
-    place: &'a Place,
+    place: &'a OpenSite,
     pieces: &'a [Range<u64>],
     bar: ProgressBar,
 }
 
 /// The buffers of a thread.
-struct Pair {
+struct Buffers {
     peer: Buffer,
     host: Buffer,
 }
 
 /// Which of them.
-type Pick = fn(&mut Pair) -> &mut Buffer;
+type Pick = fn(&mut Buffers) -> &mut Buffer;
 
-impl Work<'_> {
-    fn through(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Row>> {
+impl Comparison<'_> {
+    fn through(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Trial>> {
         self.bar.set_message(provider.address.to_string());
         let memory = Memory::Peer(provider.address);
-        let mut pairs = match pairs(memory, room, self.host) {
+        let mut pairs = match pairs(memory, room, self.sysroot) {
             Ok(pairs) => pairs,
             // Others were faster.
             Err(error) if error.root_cause().downcast_ref() == Some(&Errno::ENOMEM) => {
@@ -292,10 +292,10 @@ impl Work<'_> {
         };
         let target = self.place.target()?;
         let row = |operation, work: &mut dyn FnMut(&mut Tally) -> Result<()>| {
-            let before = array::counters(self.host, self.array)?;
+            let before = array::counters(self.sysroot, self.array)?;
             let mut tally = Tally::default();
             work(&mut tally)?;
-            let after = array::counters(self.host, self.array)?;
+            let after = array::counters(self.sysroot, self.array)?;
             anyhow::Ok(tally.row(provider.address, operation, before.zip(after)))
         };
         if mode == Mode::ReadOnly {
@@ -336,8 +336,8 @@ impl Work<'_> {
     fn blocks<T: Send>(
         &self,
         room: Room,
-        pairs: &mut [Pair],
-        work: impl Fn(&mut Pair, u64, usize) -> T + Sync,
+        pairs: &mut [Buffers],
+        work: impl Fn(&mut Buffers, u64, usize) -> T + Sync,
         mut take: impl FnMut(u64, usize, T),
     ) -> Result<()> {
         for piece in self.pieces {
@@ -357,12 +357,12 @@ impl Work<'_> {
     fn write(
         &self,
         room: Room,
-        pairs: &mut [Pair],
+        pairs: &mut [Buffers],
         target: &Target,
         (pick, pattern): (Pick, Pattern),
         mut take: impl FnMut(usize, Result<(), Failure>),
     ) -> Result<()> {
-        let work = |pair: &mut Pair, offset, length| {
+        let work = |pair: &mut Buffers, offset, length| {
             let mut data = vec![0; length];
             pattern.fill(offset, &mut data);
             pick(pair).put(&data);
@@ -375,7 +375,7 @@ impl Work<'_> {
     fn check(
         &self,
         room: Room,
-        pairs: &mut [Pair],
+        pairs: &mut [Buffers],
         target: &Target,
         (pick, pattern): (Pick, Pattern),
         tally: &mut Tally,
@@ -384,7 +384,7 @@ impl Work<'_> {
         if tally.failed > 0 {
             return Ok(());
         }
-        let work = |pair: &mut Pair, offset, length| {
+        let work = |pair: &mut Buffers, offset, length| {
             target.read(pick(pair), offset, length)?;
             Ok(pick(pair).taken(length))
         };
@@ -394,10 +394,10 @@ impl Work<'_> {
     }
 }
 
-fn pairs(memory: Memory, room: Room, host: &Sysroot) -> Result<Vec<Pair>> {
-    let sysfs = host.path("sys");
+fn pairs(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>> {
+    let sysfs = sysroot.path("sys");
     let pair = |_| {
-        Ok(Pair {
+        Ok(Buffers {
             peer: Buffer::new(memory, room.block, &sysfs)?,
             host: Buffer::new(Memory::Host, room.block, &sysfs)?,
         })
@@ -431,7 +431,12 @@ struct Unread {
 
 /// Reads a block through both memories, and again if they differ: while others write to it
 /// they may. If what host memory saw has stayed the same, peer memory saw something wrong.
-fn compare(target: &Target, pair: &mut Pair, offset: u64, length: usize) -> Result<Both, Unread> {
+fn compare(
+    target: &Target,
+    pair: &mut Buffers,
+    offset: u64,
+    length: usize,
+) -> Result<Both, Unread> {
     let mut last: Option<Vec<u8>> = None;
     let mut rounds = 0;
     loop {
@@ -570,16 +575,16 @@ impl Tally {
         provider: Bdf,
         operation: Operation,
         counters: Option<(Counters, Counters)>,
-    ) -> Row {
+    ) -> Trial {
         let data = self.data();
         let counted = counters.map(|(before, after)| Counted::between(&before, &after, operation));
         let whole = self.failed == 0;
         let sum = |sum: Sha256| whole.then(|| hex(&sum.finalize()));
-        Row {
+        Trial {
             provider,
             operation,
             bytes: self.moved.bytes,
-            went: Went::of(&self.moved, counted.as_ref()),
+            went: PathTaken::of(&self.moved, counted.as_ref()),
             counted,
             data,
             sha256: sum(self.peer),
@@ -596,7 +601,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What there is to say of all of it, each thing once.
-fn notes(host: &Sysroot, array: &Array, rows: &[Row]) -> Result<Vec<String>> {
+fn notes(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for row in rows {
         notes.extend(row.went.reasons(array, row.provider));
@@ -615,7 +620,7 @@ fn notes(host: &Sysroot, array: &Array, rows: &[Row]) -> Result<Vec<String>> {
             array.name
         ));
     }
-    let uses = site::uses(host, array)?;
+    let uses = site::uses(sysroot, array)?;
     if rows.iter().any(|row| row.data == Data::Wrong) && !uses.is_empty() {
         notes.push(format!(
             "{} is in use ({}); to be sure that it did not just change, try again while it is idle.",
@@ -633,7 +638,7 @@ fn notes(host: &Sysroot, array: &Array, rows: &[Row]) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-impl Row {
+impl Trial {
     fn others(&self) -> Option<u64> {
         let moved = Moved {
             bytes: self.bytes,
@@ -682,7 +687,7 @@ impl Row {
         let counted = self.counted.filter(|_| {
             matches!(
                 self.went,
-                Went::PartlyStaged | Went::PartlyRefused | Went::NotCounted
+                PathTaken::PartlyStaged | PathTaken::PartlyRefused | PathTaken::NotCounted
             )
         })?;
         Some(format!(
@@ -696,7 +701,7 @@ impl Row {
     }
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether all data are right.
     pub fn is_right(&self) -> bool {
         self.results.iter().all(|row| row.data == Data::Right)
@@ -711,8 +716,8 @@ impl Report {
             write!(out, "\n{}", self.table())?;
         }
         let rows = || self.results.iter();
-        let shares = rows().filter_map(Row::shares);
-        let lines: Vec<String> = rows().flat_map(Row::trouble).chain(shares).collect();
+        let shares = rows().filter_map(Trial::shares);
+        let lines: Vec<String> = rows().flat_map(Trial::trouble).chain(shares).collect();
         for paragraph in [&lines, &self.notes] {
             if !paragraph.is_empty() {
                 writeln!(out)?;
@@ -818,7 +823,7 @@ mod tests {
         Failure::new("read", target, 0, 512, Why::Errno(errno))
     }
 
-    fn row(tally: Tally) -> Row {
+    fn row(tally: Tally) -> Trial {
         let provider = "0000:04:00.0".parse().expect("an address");
         let read = |read_direct_bytes, read_staged_bytes| Counters {
             read_direct_bytes,
@@ -860,7 +865,7 @@ mod tests {
         tally.host_io(Err(failure(Errno::EREMOTEIO)));
         assert_eq!((tally.moved.refused, tally.failed), (1, 3));
         let row = row(tally);
-        assert_eq!((row.data, row.went), (Data::Failed, Went::Refused));
+        assert_eq!((row.data, row.went), (Data::Failed, PathTaken::Refused));
         assert_eq!(row.sha256, None);
         assert!(
             row.details[0].ends_with("Remote I/O error (through peer memory)"),
@@ -874,7 +879,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.peer_io(1023 << 10, Ok(()));
         let mut row = row(tally);
-        row.went = Went::PartlyRefused;
+        row.went = PathTaken::PartlyRefused;
         row.data = Data::Changed;
         let table = ui::table(&[""; 7], [row.cells("unreachable".to_owned())], &[3]);
         let plain = anstream::adapter::strip_str(&table).to_string();
@@ -890,7 +895,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.peer_io(1024, Ok(()));
         let row = row(tally);
-        assert_eq!((row.data, row.went), (Data::Right, Went::PartlyStaged));
+        assert_eq!((row.data, row.went), (Data::Right, PathTaken::PartlyStaged));
         let shares = row.shares().expect("not all of it was one");
         assert_eq!(
             shares,
@@ -908,7 +913,7 @@ mod tests {
             return; // no O_DIRECT here
         };
         let buffer = || Buffer::new(Memory::Host, 65536, Path::new("/sys")).expect("a buffer");
-        let pair = || Pair {
+        let pair = || Buffers {
             peer: buffer(),
             host: buffer(),
         };
@@ -917,7 +922,7 @@ mod tests {
             range: 0..150 * 512,
             block: 65536,
         };
-        let work = |pair: &mut Pair, offset, length| compare(&target, pair, offset, length);
+        let work = |pair: &mut Buffers, offset, length| compare(&target, pair, offset, length);
         transfer::each(&extent, &mut [pair(), pair()], work, |_, length, done| {
             tally.compared(length, done);
             Ok(())
