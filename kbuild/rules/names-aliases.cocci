@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the module aliases get the prefix "p2p-"; those of the driver itself go away
-// Why: the kernel looks for a personality, or for the owner of block major 9, by alias: it must never find ours for
-//   its own arrays. Ours are asked for with the prefix (names-request-module).
+// What: The module aliases get the prefix "p2p-"; the aliases of the driver itself go away.
+// Why: The kernel looks for a personality, or for the owner of block major 9, by alias, and must never find ours for
+//   its own arrays. Ours are requested with the prefix: see names-request-module.
 // Since: 7.2
 // Matches: md.c 2, md-linear.c 3, raid0.c 3, raid1.c 3, raid10.c 3, raid5.c 10
 // Fixture: 4

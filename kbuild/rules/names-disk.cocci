@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the disk of an array is added by a call
-// Why: it is refused if there is one of that name, which the kernel's md may have: add_disk() would say so with a splat
+// What: An array's disk is added by a call.
+// Why: The kernel's md may already have a disk of that name. The call then refuses quietly, while add_disk() would
+//   complain with a splat.
 // Since: 7.2
 // Matches: md.c 1
 // Fixture: 1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: block major 9 becomes a variable, and its registration becomes a call; mdp gets another name
-// Why: major 9 is the kernel's md's: ours takes a dynamic one, found when the module is loaded
+// What: Block major 9 becomes a variable, and its registration becomes a call; mdp gets another name.
+// Why: Major 9 belongs to the kernel's md. Ours takes a dynamic major, which is found when the module is loaded.
 // Since: 7.2
 // Matches: md.c 12
 // Fixture: 7

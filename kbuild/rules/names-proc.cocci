@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the making of /proc/mdstat becomes a call, its removal a part of the first call in md_exit(), and its poll
-//       says when the file is about to go
-// Why: there is one /proc/mdstat: when the kernel's md comes, ours gets another name, and back when it goes;
-//      whoever polls the file that goes is woken, so it must be known where they sleep
+// What: The creation of /proc/mdstat becomes a call, its removal a part of the first call in md_exit(), and its poll
+//   says when the file is about to go.
+// Why: There is only one /proc/mdstat. When the kernel's md comes, ours takes another name, and takes this name back
+//   when the kernel's md goes. Programs that poll the file must be woken before it goes, so it must be known where
+//   they sleep.
 // Since: 7.2
 // Matches: md.c 3
 // Fixture: 3

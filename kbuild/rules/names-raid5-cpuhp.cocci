@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: raid4/5/6 take a dynamic CPU hotplug state instead of CPUHP_MD_RAID5_PREPARE, under a name of their own
-// Why: that slot is one for the whole kernel: whoever loads second, the kernel's raid456 or ours, would fail with -EBUSY
+// What: raid4/5/6 take a dynamic CPU hotplug state instead of CPUHP_MD_RAID5_PREPARE, under a name of their own.
+// Why: That slot exists once for the whole kernel. If both the kernel's raid456 and ours are loaded, the second would
+//   fail with -EBUSY.
 // Since: 7.2
 // Matches: raid5.c 6
 // Fixture: 5

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: MD asks for a personality by the prefix "p2p-", and for the cluster module by the name that ours has
-// Why: the kernel's own personalities are not for our arrays: they would be loaded, and register with the kernel's md
+// What: MD requests a personality with the prefix "p2p-", and the cluster module by our name for it.
+// Why: The kernel's own personalities are not for our arrays. They would be loaded, and would register with the
+//   kernel's md.
 // Since: 7.2
 // Matches: md.c 5
 // Fixture: 3

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the making of the sysctl folder dev/raid becomes a call, and its removal a part of the first call in md_exit()
-// Why: there is one dev/raid: when the kernel's md comes, ours gets another name, and back when it goes
+// What: The creation of the sysctl folder dev/raid becomes a call, and its removal a part of the first call in
+//   md_exit().
+// Why: There is only one dev/raid. When the kernel's md comes, ours takes another name, and takes this name back when
+//   the kernel's md goes.
 // Since: 7.2
 // Matches: md.c 3
 // Fixture: 3

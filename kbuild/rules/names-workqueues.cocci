@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: MD's workqueues get the prefix "p2p_"
-// Why: raid5wq is in sysfs (WQ_SYSFS), where the second of a text is refused with -EEXIST and a stack trace; the
-//   others would be told apart by nobody in a stack trace or in ps
+// What: MD's workqueues get the prefix "p2p_".
+// Why: raid5wq is in sysfs (WQ_SYSFS), which refuses a second workqueue of one name with -EEXIST and a stack trace.
+//   Nobody could tell the other workqueues apart in a stack trace or in ps.
 // Since: 7.2
 // Matches: md.c 1, md-bitmap.c 1, md-llbitmap.c 2, raid5.c 1
 // Fixture: 2

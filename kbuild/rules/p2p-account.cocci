@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a peer bio is counted where MD accounts for it, and does not end while a part of it is done again, or while MD
-//       is yet to be told that the members may differ there.
+// What: A peer bio is counted where MD accounts for it. It does not end while a part of it is repeated, or while MD
+//   has yet to be told that the members may differ there.
 // Why: MD has split the bio by then, and knows at the end whether it succeeded. Until then the bitmap and active_io
-//      stay held: after a power failure the members must be compared.
+//   stay held, because the members must be compared after a power failure.
 // Since: 7.2
 // Matches: md.c 2
 // Fixture: 2

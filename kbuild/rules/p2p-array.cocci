@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: an array's state is made and freed with the array, shown in sysfs once the array is there, and
-//       worked out anew once it runs or has another level.
-// Why: the glue must know every array for exactly as long as MD does.
+// What: An array's state is made and freed with the array, shown in sysfs once the array is there, and worked out
+//   anew when the array starts to run or changes its level.
+// Why: The glue must know every array for exactly as long as MD does.
 // Since: 7.2
 // Matches: md.c 5
 // Fixture: 5

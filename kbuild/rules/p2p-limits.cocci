@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: every level asks the glue whether to advertise peer memory, after it has stacked its members.
-// Why: MD sets the bit for raid0, raid1 and raid10 whatever the topology, and for linear and raid4/5/6 never; and
-//      the block layer clears it if one member cannot map peer memory, which is then never given any.
+// What: Every level asks the glue whether to advertise peer memory, after it has stacked its members.
+// Why: MD sets the bit for raid0, raid1 and raid10 whatever the topology is, and never for linear and raid4/5/6. The
+//   block layer clears it if one member cannot map peer memory, but such a member is never given any.
 // Since: 7.2
 // Matches: md.c 2
 // Fixture: 2

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: what somebody calls dirty in a lockless bitmap is what a resync must look at, but not while a recovery runs.
-// Why: a resync passes what is merely dirty: that is what is being written, and needs it only after a restart. But the
-//      glue says it of members that differ, as does who writes to md/bitmap_set_bits. A recovery would be told to do a
-//      resync in its midst. What a bit stands for md tells only of a bitmap that was there before.
+// What: A resync must look at what somebody calls dirty in a lockless bitmap, except while a recovery runs. MD also
+//   says how much a bit stands for when it makes a bitmap.
+// Why: A resync skips what is merely dirty, because that is being written and needs a resync only after a restart.
+//   But the glue calls a range dirty if members differ there, and so does a write to md/bitmap_set_bits. A recovery
+//   would be told to do a resync in its midst. Without this rule MD says how much a bit stands for only if the bitmap
+//   was there before.
 // Since: 7.2
 // Matches: md-llbitmap.c 2
 // Fixture: 2

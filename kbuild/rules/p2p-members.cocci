@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the glue hears of every member that joins or leaves, and a member shows its distances and
-//       counters.
-// Why: what the members reach must be known before the first I/O goes to them. MD links and unlinks
-//      the holder at the two places where every member passes, with the array suspended when it joins.
+// What: The glue hears of every member that joins or leaves, and a member shows its distances and counters.
+// Why: What the members reach must be known before the first I/O goes to them. Every member passes the two places
+//   where MD links and unlinks the holder, and the array is suspended when a member joins.
 // Since: 7.2
 // Matches: md.c 3
 // Fixture: 3

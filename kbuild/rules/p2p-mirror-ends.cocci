@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a mirror's part of a peer bio that has failed is done again through host memory before MD sees its end. No
-//       member is blamed for data that were lost with their provider, or could not be mapped where nothing may be
-//       staged: not by FailFast, nor by raid10, whose books keep no error that is ignored. A read that is tried again
-//       in pieces is counted once.
-// Why: the way between two devices may fail where the member does not. MD takes BLK_STS_INVAL, as NVMe says when it
-//      cannot map a page, for no fault of the member's, and calls the write done, though nothing was written. And
-//      raid10 takes each error in devs[].bio for a write error, if another copy makes a bad block good.
+// What: If a mirror's part of a peer bio fails, it is repeated through host memory before MD sees its end. No member
+//   is blamed for data that were lost with their provider, or that it could not map when nothing may be staged: not
+//   by FailFast, nor by raid10, which then keeps no record of an ignored error. A read that is tried again in pieces
+//   is counted once.
+// Why: The path between two devices may fail although the member does not. When NVMe cannot map a page it answers
+//   BLK_STS_INVAL. MD does not blame the member for that, and calls the write done, though nothing was written.
+//   raid10 takes each error in devs[].bio for a write error if another copy makes a bad block good.
 // Since: 7.2
 // Matches: raid1.c 3, raid10.c 5
 // Fixture: 8

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a peer bio keeps REQ_NOMERGE on its way to the members.
-// Why: the flag is all that keeps a member's queue from merging it with a host bio, and the request is
-//      then mapped as its first bio is.
+// What: A peer bio keeps REQ_NOMERGE on its way to the members.
+// Why: Only this flag keeps a member's queue from merging the peer bio with a host bio. The merged request would be
+//   mapped as its first bio needs.
 // Since: 7.2
 // Matches: md.c 1, raid1.c 1, raid10.c 1
 // Fixture: 2

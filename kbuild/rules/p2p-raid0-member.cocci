@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: raid0 and linear refuse a bio for the member that it goes to before they account for it, and leave it to the
-//       glue to submit it to that member: as it is, or through host pages.
-// Why: a bio is direct if the one member that it goes to reaches its pages.
+// What: raid0 and linear refuse a bio for its member before they account for it. Otherwise they leave it to the glue
+//   to submit the bio to that member: as it is, or through host pages.
+// Why: A bio is direct if the one member that it goes to reaches its pages.
 // Since: 7.2
 // Matches: raid0.c 3, md-linear.c 2
 // Fixture: 5

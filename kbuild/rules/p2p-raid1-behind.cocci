@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a write whose data MD copies for write-behind is counted as staged; if nothing is to be staged, it is not
-//       written behind.
-// Why: every member is then written from the copy in host memory. memcpy() may read uncached memory byte by byte.
+// What: A write whose data MD copies for write-behind is counted as staged. If nothing may be staged, it is not
+//   written behind.
+// Why: Every member is then written from the copy in host memory. memcpy() may read uncached memory byte by byte.
 // Since: 7.2
 // Matches: raid1.c 2
 // Fixture: 2

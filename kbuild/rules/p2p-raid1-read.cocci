@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: raid1 reads into peer pages from the nearest member that reaches them; if MD chooses one that does
-//       not, its part goes through host pages.
-// Why: MD's own balance is asked about the nearest members first, then about those farther, then about all.
-//      While a resync makes MD read from the first member, it does.
+// What: raid1 reads into peer pages from the nearest member that reaches them. If MD chooses a member that does not
+//   reach them, its part goes through host pages.
+// Why: MD's own balance is asked about the nearest members first, then about those farther away, then about all. A
+//   resync that makes MD read from the first member takes precedence.
 // Since: 7.2
 // Matches: raid1.h 1, raid1.c 6
 // Fixture: 7

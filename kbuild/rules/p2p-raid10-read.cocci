@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: raid10 reads into peer pages as raid1 does.
-// Why: see p2p-raid1-read.
+// Why: See p2p-raid1-read.
 // Since: 7.2
 // Matches: raid10.h 1, raid10.c 5
 // Fixture: 6

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a resync of raid10 does not take for right what a member holds that is being recovered, and the superblock of an array
-//       that is not clean says "spare" of such a member.
-// Why: it compares all copies, and writes the first over the others. A resync that is due comes before the recovery, as after a
-//      power cut with the kernel's md too: where the first member was being recovered, what it held before went over the
-//      only copy. The kernel's md must not do so either with an array that was stopped here.
+// What: A resync of raid10 does not trust the data of a member that is being recovered. The superblock of an array
+//   that is not clean calls such a member a spare.
+// Why: A resync compares all copies, and writes the first over the others. It comes before a recovery if both are
+//   due, for example after a power cut. Without this rule, the old data of a first member that was being recovered
+//   went over the only copy, with the kernel's md too. The superblock keeps the kernel's md from doing so with an
+//   array that was stopped here.
 // Since: 7.2
 // Matches: md.c 1, raid10.c 2
 // Fixture: 3

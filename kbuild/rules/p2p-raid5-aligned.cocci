@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a read of raid4/5/6 goes straight to a member only if that reaches its pages, and is then counted as
-//       direct; a retry goes through the stripe cache and is counted as staged.
-// Why: the stripe cache copies with the CPU, which is right for any page. If the policy wants nothing copied, a
-//      read is refused before the cache sees it; a write was, when it came.
+// What: A read of raid4/5/6 goes straight to a member only if that member reaches its pages, and is then counted as
+//   direct. A retry goes through the stripe cache and is counted as staged.
+// Why: The stripe cache copies with the CPU, which is right for any page. If the policy wants nothing copied, a read
+//   is refused before the cache sees it. A write was refused when it came.
 // Since: 7.2
 // Matches: raid5.c 4
 // Fixture: 4

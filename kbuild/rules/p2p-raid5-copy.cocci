@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the stripe cache copies peer pages with the CPU, and never takes one as its own.
-// Why: async_memcpy() may hand both pages to a DMA engine that does not reach the provider, and a page
-//      that is not copied goes on to parity, which may be offloaded too.
+// What: The stripe cache copies peer pages with the CPU, and never uses a peer page as its own.
+// Why: async_memcpy() may hand both pages to a DMA engine that does not reach the provider. A page that is not copied
+//   goes on to parity, which may be offloaded too.
 // Since: 7.2
 // Matches: raid5.c 3
 // Fixture: 3

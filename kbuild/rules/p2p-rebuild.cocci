@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: the data of a resync or recovery of a mirror may pass through peer pages. A buffer carries its loan of them; in
-//       place of MD's bios stand-ins are submitted, and MD sees its own end. A member is not blamed for data that were
-//       lost on their way to it: it just lacks them, as after a failed read (a replacement of raid10's is failed all
-//       the same, since raid10 notes no bad blocks of these). Counted is what was written; of raid4/5/6, what is in sync.
-// Why: MD's buffers keep their host pages, for where the CPU looks at the data and for all that goes wrong with peer
-//      pages. Where members are compared (check, repair, raid10's resync) nothing is lent.
+// What: The data of a resync or recovery of a mirror may pass through peer pages. A buffer carries its loan of them.
+//   Stand-ins are submitted in place of MD's bios, and MD sees its own bios end. A member is not blamed for data that
+//   were lost on their way to it: it just lacks them, as after a failed read. (A replacement of raid10 is failed all
+//   the same, because raid10 records no bad blocks of replacements.) The counters count what was written; for
+//   raid4/5/6, what is in sync.
+// Why: MD's buffers keep their host pages, for when the CPU looks at the data and for all that goes wrong with peer
+//   pages. Nothing is lent when members are compared (check, repair, raid10's resync).
 // Since: 7.2
 // Matches: raid1.h 1, raid10.h 1, raid1.c 6, raid10.c 7, raid5.c 1
 // Fixture: 14

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a recovery that is interrupted before it has done anything has recovered nothing.
-// Why: MD takes the number that says "active" for a sector then: the next recovery begins at sector 3, and the member comes
-//      in sync without three sectors. Seen with the kernel's md too, where a replacement waited at sync_max and the member
-//      that it replaced failed.
+// What: A recovery that is interrupted before it has done anything has recovered nothing.
+// Why: Without this rule, MD takes the number that means "active" for a sector. The next recovery begins at sector 3,
+//   and the member comes in sync without three sectors. Seen with the kernel's md too, when a replacement waited at
+//   sync_max and the member that it replaced failed.
 // Since: 7.2
 // Matches: md.c 0|1
 // Fixture: 1

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a recovery of a mirror that the power was cut in begins anew, unless the array was clean.
-// Why: it would go on where it was. What was being written before that place may be on the members in sync, and not on the one
-//      that is recovered: md has nothing resynced where only one copy is in sync, and members would differ for good. With
-//      parity, md resyncs all, and what was recovered is the only right copy of a stripe that was being written elsewhere.
+// What: A recovery of a mirror that a power cut interrupted begins anew, unless the array was clean.
+// Why: MD would go on where it was. A write in flight at an earlier sector may be on the members in sync, but not on
+//   the recovered member. MD resyncs nothing if only one copy is in sync, so members would differ for good. With
+//   parity, MD resyncs all, and what was recovered is the only right copy of a stripe that was being written
+//   elsewhere.
 // Since: 7.2
 // Matches: md.c 0|1
 // Fixture: 1

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a recovery or a reshape is not taken for a resync that has become due since it was chosen, nor a resync for a recovery.
-// Why: a thread that was made for a recovery would take the place where the resync begins for the one that it has come to, and
-//      the member would come in sync without what is before; one for a reshape would not finish it. And where somebody has
-//      asked for a recovery meanwhile, the place of a resync is an address of the array, and none of the member's.
+// What: A recovery or a reshape is not taken for a resync that has become due since it was chosen, nor a resync for a
+//   recovery.
+// Why: A thread that was made for a recovery would believe that it has reached the sector at which the resync begins.
+//   The member would come in sync without the data before that sector. A thread for a reshape would not finish it. If
+//   somebody has requested a recovery meanwhile, the position of a resync is an address of the array, not of the
+//   member.
 // Since: 7.2
 // Matches: md.c 2
 // Fixture: 2

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a resync that is due since a provider has gone with what it wrote is done, whatever MD was doing meanwhile; until
-//       then resync_offset says so, and raid1 does not read there from a member that is being recovered.
-// Why: some members have the data and others have not. MD's own resyncs never become due while something runs: what runs
-//      sets resync_offset to where it has come to, and when it ends, although it may have passed that place before.
+// What: A resync that is due because a provider took its write with it is done, whatever MD was doing meanwhile.
+//   Until then resync_offset says so, and raid1 does not read there from a member that is being recovered.
+// Why: Some members have the data and others have not. MD's own resyncs never become due while something runs: what
+//   runs sets resync_offset to its own position, also when it ends, although it may have passed that place before.
 // Since: 7.2
 // Matches: md.c 4, raid1.c 1
 // Fixture: 5

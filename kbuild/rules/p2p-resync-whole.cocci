@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a resync does not end the recovery of a member: that follows, and goes on where it was.
-// Why: MD takes all mirrors for whole after a resync. But it may have begun behind what a member lacks, have passed what a
-//      lockless bitmap calls clean, and have found no copy to read; a recovery marks that as bad.
+// What: A resync does not end the recovery of a member. The recovery follows, and goes on where it was.
+// Why: MD takes all mirrors for whole after a resync. But the resync may have begun behind what a member lacks, have
+//   skipped what a lockless bitmap calls clean, and have found no copy to read. A recovery marks such places as bad.
 // Since: 7.2
 // Matches: raid1.c 1, raid10.c 2
 // Fixture: 3

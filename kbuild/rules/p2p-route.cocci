@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: a peer bio passes the glue before its level sees it.
-// Why: MD holds active_io here, so the members cannot change between the decision and their DMA; and
-//      no member has been touched, so that refusing leaves nothing half written.
+// What: A peer bio passes the glue before its level sees it.
+// Why: MD holds active_io here, so the members cannot change between the decision and their DMA. No member has been
+//   touched, so refusing leaves nothing half written.
 // Since: 7.2
 // Matches: md.c 1
 // Fixture: 1

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: an array carries md-p2p's state of it and the sector from which on it is due to be resynced, a member its place
-//       in that state, and an accounted bio how much of it is peer memory and what becomes of it.
-// Why: both must be found from MD's own structures without a look-up. md_p2p.h comes in here, after
-//      the structures that its inline functions look into.
+// What: An array carries md-p2p's state, and the sector from which on it is due to be resynced. A member carries its
+//   place in that state. An accounted bio says how much of it is peer memory, and what becomes of it.
+// Why: All of this must be found from MD's own structures without a look-up. md_p2p.h is included here, after the
+//   structures that its inline functions look into.
 // Since: 7.2
 // Matches: md.h 3
 // Fixture: 3
