@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands of the README. The first two make what they need first: the
+# The commands of the README. The first two first make what they need: the
 # environment (`cargo vm env`), and the modules (`cargo vm make`).
 
 static := x86_64-unknown-linux-gnu
@@ -9,10 +9,10 @@ static := x86_64-unknown-linux-gnu
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
 	@echo "make deb    target/md-p2p_VERSION_amd64.deb: mdp2p, and the modules for DKMS"
-	@echo "make mdp2p  target/mdp2p, the program for those who run md-p2p, as one static binary"
-	@echo "make install  what the package has, to DESTDIR= and PREFIX=/usr; then dkms install md-p2p/VERSION"
+	@echo "make mdp2p  target/mdp2p, the program for the people who run md-p2p, as one static binary"
+	@echo "make install  put what the package has below DESTDIR= and PREFIX=/usr; then dkms install md-p2p/VERSION"
 	@echo "make test   in half an hour: format, lint, host tests, the build, the package, and the VM scenarios that matter most"
-	@echo "make soak   all tests, on all kernels; those that passed at this commit are not run again"
+	@echo "make soak   all tests, on all kernels; tests that passed at this commit are not run again"
 	@echo "            ONLY=REGEX of SOURCE/CASE KERNEL, HOURS=N, SEED=N, JOBS=N, LEDGER=FILE"
 	@echo "make soak-report  the ledger of all soaks as a table"
 	@echo "The modules alone, for a kernel of your own: make -C kbuild help"
@@ -40,7 +40,7 @@ mdp2p:
 	$(build_static) --package mdp2p
 	cp target/$(static)/release/mdp2p target/
 
-# What guests bring along beside mdp2p, before one needs it.
+# Builds the programs of guests beside mdp2p, before a guest needs them.
 guest:
 	$(build_static) --package md-p2p-tests --bin p2pio --bin faults --bin sequences
 

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# dracut: the initramfs assembles arrays, so it has to know which are enrolled, and to have what
-# they need.
+# For dracut: the initramfs assembles arrays, so it must know which are enrolled, and have what they need.
 
 # shellcheck disable=SC2034,SC2154 # dracut's variables
 check() {
@@ -15,11 +14,11 @@ depends() {
 
 installkernel() {
 	local module
-	# Those that are not loaded too: they may be the ones that are missed then.
+	# Modules that are not loaded now are installed too, because they may be needed then.
 	local hostonly=''
 	instmods md-mod raid0 raid1 raid10 raid456
 	for module in md-p2p linear-p2p raid0-p2p raid1-p2p raid10-p2p raid456-p2p; do
-		# A kernel that it was not built for: then the arrays are the kernel's md's.
+		# If md-p2p was not built for this kernel, the arrays are the kernel's md's.
 		! modinfo -k "$kernel" "$module" >/dev/null 2>&1 || instmods "$module"
 	done
 }
