@@ -12,25 +12,10 @@
 //! # }
 //! ```
 
-pub mod accel;
-pub mod control;
-pub mod dmesg;
-pub mod enter;
 pub mod environment;
-pub mod guest;
-pub mod host;
-pub mod job;
-pub mod kernels;
 pub mod machine;
-pub mod outcome;
-pub mod progress;
-pub mod qmp;
 pub mod run;
-pub mod topology;
-pub mod trace;
 
 pub use environment::Environment;
-pub use job::Modules;
-pub use outcome::{End, Outcome};
-pub use run::Run;
-pub use topology::Topology;
+pub use machine::Topology;
+pub use run::{End, Modules, Outcome, Run};

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use md_p2p_vm::dmesg::complaints;
+use md_p2p_vm::run::dmesg::complaints;
 use md_p2p_vm::{End, Environment, Modules, Outcome, Run};
 
 /// A run of `script` (bash) in a guest with the kernel's own modules.

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use md_p2p_vm::{Environment, Run, trace};
+use md_p2p_vm::run::trace;
+use md_p2p_vm::{Environment, Run};
 
 fn main() -> Result<ExitCode> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

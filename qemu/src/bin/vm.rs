@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use md_p2p_vm::environment::{Environment, Settings};
-use md_p2p_vm::{End, Modules, Run, Topology, topology};
+use md_p2p_vm::machine::topology;
+use md_p2p_vm::{End, Modules, Run, Topology};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 
 /// The status for whatever kept us from starting something.

@@ -23,6 +23,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Gid, Uid, User, fork};
 
+use super::host;
+
 /// How many user and group ids the environment has of its own.
 const IDS: u32 = 65536;
 
@@ -356,7 +358,7 @@ impl UserNamespace {
         let name = User::from_uid(uid)?.map_or_else(|| uid.to_string(), |user| user.name);
         let tool = |tool: &str, table: &str, own: u32| -> Result<[CString; 8]> {
             let first = subordinate(Path::new(table), &name, uid)?;
-            let program = crate::host::find(tool)
+            let program = host::find(tool)
                 .ok_or_else(|| anyhow!("this machine lacks {tool}: install the package uidmap"))?;
             let text = [
                 program.display().to_string(),

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A run: a guest of some topology, booted to run one script, and booted again as often as
-//! the script asks for it.
+//! What becomes of a [`Run`]: a guest that is booted, and booted again as often as the script asks
+//! for it.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-use crate::accel::Accel;
-use crate::control::{Change, Request, Verb};
-use crate::dmesg;
-use crate::environment::{self, Environment};
-use crate::guest::{Event, Guest, Plan, Sink};
-use crate::host;
-use crate::job::{self, Job, Modules, read_script};
-use crate::kernels::Kernel;
-use crate::machine::{Boot, ENVIRONMENT, JOB, Machine, OUT, Processors, RUN, SYSTEM};
-use crate::outcome::{End, Outcome, Report};
-use crate::topology::Topology;
-use crate::trace::DMA;
+use crate::environment::{self, Environment, Kernel};
+use crate::machine::{Accel, Boot, ENVIRONMENT, JOB, Machine, OUT, Processors, RUN, Topology, kvm};
+
+use super::control::{Change, Request, Verb};
+use super::dmesg;
+use super::folder::{self, COPY};
+use super::guest::{Event, Guest, Plan, Sink};
+use super::job::{self, Job, Modules, read_script};
+use super::options::Run;
+use super::outcome::{End, Outcome, Report};
+use super::trace::DMA;
 
 /// How long a guest may take to come up, on a slow machine that has other work too.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
@@ -34,162 +32,10 @@ const STILLBORN: u32 = 2;
 /// How long it may take to shut down.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The size of a system guest's disk, of which only what is written takes space.
-const SYSTEM_SIZE: u64 = 8 << 30;
-
 /// How many times longer than others a system guest may take to come up and to shut down.
 const SYSTEM_PATIENCE: u32 = 5;
 
-/// The folder of a run with what its copy of the environment has changed.
-const COPY: &str = "copy";
-
-/// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
-/// by [`Run::go`].
-#[derive(Clone, Debug)]
-pub struct Run {
-    script: Option<PathBuf>,
-    arguments: Vec<String>,
-    topology: String,
-    kernel: Option<String>,
-    modules: Modules,
-    files: Vec<PathBuf>,
-    sources: Vec<PathBuf>,
-    traces: Vec<String>,
-    timeout: Duration,
-    keep: Option<PathBuf>,
-    shown: bool,
-    system: bool,
-    parallel: bool,
-    prepare: Option<PathBuf>,
-}
-
 impl Run {
-    /// Runs the file `script`, or standard input for `-`, on the topology `switch`, with our
-    /// modules at hand and 600 s of time.
-    pub fn new(script: impl Into<PathBuf>) -> Self {
-        Self {
-            script: Some(script.into()),
-            ..Self::shell()
-        }
-    }
-
-    /// Gives whoever calls a shell on his terminal instead.
-    pub fn shell() -> Self {
-        Self {
-            script: None,
-            arguments: Vec::new(),
-            topology: "switch".to_owned(),
-            kernel: None,
-            modules: Modules::default(),
-            files: Vec::new(),
-            sources: Vec::new(),
-            traces: Vec::new(),
-            timeout: Duration::from_secs(600),
-            keep: None,
-            shown: false,
-            system: false,
-            parallel: false,
-            prepare: None,
-        }
-    }
-
-    /// Gives the script these arguments.
-    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.arguments = arguments.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Uses the topology of this name, or in this file.
-    pub fn topology(mut self, name: impl Into<String>) -> Self {
-        self.topology = name.into();
-        self
-    }
-
-    /// Boots this kernel, not the newest.
-    pub fn kernel(mut self, release: impl Into<String>) -> Self {
-        self.kernel = Some(release.into());
-        self
-    }
-
-    /// Has these modules at hand.
-    pub fn modules(mut self, modules: Modules) -> Self {
-        self.modules = modules;
-        self
-    }
-
-    /// Puts a file into the script's working folder.
-    pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.files.push(file.into());
-        self
-    }
-
-    /// Builds a module of the script's own from `NAME.c`, and puts `NAME.ko` into its
-    /// working folder.
-    pub fn build(mut self, source: impl Into<PathBuf>) -> Self {
-        self.sources.push(source.into());
-        self
-    }
-
-    /// Boots from a copy of the environment in which this script, a file of the repository, has
-    /// been run before: there compilers are quick.
-    pub fn prepare(mut self, script: impl Into<PathBuf>) -> Self {
-        self.prepare = Some(script.into());
-        self
-    }
-
-    /// Writes a trace event of QEMU's to the run's folder.
-    pub fn trace(mut self, event: impl Into<String>) -> Self {
-        self.traces.push(event.into());
-        self
-    }
-
-    /// Gives the script this much time, from its first start.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Keeps the run's folder here, with the drives in it.
-    pub fn keep(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.keep = Some(folder.into());
-        self
-    }
-
-    /// Passes the script's output through as it comes.
-    pub fn shown(mut self) -> Self {
-        self.shown = true;
-        self
-    }
-
-    /// Has the guest started by systemd, as real systems are, and keep what it changes of its
-    /// root until the run ends.
-    pub fn system(mut self, system: bool) -> Self {
-        self.system = system;
-        self
-    }
-
-    /// Has the guest's processors run at the same time where they are emulated, not in turns: it
-    /// is dear, and for what goes wrong only if two things happen at once.
-    pub fn parallel(mut self, parallel: bool) -> Self {
-        self.parallel = parallel;
-        self
-    }
-
-    /// Whether it is a shell, not a script.
-    pub fn is_shell(&self) -> bool {
-        self.script.is_none()
-    }
-
-    /// Says what is wrong with it as far as that can be seen without an environment.
-    pub fn check(&self) -> Result<()> {
-        Topology::find(&self.topology)?;
-        let script = self.script.iter().filter(|script| **script != *"-");
-        for file in script.chain(&self.files).chain(&self.sources) {
-            File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
-        }
-        Ok(())
-    }
-
     /// Does it.
     ///
     /// # Errors
@@ -268,8 +114,8 @@ impl<'a> Running<'a> {
             .map(read_script)
             .transpose()?
             .unwrap_or_default();
-        let accel = Accel::choose(environment, kernel)?;
-        let folder = make_folder(run)?;
+        let accel = kvm::choose(environment, kernel)?;
+        let folder = folder::make(run.keep.as_deref(), run.script_name())?;
         for output in ["stdout", "stderr"] {
             File::create(folder.join(output))?;
         }
@@ -279,11 +125,11 @@ impl<'a> Running<'a> {
         }
         if run.system {
             fs::create_dir(folder.join(OUT))?;
-            make_system(environment, &folder)?;
+            folder::make_system(environment, &folder)?;
         }
         if let Some(script) = &run.prepare {
             job::build(environment, kernel, run.modules)?;
-            make_copy(environment, script, &kernel.release, &folder)?;
+            folder::make_copy(environment, script, &kernel.release, &folder)?;
         }
         Ok(Self {
             run,
@@ -381,7 +227,7 @@ impl<'a> Running<'a> {
             ("drives", &drives.join(" ")),
             ("end", end),
         ])?;
-        job.script(self.script_name(), &self.script, &self.arguments)?;
+        job.script(self.run.script_name(), &self.script, &self.arguments)?;
         for file in &self.run.files {
             job.add(file)?;
         }
@@ -393,10 +239,6 @@ impl<'a> Running<'a> {
             job.modules(self.environment, self.kernel)?;
         }
         Ok(folder)
-    }
-
-    fn script_name(&self) -> &OsStr {
-        script_name(self.run.script.as_deref())
     }
 
     fn plan(&self, job: &Path, end: String) -> Result<Plan> {
@@ -685,105 +527,6 @@ impl Write for Tee {
     fn flush(&mut self) -> io::Result<()> {
         self.1.flush()
     }
-}
-
-fn script_name(script: Option<&Path>) -> &OsStr {
-    script
-        .and_then(Path::file_name)
-        .filter(|name| *name != "-")
-        .unwrap_or(OsStr::new("script"))
-}
-
-/// A new folder for this run: where the caller wants it, or below `target/vm`, named after
-/// time and script.
-fn make_folder(run: &Run) -> Result<PathBuf> {
-    if let Some(folder) = &run.keep {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("--keep {}: cannot be made", folder.display()))?;
-        if fs::read_dir(folder)?.next().is_some() {
-            bail!(
-                "--keep {}: is not empty; name a new folder",
-                folder.display()
-            );
-        }
-        return Ok(fs::canonicalize(folder)?);
-    }
-    let runs = host::repository().join("target/vm");
-    fs::create_dir_all(&runs).with_context(|| format!("{} cannot be made", runs.display()))?;
-    let time = humantime::format_rfc3339_seconds(SystemTime::now())
-        .to_string()
-        .replace(':', "");
-    let name = format!(
-        "{time}-{}",
-        script_name(run.script.as_deref()).to_string_lossy()
-    );
-    for number in 1.. {
-        let folder = runs.join(if number == 1 {
-            name.clone()
-        } else {
-            format!("{name}-{number}")
-        });
-        match fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
-            // Runs may start in the same second.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be made", folder.display()));
-            }
-        }
-    }
-    bail!("{} has no room for another name", runs.display())
-}
-
-/// The copy of the environment that the guest boots from; what `script`, which is told the kernel,
-/// says in there is kept in a file of its name.
-fn make_copy(environment: &Environment, script: &Path, release: &str, folder: &Path) -> Result<()> {
-    let path = fs::canonicalize(script).with_context(|| script.display().to_string())?;
-    let inside = path
-        .strip_prefix(fs::canonicalize(host::repository())?)
-        .with_context(|| format!("{} is no file of the repository", script.display()))?;
-    let copy = folder.join(COPY);
-    let log = folder.join(COPY.to_owned() + ".log");
-    let output = File::create(&log)?;
-    let status = environment
-        .in_copy(
-            &copy,
-            &[&Path::new("/md-p2p").join(inside), Path::new(release)],
-        )?
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output)
-        .status();
-    if !status.as_ref().is_ok_and(ExitStatus::success) {
-        environment::remove(&copy)?;
-        let text = fs::read_to_string(&log)?;
-        let last: Vec<&str> = text.lines().rev().take(10).collect();
-        let last: Vec<&str> = last.into_iter().rev().collect();
-        bail!(
-            "{} ended with {}:\n{}",
-            script.display(),
-            status?,
-            last.join("\n")
-        );
-    }
-    Ok(())
-}
-
-/// Makes the disk that the root of a system guest lasts on, empty.
-fn make_system(environment: &Environment, folder: &Path) -> Result<()> {
-    File::create(folder.join("drives").join(SYSTEM))?.set_len(SYSTEM_SIZE)?;
-    let enter = environment.enter()?.bind(folder, RUN, true)?;
-    let mut mke2fs = enter.command("mke2fs")?;
-    mke2fs
-        .args(["-q", "-t", "ext4"])
-        .arg(format!("{RUN}/drives/{SYSTEM}"));
-    let output = mke2fs.stdin(Stdio::null()).output()?;
-    ensure!(
-        output.status.success(),
-        "the disk of the system cannot be made: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 /// Words that no script prints by chance.

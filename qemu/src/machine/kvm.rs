@@ -10,52 +10,40 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde::Serialize;
 
-use crate::environment::Environment;
-use crate::kernels::Kernel;
-use crate::machine::{Boot, Machine, Processors, RUN};
+use crate::environment::{Environment, Kernel};
+
+use super::command_line::{Accel, Machine, Processors};
+use super::places::{Boot, RUN};
 
 /// How long a kernel under a KVM that works may take to say that it lives.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What runs the guest's instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Accel {
-    /// This machine's processor.
-    Kvm,
-    /// QEMU's emulation.
-    Tcg,
-}
-
-impl Accel {
-    /// The best that works here.
-    pub fn choose(environment: &Environment, kernel: &Kernel) -> Result<Self> {
-        if fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_err()
-        {
-            return Ok(Self::Tcg);
-        }
-        let note = environment.notes().join("kvm");
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let (yes, no) = (format!("works {boot}"), format!("fails {boot}"));
-        let known = fs::read_to_string(&note).unwrap_or_default();
-        let works = match known {
-            known if known == yes => true,
-            known if known == no => false,
-            _ => {
-                let works = kvm_boots(environment, kernel)?;
-                // Only a note: without it the next run tries again.
-                let _ = fs::write(&note, if works { yes } else { no });
-                works
-            }
-        };
-        Ok(if works { Self::Kvm } else { Self::Tcg })
+/// Returns the best accelerator that works here.
+pub fn choose(environment: &Environment, kernel: &Kernel) -> Result<Accel> {
+    if fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_err()
+    {
+        return Ok(Accel::Tcg);
     }
+    let note = environment.notes().join("kvm");
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let (yes, no) = (format!("works {boot}"), format!("fails {boot}"));
+    let known = fs::read_to_string(&note).unwrap_or_default();
+    let works = match known {
+        known if known == yes => true,
+        known if known == no => false,
+        _ => {
+            let works = kvm_boots(environment, kernel)?;
+            // Only a note: without it the next run tries again.
+            let _ = fs::write(&note, if works { yes } else { no });
+            works
+        }
+    };
+    Ok(if works { Accel::Kvm } else { Accel::Tcg })
 }
 
 fn kvm_boots(environment: &Environment, kernel: &Kernel) -> Result<bool> {

@@ -13,9 +13,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Serialize;
 
-use crate::environment::Environment;
-use crate::host;
-use crate::kernels::Kernel;
+use crate::environment::{Environment, Kernel, host};
 
 /// Our own programs in the guest's PATH, by package.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -100,7 +98,7 @@ const NO_GENERATORS: &[&str] = &[
 ];
 
 /// Runs in the environment.
-const MODULE: &str = include_str!("../environment/module.sh");
+const MODULE: &str = include_str!("../../environment/module.sh");
 
 /// The folder of a boot's files, laid out like a root folder.
 #[derive(Debug)]
@@ -118,12 +116,16 @@ impl Job {
         let job = Self {
             root: folder.to_owned(),
         };
-        job.write("vm/run", include_str!("../guest/run"), true)?;
-        job.write("usr/local/bin/vmctl", include_str!("../guest/vmctl"), true)?;
+        job.write("vm/run", include_str!("../../guest/run"), true)?;
+        job.write(
+            "usr/local/bin/vmctl",
+            include_str!("../../guest/vmctl"),
+            true,
+        )?;
         if system {
-            job.write("vm/init", include_str!("../guest/system"), true)?;
+            job.write("vm/init", include_str!("../../guest/system"), true)?;
             let unit = "etc/systemd/system/vm.service";
-            job.write(unit, include_str!("../guest/vm.service"), false)?;
+            job.write(unit, include_str!("../../guest/vm.service"), false)?;
             // An empty file stands for none.
             for unit in NOT_STARTED {
                 job.write(&format!("etc/systemd/system/{unit}"), "", false)?;
@@ -133,13 +135,13 @@ impl Job {
                 job.write(&file, "", false)?;
             }
         } else {
-            job.write("vm/init", include_str!("../guest/init"), true)?;
+            job.write("vm/init", include_str!("../../guest/init"), true)?;
             let file = "etc/mdadm/mdadm.conf";
-            job.write(file, include_str!("../guest/mdadm.conf"), false)?;
+            job.write(file, include_str!("../../guest/mdadm.conf"), false)?;
         }
         job.write(
             "etc/udev/rules.d/90-vm.rules",
-            include_str!("../guest/vm.rules"),
+            include_str!("../../guest/vm.rules"),
             false,
         )?;
         fs::create_dir_all(folder.join("vm/work"))?;

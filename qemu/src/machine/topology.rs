@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Deserializer};
 
-use crate::host;
+use crate::environment::host;
 
 const MIB: u64 = 1 << 20;
 

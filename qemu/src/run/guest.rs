@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::control::{Direction, Request};
-use crate::enter::Enter;
-use crate::machine::{self, Channels, Machine};
-use crate::qmp::Qmp;
-use crate::topology::{Drive, Topology};
-use crate::trace::Dma;
+use crate::environment::Enter;
+use crate::machine::qmp::Qmp;
+use crate::machine::{self, Channels, Drive, Machine, Topology};
+
+use super::control::{Direction, Request};
+use super::trace::{self, Dma};
 
 /// How long the guest's kernel may take to let a device go.
 const UNPLUG_PATIENCE: Duration = Duration::from_secs(300);
@@ -231,7 +231,7 @@ impl Guest {
         let trace = self.trace.as_ref().ok_or_else(|| {
             anyhow!(
                 "the drives' DMA is not traced: start with --trace {}",
-                crate::trace::DMA
+                trace::DMA
             )
         })?;
         let text = fs::read_to_string(trace)

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::accel::Accel;
-use crate::dmesg;
-use crate::job::Modules;
+use crate::machine::Accel;
+
+use super::dmesg;
+use super::job::Modules;
 
 /// From here on statuses are the harness's own.
 const FIRST_OWN: u8 = 200;

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::job::Modules;
+use super::job::Modules;
 
 /// A request and the tag that its answer must bear.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The machine that QEMU shows to the guest: a topology as QEMU's command line.
+
+use std::os::fd::RawFd;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::devices;
+use super::places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM};
+use super::topology::Topology;
+
+/// What a system guest's boot is for, and that it is quick and quiet. The BPF module of
+/// security that systemd sets up takes a good part of a boot that is emulated.
+const SYSTEM_BOOT: &[&str] = &[
+    "systemd.wants=vm.service",
+    "systemd.show_status=no",
+    "systemd.log_level=notice",
+    "systemd.getty_auto=no",
+    "systemd.gpt_auto=no",
+    "systemd.condition_needs_update=no",
+    "lsm=lockdown",
+    "modprobe.blacklist=kvm_amd,kvm_intel",
+];
+
+/// What an emulated CPU can do.
+const EMULATED: &str = "max,smap=off,smep=off,erms=off,fsrm=off";
+
+/// What runs the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// This machine's processor.
+    Kvm,
+    /// QEMU's emulation.
+    Tcg,
+}
+
+/// What the guest's two processors are.
+#[derive(Clone, Copy, Debug)]
+pub struct Processors {
+    /// What runs them.
+    pub accel: Accel,
+    /// Whether both run at the same time where they are emulated.
+    pub parallel: bool,
+    /// Whether the kernel takes any two devices for reachable.
+    pub reach_all: bool,
+}
+
+/// QEMU's command line, made bit by bit.
+#[derive(Debug)]
+pub struct Machine {
+    arguments: Vec<String>,
+    kernel_arguments: Vec<String>,
+    initrd: String,
+}
+
+/// What connects a guest to its runner: a descriptor for each of QEMU's sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels {
+    /// QEMU's own monitor.
+    pub qmp: RawFd,
+    /// The requests of `vmctl`.
+    pub control: RawFd,
+    /// What the script prints.
+    pub stdout: RawFd,
+    /// Its complaints.
+    pub stderr: RawFd,
+}
+
+impl Machine {
+    /// A machine that boots `release` and has nothing but its two serial ports: one for the
+    /// kernel's messages, one for what the guest's first programs say.
+    pub fn new(release: &str, processors: Processors, boot: Boot) -> Self {
+        let mut machine = Self {
+            arguments: Vec::new(),
+            kernel_arguments: Vec::new(),
+            initrd: format!("/usr/lib/modules/{release}/initrd"),
+        };
+        machine.option("-nodefaults", &[]);
+        machine.option("-no-user-config", &[]);
+        machine.option("-no-reboot", &[]);
+        machine.option("-display", &["none"]);
+        machine.option("-machine", &["q35,kernel-irqchip=split"]);
+        machine.processors(processors);
+        machine.option("-m", &["2G"]);
+        machine.option("-kernel", &[&format!("/usr/lib/modules/{release}/vmlinuz")]);
+        for name in ["dmesg", "console"] {
+            machine.option(
+                "-chardev",
+                &[&format!("file,id={name},path={}", boot.file(name))],
+            );
+            machine.option("-serial", &[&format!("chardev:{name}")]);
+        }
+        machine.kernel(&[
+            // Everything, at once, and a panic is the end of QEMU.
+            "console=ttyS0,115200",
+            "ignore_loglevel",
+            "printk.devkmsg=on",
+            "log_buf_len=4M",
+            "panic=-1",
+            // What hangs is to be seen, on a slow machine too.
+            "watchdog_thresh=30",
+            "rcupdate.rcu_cpu_stall_timeout=60",
+            // Emulated time is dear.
+            "mitigations=off",
+            // What was translated of a program is found again if it is where it was.
+            "norandmaps",
+            "tsc=reliable",
+            "no_timer_check",
+            "random.trust_cpu=on",
+            "raid=noautodetect",
+            // An interrupt while the kernel looks for the fifth level of page tables makes
+            // KASAN take addresses that need it for wild ones.
+            "no5lvl",
+        ]);
+        machine
+    }
+
+    /// Adds the drives of `topology` and the way to them.
+    pub fn add_topology(&mut self, topology: &Topology) {
+        if topology.iommu {
+            self.kernel(&["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"]);
+        }
+        for (option, value) in devices::of(topology) {
+            self.option(option, &[&value.to_string()]);
+        }
+    }
+
+    /// Adds the guest's root: the environment, and this run's files above it.
+    pub fn add_root(&mut self) {
+        self.share("environment", ENVIRONMENT, "on");
+        self.share("job", JOB, "on");
+    }
+
+    /// Adds what makes the guest a system: the disk that its root lasts on, a folder for what
+    /// is to come out of it, and what systemd is to do and to leave.
+    pub fn add_system(&mut self) {
+        self.share(OUT, &format!("{RUN}/{OUT}"), "off");
+        self.option("-blockdev", &[&devices::medium(SYSTEM).to_string()]);
+        self.device(&json!({ "driver": "virtio-blk-pci", "bus": "pcie.0", "id": SYSTEM, "serial": SYSTEM, "drive": SYSTEM }));
+        self.kernel(SYSTEM_BOOT);
+    }
+
+    /// Adds the guest's connections to its runner.
+    pub fn add_channels(&mut self, channels: Channels) {
+        self.option("-chardev", &[&format!("socket,id=qmp,fd={}", channels.qmp)]);
+        self.option("-mon", &["chardev=qmp,mode=control"]);
+        self.device(&json!({ "driver": "virtio-serial-pci", "bus": "pcie.0", "id": "ports" }));
+        let ports = [
+            ("control", channels.control),
+            ("stdout", channels.stdout),
+            ("stderr", channels.stderr),
+        ];
+        for (number, (name, fd)) in (1..).zip(ports) {
+            self.option("-chardev", &[&format!("socket,id={name},fd={fd}")]);
+            self.device(
+                &json!({ "driver": "virtserialport", "bus": "ports.0", "chardev": name, "name": name, "nr": number }),
+            );
+        }
+    }
+
+    /// Adds a terminal: that of whoever runs QEMU.
+    pub fn add_terminal(&mut self) {
+        self.option("-chardev", &["stdio,id=terminal,signal=off"]);
+        self.device(&json!({ "driver": "virtio-serial-pci", "bus": "pcie.0", "id": "terminals" }));
+        self.device(
+            &json!({ "driver": "virtconsole", "chardev": "terminal", "bus": "terminals.0" }),
+        );
+    }
+
+    /// Writes QEMU's trace `events` to a file.
+    pub fn add_trace(&mut self, events: &[String], boot: Boot) {
+        for event in events {
+            self.option("-trace", &[event]);
+        }
+        if !events.is_empty() {
+            self.option("-D", &[&boot.file("trace")]);
+        }
+    }
+
+    /// Boots with this initramfs.
+    pub fn initrd(&mut self, file: &str) {
+        self.initrd = file.to_owned();
+    }
+
+    fn share(&mut self, tag: &str, path: &str, readonly: &str) {
+        let share = format!(
+            "local,id={tag},path={path},security_model=none,readonly={readonly},multidevs=remap"
+        );
+        self.option("-fsdev", &[&share]);
+        self.device(
+            &json!({ "driver": "virtio-9p-pci", "bus": "pcie.0", "fsdev": tag, "mount_tag": tag }),
+        );
+    }
+
+    /// Adds words to the kernel's command line.
+    pub fn kernel(&mut self, words: &[&str]) {
+        self.kernel_arguments
+            .extend(words.iter().map(ToString::to_string));
+    }
+
+    /// The arguments for QEMU.
+    pub fn arguments(mut self) -> Vec<String> {
+        let kernel = self.kernel_arguments.join(" ");
+        let initrd = std::mem::take(&mut self.initrd);
+        self.option("-initrd", &[&initrd]);
+        self.option("-append", &[&kernel]);
+        self.arguments
+    }
+
+    /// Says what CPUs the guest has. The kernel takes any two devices for reachable if they are
+    /// of AMD's from Zen on, so they are only where that is asked for.
+    ///
+    /// Emulated, they take turns unless they are to run in parallel: where other guests run too,
+    /// the whole takes two thirds of the time then. Each change of what the kernel may touch ends a block of translated code, and strings are moved
+    /// byte by byte where the CPU says that this is quick.
+    fn processors(&mut self, processors: Processors) {
+        let (accel, cpu) = match processors.accel {
+            Accel::Tcg if processors.parallel => ("tcg,thread=multi", EMULATED),
+            Accel::Tcg => ("tcg,thread=single", EMULATED),
+            Accel::Kvm => ("kvm", "host"),
+        };
+        let kind = if processors.reach_all {
+            "vendor=AuthenticAMD,family=25"
+        } else {
+            "vendor=GenuineIntel,family=6"
+        };
+        self.option("-accel", &[accel]);
+        self.option("-cpu", &[&format!("{cpu},{kind}")]);
+        self.option("-smp", &["2"]);
+    }
+
+    fn device(&mut self, device: &Value) {
+        self.option("-device", &[&device.to_string()]);
+    }
+
+    fn option(&mut self, option: &str, values: &[&str]) {
+        self.arguments.push(option.to_owned());
+        self.arguments
+            .extend(values.iter().map(ToString::to_string));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn processors(accel: Accel) -> Processors {
+        Processors {
+            accel,
+            parallel: false,
+            reach_all: false,
+        }
+    }
+
+    /// What follows `option` on the command line of a machine with these processors.
+    fn value(option: &str, processors: Processors) -> String {
+        let arguments = Machine::new("7.2", processors, Boot(1)).arguments();
+        let place = arguments.iter().position(|argument| argument == option);
+        arguments[place.expect(option) + 1].clone()
+    }
+
+    #[test]
+    fn no_cpu_makes_every_pair_reachable_unless_it_shall() {
+        for accel in [Accel::Tcg, Accel::Kvm] {
+            let usual = processors(accel);
+            let amd = Processors {
+                reach_all: true,
+                ..usual
+            };
+            assert!(value("-cpu", usual).contains("vendor=GenuineIntel"));
+            assert!(value("-cpu", amd).contains("vendor=AuthenticAMD"));
+        }
+    }
+
+    #[test]
+    fn emulated_processors_take_turns_unless_they_shall_not() {
+        let usual = processors(Accel::Tcg);
+        let parallel = Processors {
+            parallel: true,
+            ..usual
+        };
+        assert_eq!(value("-accel", usual), "tcg,thread=single");
+        assert_eq!(value("-accel", parallel), "tcg,thread=multi");
+    }
+}

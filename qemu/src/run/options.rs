@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is to be run, and in what.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::machine::Topology;
+
+use super::job::Modules;
+
+/// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
+/// by [`Run::go`].
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(super) script: Option<PathBuf>,
+    pub(super) arguments: Vec<String>,
+    pub(super) topology: String,
+    pub(super) kernel: Option<String>,
+    pub(super) modules: Modules,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) sources: Vec<PathBuf>,
+    pub(super) traces: Vec<String>,
+    pub(super) timeout: Duration,
+    pub(super) keep: Option<PathBuf>,
+    pub(super) shown: bool,
+    pub(super) system: bool,
+    pub(super) parallel: bool,
+    pub(super) prepare: Option<PathBuf>,
+}
+
+impl Run {
+    /// Runs the file `script`, or standard input for `-`, on the topology `switch`, with our
+    /// modules at hand and 600 s of time.
+    pub fn new(script: impl Into<PathBuf>) -> Self {
+        Self {
+            script: Some(script.into()),
+            ..Self::shell()
+        }
+    }
+
+    /// Gives whoever calls a shell on his terminal instead.
+    pub fn shell() -> Self {
+        Self {
+            script: None,
+            arguments: Vec::new(),
+            topology: "switch".to_owned(),
+            kernel: None,
+            modules: Modules::default(),
+            files: Vec::new(),
+            sources: Vec::new(),
+            traces: Vec::new(),
+            timeout: Duration::from_secs(600),
+            keep: None,
+            shown: false,
+            system: false,
+            parallel: false,
+            prepare: None,
+        }
+    }
+
+    /// Gives the script these arguments.
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.arguments = arguments.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Uses the topology of this name, or in this file.
+    pub fn topology(mut self, name: impl Into<String>) -> Self {
+        self.topology = name.into();
+        self
+    }
+
+    /// Boots this kernel, not the newest.
+    pub fn kernel(mut self, release: impl Into<String>) -> Self {
+        self.kernel = Some(release.into());
+        self
+    }
+
+    /// Has these modules at hand.
+    pub fn modules(mut self, modules: Modules) -> Self {
+        self.modules = modules;
+        self
+    }
+
+    /// Puts a file into the script's working folder.
+    pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.files.push(file.into());
+        self
+    }
+
+    /// Builds a module of the script's own from `NAME.c`, and puts `NAME.ko` into its
+    /// working folder.
+    pub fn build(mut self, source: impl Into<PathBuf>) -> Self {
+        self.sources.push(source.into());
+        self
+    }
+
+    /// Boots from a copy of the environment in which this script, a file of the repository, has
+    /// been run before: there compilers are quick.
+    pub fn prepare(mut self, script: impl Into<PathBuf>) -> Self {
+        self.prepare = Some(script.into());
+        self
+    }
+
+    /// Writes a trace event of QEMU's to the run's folder.
+    pub fn trace(mut self, event: impl Into<String>) -> Self {
+        self.traces.push(event.into());
+        self
+    }
+
+    /// Gives the script this much time, from its first start.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Keeps the run's folder here, with the drives in it.
+    pub fn keep(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keep = Some(folder.into());
+        self
+    }
+
+    /// Passes the script's output through as it comes.
+    pub fn shown(mut self) -> Self {
+        self.shown = true;
+        self
+    }
+
+    /// Has the guest started by systemd, as real systems are, and keep what it changes of its
+    /// root until the run ends.
+    pub fn system(mut self, system: bool) -> Self {
+        self.system = system;
+        self
+    }
+
+    /// Has the guest's processors run at the same time where they are emulated, not in turns: it
+    /// is dear, and for what goes wrong only if two things happen at once.
+    pub fn parallel(mut self, parallel: bool) -> Self {
+        self.parallel = parallel;
+        self
+    }
+
+    /// Returns the name of the script's file, or `script` if it has none.
+    pub(super) fn script_name(&self) -> &OsStr {
+        self.script
+            .as_deref()
+            .and_then(Path::file_name)
+            .filter(|name| *name != "-")
+            .unwrap_or(OsStr::new("script"))
+    }
+
+    /// Whether it is a shell, not a script.
+    pub fn is_shell(&self) -> bool {
+        self.script.is_none()
+    }
+
+    /// Says what is wrong with it as far as that can be seen without an environment.
+    pub fn check(&self) -> Result<()> {
+        Topology::find(&self.topology)?;
+        let script = self.script.iter().filter(|script| **script != *"-");
+        for file in script.chain(&self.files).chain(&self.sources) {
+            File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        }
+        Ok(())
+    }
+}
