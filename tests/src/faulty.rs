@@ -10,7 +10,7 @@ use mdp2p_io::pattern::SECTOR;
 use mdp2p_machine::pci::bdf::Bdf;
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use crate::md0::attr;
+use crate::sysfs::attr;
 
 /// The block device.
 pub fn path(device: usize) -> String {

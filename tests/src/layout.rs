@@ -7,31 +7,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use crate::level::Level;
 use anyhow::Result;
-use clap::ValueEnum;
-
 use mdp2p_io::memory::{Buffer, Memory};
 use mdp2p_io::pattern::{Mismatch, SECTOR, Sector};
 use mdp2p_io::transfer::{Extent, Outcome, Target};
-
-/// A level of md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "their names say it all")]
-pub enum Level {
-    Linear,
-    #[value(name = "0", alias = "raid0")]
-    Raid0,
-    #[value(name = "1", alias = "raid1")]
-    Raid1,
-    #[value(name = "10", alias = "raid10")]
-    Raid10,
-    #[value(name = "4", alias = "raid4")]
-    Raid4,
-    #[value(name = "5", alias = "raid5")]
-    Raid5,
-    #[value(name = "6", alias = "raid6")]
-    Raid6,
-}
 
 /// How an array spreads its data.
 #[derive(Clone, Copy, Debug)]
@@ -87,12 +67,7 @@ impl Layout {
 
     /// Chunks of data in a row.
     fn width(&self) -> u64 {
-        self.members
-            - match self.level {
-                Level::Raid4 | Level::Raid5 => 1,
-                Level::Raid6 => 2,
-                _ => 0,
-            }
+        self.members - self.level.parity() as u64
     }
 
     /// The member with the first data chunk of a row.
@@ -225,6 +200,7 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
     use proptest::prelude::*;
 
     fn layout(level: Level, members: u64) -> Layout {

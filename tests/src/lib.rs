@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `p2pio` is made of beside what it shares with `mdp2p`: reads and writes at random
-//! with a model of what they must leave ([`mix`], [`model`]), what md keeps where
-//! ([`layout`]), and what is said of it all ([`report`]). Beside it, what a [`scenario`]
-//! says of itself, a [`soak`] of everything with its [`ledger`] and the [`tally`] of it, and
-//! what is tried in a guest by number, each a [`trial`] with the array [`md0`] of [`faulty`]
-//! devices: the [`cases`] of the fault matrix, which the [`rig`] tries, and [`sequences`] of
-//! events, which are [`play`]ed and leave a [`history`].
+//! What the test programs are made of.
+//!
+//! - `p2pio` moves data through peer memory. [`mix`] makes up reads and writes, and compares them
+//!   with a [`model`]. [`layout`] tells what the members of an array hold. [`report`] tells how a
+//!   transfer went.
+//! - `faults` and `sequences` try numbered cases in a guest, each a [`trial`] of the
+//!   [`mod@array`] that is made of [`faulty`] devices. A [`fault_trial`] tries one of the [`faults`]. A
+//!   [`sequence_trial`] plays one of the [`sequences`] of events, and keeps a [`history`].
+//! - `soak` runs the cases of all sources: a [`soak`] writes a [`ledger`], which [`soak_tables`]
+//!   sum up.
+//!
+//! The test `vm` runs scenarios: [`scenario`] reads their heads.
 
-pub mod cases;
+pub mod array;
+pub mod fault_trial;
+pub mod faults;
 pub mod faulty;
 pub mod history;
 pub mod layout;
 pub mod ledger;
-pub mod md0;
+pub mod level;
 pub mod mix;
 pub mod model;
 pub mod partition;
-pub mod play;
 pub mod report;
-pub mod rig;
 pub mod scenario;
+pub mod sequence_trial;
 pub mod sequences;
 pub mod soak;
-pub mod tally;
+pub mod soak_tables;
+pub mod sysfs;
 pub mod trial;
+pub mod wait;

@@ -4,6 +4,10 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+
+use crate::level::Level;
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $value:ident = $word:literal,)* }) => {
         $(#[$doc])*
@@ -42,26 +46,6 @@ words! {
         Policy = "policy",
         /// The power goes in the midst of a write, and the array is assembled of what is left.
         Cut = "cut",
-    }
-}
-
-words! {
-    /// The level of the array.
-    Level {
-        /// `linear`.
-        Linear = "linear",
-        /// `raid0`.
-        Raid0 = "raid0",
-        /// `raid1`.
-        Raid1 = "raid1",
-        /// `raid10`, its near layout.
-        Raid10 = "raid10",
-        /// `raid4`.
-        Raid4 = "raid4",
-        /// `raid5`.
-        Raid5 = "raid5",
-        /// `raid6`.
-        Raid6 = "raid6",
     }
 }
 
@@ -108,49 +92,11 @@ pub struct Luck {
     pub lose_odd: bool,
 }
 
-impl Level {
-    /// Returns whether a member may be missing.
-    pub fn is_redundant(self) -> bool {
-        !matches!(self, Level::Linear | Level::Raid0)
-    }
-
-    /// Returns whether parity tells what a missing member held.
-    pub fn has_parity(self) -> bool {
-        self.parity() > 0
-    }
-
-    /// How many members hold parity.
-    pub fn parity(self) -> usize {
-        match self {
-            Level::Raid4 | Level::Raid5 => 1,
-            Level::Raid6 => 2,
-            _ => 0,
-        }
-    }
-
-    /// How many members the array has.
-    pub fn members(self) -> usize {
-        match self {
-            Level::Raid4 | Level::Raid5 => 3,
-            Level::Raid6 => 4,
-            _ => 2,
-        }
-    }
-
-    /// How many members may be missing.
-    pub fn spare(self) -> usize {
-        match self {
-            Level::Raid1 | Level::Raid10 => 1,
-            _ => self.parity(),
-        }
-    }
-}
-
 impl Sequence {
     /// The sequence with this number.
     pub fn new(number: usize) -> Option<Self> {
         let (array, within) = (number / each(), number % each());
-        let level = *Level::ALL.get(array / Reach::ALL.len())?;
+        let level = *Level::value_variants().get(array / Reach::ALL.len())?;
         let reach = Reach::ALL[array % Reach::ALL.len()];
         let (length, mut rank) = shape(within);
         let mut events = [Event::PeerWrite; LONGEST as usize];
@@ -172,6 +118,23 @@ impl Sequence {
         &self.events[..self.length]
     }
 
+    /// How many members the array has.
+    pub fn members(&self) -> usize {
+        match self.level {
+            Level::Raid4 | Level::Raid5 => 3,
+            Level::Raid6 => 4,
+            _ => 2,
+        }
+    }
+
+    /// How many members may be missing.
+    pub fn spare(&self) -> usize {
+        match self.level {
+            Level::Raid1 | Level::Raid10 => 1,
+            level => level.parity(),
+        }
+    }
+
     /// Returns whether something in it has nothing to happen to, as a member that is added again
     /// where none has failed: a shorter sequence says the same.
     pub fn has_idle_event(&self) -> bool {
@@ -179,7 +142,7 @@ impl Sequence {
         let (mut failed, mut dead, mut unplugged) = (0, false, false);
         for event in self.events() {
             match event {
-                Event::Fail if redundant && failed == self.level.spare() => return true,
+                Event::Fail if redundant && failed == self.spare() => return true,
                 Event::Fail => (failed, dead) = (failed + 1, true),
                 Event::ReAdd if !dead => return true,
                 Event::ReAdd => (failed, dead) = (0, false),
@@ -218,7 +181,7 @@ impl Sequence {
 
 /// How many sequences there are.
 pub fn count() -> usize {
-    Level::ALL.len() * Reach::ALL.len() * each()
+    Level::value_variants().len() * Reach::ALL.len() * each()
 }
 
 /// How many there are for one array.
@@ -253,7 +216,7 @@ impl fmt::Display for Sequence {
         } else {
             "cached"
         };
-        let (level, reach) = (self.level.word(), self.reach.word());
+        let (level, reach) = (self.level, self.reach.word());
         write!(
             f,
             "{level} {reach} {bitmap} {synced}: {}",

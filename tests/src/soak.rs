@@ -38,7 +38,7 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// Something that can be run, on one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub struct SoakCase {
     /// The file name of its source.
     pub source: String,
     /// Its name there.
@@ -47,7 +47,7 @@ pub struct Case {
     pub kernel: String,
 }
 
-impl Case {
+impl SoakCase {
     /// Its name in the ledger.
     pub fn id(&self) -> String {
         format!("{}/{}", self.source, self.name)
@@ -67,7 +67,7 @@ impl Case {
 }
 
 /// What `--only` is compared with.
-impl fmt::Display for Case {
+impl fmt::Display for SoakCase {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.kernel.as_str() {
             NO_KERNEL => write!(f, "{}", self.id()),
@@ -77,7 +77,7 @@ impl fmt::Display for Case {
 }
 
 /// Asks the sources in `folder`, in the order of their names.
-pub fn cases(folder: &Path, kernels: &[String]) -> Result<Vec<Case>> {
+pub fn cases(folder: &Path, kernels: &[String]) -> Result<Vec<SoakCase>> {
     let mut sources: Vec<PathBuf> = fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .with_context(|| folder.display().to_string())?;
@@ -93,7 +93,7 @@ pub fn cases(folder: &Path, kernels: &[String]) -> Result<Vec<Case>> {
             .with_context(|| format!("{} does not start", source.display()))?;
         ensure!(output.status.success(), "{name} list: {}", output.status);
         for line in String::from_utf8_lossy(&output.stdout).lines() {
-            cases.push(Case::parse(&name, line)?);
+            cases.push(SoakCase::parse(&name, line)?);
         }
     }
     Ok(cases)
@@ -140,7 +140,12 @@ impl fmt::Display for Sum {
 impl Soak {
     /// The cases that are to be run: those that `only` names, without those that passed. What
     /// passed in a tree with changes proves nothing, since nobody can tell which they were.
-    pub fn due(&self, cases: Vec<Case>, only: Option<&Regex>, record: &Record) -> VecDeque<Case> {
+    pub fn due(
+        &self,
+        cases: Vec<SoakCase>,
+        only: Option<&Regex>,
+        record: &Record,
+    ) -> VecDeque<SoakCase> {
         let passed: HashSet<(&str, &str)> = record
             .entries
             .iter()
@@ -158,7 +163,7 @@ impl Soak {
     /// Runs the cases, `jobs` at a time, until they are done, or `stop` is set.
     pub fn run(
         &self,
-        due: VecDeque<Case>,
+        due: VecDeque<SoakCase>,
         jobs: usize,
         ledger: Ledger,
         stop: &AtomicBool,
@@ -182,7 +187,7 @@ impl Soak {
 
     fn work(
         &self,
-        queue: &Mutex<VecDeque<Case>>,
+        queue: &Mutex<VecDeque<SoakCase>>,
         books: &Mutex<(Ledger, Sum)>,
         stop: &AtomicBool,
     ) -> Result<()> {
@@ -216,7 +221,7 @@ impl Soak {
     }
 
     /// Runs a case; `None` if it was not let end.
-    fn try_case(&self, case: &Case, stop: &AtomicBool) -> Result<Option<ExitStatus>> {
+    fn try_case(&self, case: &SoakCase, stop: &AtomicBool) -> Result<Option<ExitStatus>> {
         let log = self.log(case);
         log.parent().map(fs::create_dir_all).transpose()?;
         let output = File::create(&log).with_context(|| log.display().to_string())?;
@@ -247,13 +252,13 @@ impl Soak {
     }
 
     /// Where what a case prints is kept.
-    fn log(&self, case: &Case) -> PathBuf {
+    fn log(&self, case: &SoakCase) -> PathBuf {
         let name = format!("{}/{}", case.id(), case.kernel).replace('/', ",");
         self.logs.join(name)
     }
 
     /// The command that runs a case again.
-    fn again(&self, case: &Case) -> String {
+    fn again(&self, case: &SoakCase) -> String {
         let kernel = match case.kernel.as_str() {
             NO_KERNEL => String::new(),
             kernel => format!("MD_P2P_KERNEL={kernel} "),
@@ -263,7 +268,7 @@ impl Soak {
         format!("{kernel}MD_P2P_SEED={seed} {source} run {name}")
     }
 
-    fn tell(&self, case: &Case, entry: &Entry) {
+    fn tell(&self, case: &SoakCase, entry: &Entry) {
         let log = self.log(case);
         let said = fs::read(&log).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);

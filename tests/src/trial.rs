@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::md0::patience;
+use crate::wait::patience;
 
 /// What one case may take; there only to end what hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What came of a case.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct Findings {
     /// Whether an I/O met what the case is about.
     pub met: bool,
     /// Everything that is not as it should be.
@@ -32,7 +32,7 @@ pub trait Trial: Send + Sync + 'static {
     type Case: Display + Copy + Send + 'static;
 
     /// Tries it. An error is one of the test itself.
-    fn run(&self, case: &Self::Case) -> Result<Verdict>;
+    fn run(&self, case: &Self::Case) -> Result<Findings>;
 }
 
 /// Tries these cases, each with its number, and says what came of them. Status 0 if all are well,
@@ -66,7 +66,7 @@ fn is_ok<T: Trial>(trial: &Arc<T>, number: usize, case: T::Case) -> Result<bool>
     thread::spawn(move || sender.send(trial.run(&case)));
     let verdict = match receiver.recv_timeout(limit) {
         Ok(Ok(verdict)) => verdict,
-        Ok(Err(error)) => Verdict {
+        Ok(Err(error)) => Findings {
             met: false,
             wrong: vec![format!("{error:#}")],
         },

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use md_p2p_tests::cases::{self, Bitmap, Case};
-use md_p2p_tests::md0::has_lockless;
-use md_p2p_tests::rig::Rig;
+use md_p2p_tests::array::has_lockless;
+use md_p2p_tests::fault_trial::FaultTrial;
+use md_p2p_tests::faults::{self, Bitmap, Case};
 use md_p2p_tests::trial;
 use mdp2p_machine::pci::bdf::Bdf;
 
@@ -39,7 +39,7 @@ struct Arguments {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let all = cases::all();
+    let all = faults::all();
     if arguments.count {
         println!("{}", all.len());
         return Ok(ExitCode::SUCCESS);
@@ -47,7 +47,7 @@ fn main() -> Result<ExitCode> {
     let lockless = arguments.list || has_lockless()?;
     let usable = |case: &Case| lockless || case.bitmap != Bitmap::Lockless;
     let chosen = if arguments.cases.is_empty() {
-        cases::pairs(&all, usable, arguments.seed)
+        faults::pairs(&all, usable, arguments.seed)
     } else {
         trial::chosen(&arguments.cases, all.len())?
     };
@@ -65,7 +65,7 @@ fn main() -> Result<ExitCode> {
     }
     let numbered = chosen.into_iter().map(|number| (number, all[number]));
     trial::run(
-        Rig::new(provider),
+        FaultTrial::new(provider),
         numbered.filter(|(_, case)| usable(case)),
         AGAIN,
     )

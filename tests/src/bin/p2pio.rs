@@ -13,7 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use md_p2p_tests::layout::{self, Layout, Level, Member};
+use md_p2p_tests::layout::{self, Layout, Member};
+use md_p2p_tests::level::Level;
 use md_p2p_tests::mix::{End, Mix};
 use md_p2p_tests::model::Model;
 use md_p2p_tests::report::{Report, details};
@@ -419,11 +420,7 @@ impl Until {
 
 impl Array {
     fn check(&self) -> Result<Outcome> {
-        let least = match self.level {
-            Level::Raid6 => 3,
-            Level::Raid4 | Level::Raid5 => 2,
-            _ => 1,
-        };
+        let least = self.level.parity() + 1;
         if self.members.len() < least {
             refuse(format!("this level has {least} members or more"));
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use md_p2p_tests::play::Stage;
+use md_p2p_tests::sequence_trial::SequenceTrial;
 use md_p2p_tests::sequences::{self, Sequence};
 use md_p2p_tests::trial;
 use mdp2p_machine::pci::bdf::Bdf;
@@ -63,5 +63,5 @@ fn main() -> Result<ExitCode> {
     let numbered = chosen
         .into_iter()
         .map(|sequence| (sequence.number, sequence));
-    trial::run(Stage::new(provider), numbered, AGAIN)
+    trial::run(SequenceTrial::new(provider), numbered, AGAIN)
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use md_p2p_tests::ledger::{Ledger, Record};
 use md_p2p_tests::soak::{self, Soak};
-use md_p2p_tests::tally;
+use md_p2p_tests::soak_tables;
 use regex_lite::Regex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -75,7 +75,7 @@ fn work(arguments: &Arguments) -> Result<ExitCode> {
     let record = Record::read(&arguments.ledger)?;
     let wanted = match &arguments.verb {
         Verb::Report => {
-            print!("{}", tally::tables(&record));
+            print!("{}", soak_tables::tables(&record));
             return Ok(ExitCode::SUCCESS);
         }
         Verb::Run(wanted) | Verb::List(wanted) => wanted,

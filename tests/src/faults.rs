@@ -100,7 +100,7 @@ factor! {
 
 factor! {
     /// The members.
-    State {
+    Members {
         Whole = "whole",
         Degraded = "degraded",
         Replacement = "replacement",
@@ -127,7 +127,7 @@ pub struct Case {
     pub bitmap: Bitmap,
     pub failfast: Failfast,
     pub known: Known,
-    pub state: State,
+    pub members: Members,
     pub policy: Policy,
 }
 
@@ -198,15 +198,15 @@ impl Case {
         let redundant = self.shape.is_redundant()
             || (self.bitmap == Bitmap::None
                 && self.known == Known::Good
-                && self.state == State::Whole
+                && self.members == Members::Whole
                 && self.failfast == Failfast::No);
         // md knows failfast at these levels, and write-mostly at raid1.
         let failfast = self.failfast == Failfast::No || self.shape.is_mirror();
-        let write_mostly = self.state != State::WriteMostly || self.shape == Shape::Raid1;
+        let write_mostly = self.members != Members::WriteMostly || self.shape == Shape::Raid1;
         // Nobody else may have the data that are lost.
         let losses = [
             self.known == Known::Bad,
-            self.state == State::Degraded,
+            self.members == Members::Degraded,
             self.fault == Fault::MediumOne,
         ];
         let lost = losses.iter().filter(|lost| **lost).count();
@@ -243,7 +243,7 @@ impl Case {
             self.bitmap as usize,
             self.failfast as usize,
             self.known as usize,
-            self.state as usize,
+            self.members as usize,
             self.policy as usize,
         ]
     }
@@ -268,7 +268,7 @@ impl fmt::Display for Case {
             self.bitmap.word(),
             self.failfast.word(),
             self.known.word(),
-            self.state.word(),
+            self.members.word(),
             self.policy.word(),
         ];
         f.write_str(&words.join(" "))
@@ -291,7 +291,7 @@ pub fn all() -> Vec<Case> {
                             bitmap,
                             failfast: Failfast::No,
                             known: Known::Good,
-                            state: State::Whole,
+                            members: Members::Whole,
                             policy: Policy::Auto,
                         };
                         cases.extend(with_members(case));
@@ -307,12 +307,12 @@ fn with_members(case: Case) -> Vec<Case> {
     let mut cases = Vec::new();
     for &failfast in Failfast::ALL {
         for &known in Known::ALL {
-            for &state in State::ALL {
+            for &members in Members::ALL {
                 for &policy in Policy::ALL {
                     cases.push(Case {
                         failfast,
                         known,
-                        state,
+                        members,
                         policy,
                         ..case
                     });
@@ -335,7 +335,7 @@ pub fn regressions() -> Vec<Case> {
         bitmap: Bitmap::None,
         failfast: Failfast::No,
         known: Known::Good,
-        state: State::Whole,
+        members: Members::Whole,
         policy: Policy::Auto,
     };
     let mut cases = Vec::new();
@@ -379,12 +379,12 @@ pub fn regressions() -> Vec<Case> {
         ..base
     });
     // Likewise, where nothing may be staged, so that the read fails for good.
-    for state in [State::Whole, State::Replacement] {
+    for members in [Members::Whole, Members::Replacement] {
         cases.push(Case {
             action: Action::Read,
             failfast: Failfast::Yes,
             policy: Policy::Direct,
-            state,
+            members,
             ..base
         });
     }
@@ -423,7 +423,7 @@ pub fn regressions() -> Vec<Case> {
         action: Action::Read,
         fault: Fault::MediumOne,
         failfast: Failfast::Yes,
-        state: State::Replacement,
+        members: Members::Replacement,
         ..base
     });
     // What the stripe cache copied into memory that had gone was taken for read.
@@ -483,7 +483,7 @@ mod tests {
             bitmap: Bitmap::None,
             failfast: Failfast::No,
             known: Known::Good,
-            state: State::Whole,
+            members: Members::Whole,
             policy: Policy::Auto,
         }
     }
@@ -588,7 +588,7 @@ mod tests {
     #[test]
     fn no_case_has_lost_data_twice() {
         let degraded = Case {
-            state: State::Degraded,
+            members: Members::Degraded,
             ..case()
         };
         assert!(degraded.makes_sense());

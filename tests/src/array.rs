@@ -7,8 +7,6 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use mdp2p_io::memory::{Buffer, Memory};
@@ -16,6 +14,8 @@ use mdp2p_io::transfer::Target;
 use nix::errno::Errno;
 
 use crate::faulty;
+use crate::sysfs::attr;
+use crate::wait::until;
 
 /// The array.
 pub const DISK: &str = "/dev/md0";
@@ -176,34 +176,6 @@ pub fn has_lockless() -> Result<bool> {
     ensure!(!has || assembled.is_ok(), "{assembled:?}");
     stop()?;
     Ok(has)
-}
-
-/// Returns how many times longer than others this kernel may take.
-pub fn patience() -> u32 {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    if release.trim().ends_with("-debug") {
-        6
-    } else {
-        1
-    }
-}
-
-/// Waits until it is so, or fails after some time.
-pub fn until(is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let began = Instant::now();
-    let limit = patience() * Duration::from_secs(10);
-    while !is_so()? {
-        ensure!(began.elapsed() < limit, "not so after {limit:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
-
-/// What a file of sysfs says, without the newline.
-pub fn attr(name: &str, folder: &str) -> Result<String> {
-    let path = format!("{folder}/{name}");
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    Ok(text.trim().to_owned())
 }
 
 /// What the array says in its folder `md`.

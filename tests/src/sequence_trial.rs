@@ -16,11 +16,14 @@ use mdp2p_machine::pci::bdf::Bdf;
 use nix::errno::Errno;
 use nix::libc::{O_DIRECT, O_DSYNC};
 
+use crate::array::{self, DISK, Images, degraded, is_idle, md, mdadm, read_host, set};
 use crate::faulty::{self, Provider, pools};
 use crate::history::History;
-use crate::md0::{self, DISK, Images, degraded, is_idle, md, mdadm, read_host, set, until};
-use crate::sequences::{Event, Level, Luck, Reach, Sequence};
-use crate::trial::{Trial, Verdict};
+use crate::level::Level;
+use crate::sequences::{Event, Luck, Reach, Sequence};
+use crate::sysfs::attr;
+use crate::trial::{Findings, Trial};
+use crate::wait::until;
 
 const K: usize = 1024;
 
@@ -46,7 +49,7 @@ const POLICIES: [&str; 3] = ["auto", "direct", "off"];
 
 /// Where sequences are played.
 #[derive(Debug)]
-pub struct Stage {
+pub struct SequenceTrial {
     provider: Bdf,
     images: Mutex<Images>,
 }
@@ -76,13 +79,13 @@ struct Play {
 
 /// How a write may end.
 #[derive(Debug, PartialEq, Eq)]
-enum Promise {
+enum Allowed {
     Success,
     Failure,
     Either,
 }
 
-impl Stage {
+impl SequenceTrial {
     /// With the memory of the device at this address.
     pub fn new(provider: Bdf) -> Self {
         let images = Mutex::default();
@@ -107,7 +110,7 @@ impl Stage {
             provider: Provider::new(self.provider)?,
             unplugged: false,
             peer: Buffer::new(Memory::Peer(self.provider), LENGTH, Path::new("/sys"))?,
-            host: md0::host(AREA)?,
+            host: array::host(AREA)?,
             history: History::new(AREA),
             devices,
             dead: Vec::new(),
@@ -125,10 +128,10 @@ impl Stage {
     }
 }
 
-impl Trial for Stage {
+impl Trial for SequenceTrial {
     type Case = Sequence;
 
-    fn run(&self, sequence: &Sequence) -> Result<Verdict> {
+    fn run(&self, sequence: &Sequence) -> Result<Findings> {
         let free = pools()?;
         let mut play = self.begin(*sequence)?;
         let played = play.events().and_then(|()| play.judge());
@@ -140,14 +143,14 @@ impl Trial for Stage {
         if until(|| Ok(pools()? == free)).is_err() {
             wrong.push(format!("free peer memory is {:?}, was {free:?}", pools()?));
         }
-        Ok(Verdict { met, wrong })
+        Ok(Findings { met, wrong })
     }
 }
 
 impl Play {
     /// Write 0: to all of the area, for good.
     fn fill(&self) -> Result<()> {
-        let mut host = md0::host(AREA)?;
+        let mut host = array::host(AREA)?;
         host.put(&History::data(0, &(0..AREA)));
         Target::sink(Path::new(DISK))?.write(&host, 0, AREA)?;
         flush().context("the first flush")
@@ -186,8 +189,8 @@ impl Play {
         let promise = self.promise(from_peer);
         let end = self.write_somehow(from_peer)?;
         let kept = match end {
-            None => promise != Promise::Failure,
-            Some(_) => promise != Promise::Success,
+            None => promise != Allowed::Failure,
+            Some(_) => promise != Allowed::Success,
         };
         if !kept {
             let end = end.map_or("success".to_owned(), |errno| format!("{errno:?}"));
@@ -199,21 +202,21 @@ impl Play {
         Ok(())
     }
 
-    fn promise(&self, from_peer: bool) -> Promise {
+    fn promise(&self, from_peer: bool) -> Allowed {
         let level = self.sequence.level;
         let direct = POLICIES[self.policy] == "direct";
         if from_peer && (self.unplugged || POLICIES[self.policy] == "off") {
-            return Promise::Failure;
+            return Allowed::Failure;
         }
         if from_peer && direct && level.has_parity() {
-            return Promise::Failure;
+            return Allowed::Failure;
         }
         let far = self.devices.iter().any(|device| FAR.contains(device));
         let lost = !level.is_redundant() && !self.dead.is_empty();
         if lost || (from_peer && direct && far) {
-            return Promise::Either;
+            return Allowed::Either;
         }
-        Promise::Success
+        Allowed::Success
     }
 
     /// The next write, and the error that it ended with.
@@ -275,7 +278,8 @@ impl Play {
                 alive.push(*device);
             }
         }
-        let enough = !level.is_redundant() || alive.len() > level.members() - level.spare();
+        let enough =
+            !level.is_redundant() || alive.len() > self.sequence.members() - self.sequence.spare();
         let member = if self.luck.fail_first {
             alive.first()
         } else {
@@ -341,7 +345,10 @@ impl Play {
             members[members.len() - 1]
         };
         let late = u8::from(self.luck.cut_late);
-        let (start, end) = (md0::DATA / SECTOR as u64, faulty::size(at)? / SECTOR as u64);
+        let (start, end) = (
+            array::DATA / SECTOR as u64,
+            faulty::size(at)? / SECTOR as u64,
+        );
         faulty::arm(at, &format!("cut write {late} 1 {start} {end}"))?;
         let from_peer = POLICIES[self.policy] == "auto" && !self.unplugged;
         self.write_somehow(from_peer)?;
@@ -349,7 +356,7 @@ impl Play {
             .clone()
             .try_for_each(|device| faulty::power(device, "off"))?;
         self.judge_counters()?;
-        md0::stop()?;
+        array::stop()?;
 
         faulty::arm(at, "nothing both 0 0 0 0")?;
         self.provider.come()?;
@@ -366,7 +373,7 @@ impl Play {
             faulty::power(device, if lost { "lost" } else { "kept" })?;
         }
         if missing && self.sequence.level.has_parity() {
-            let data = self.sequence.level.members() - self.sequence.level.parity();
+            let data = self.sequence.members() - self.sequence.level.parity();
             self.history.cut_without_member(CHUNK * data);
         } else {
             self.history.cut();
@@ -379,7 +386,7 @@ impl Play {
         if missing && self.sequence.level.has_parity() {
             // What a stripe without a member held is lost, as far as it was written to. That
             // does not matter to mdadm if it is raid4's parity, but md has to be told.
-            md0::start_dirty_degraded()?;
+            array::start_dirty_degraded()?;
             words += " --force";
         }
         let alive = |device: &&usize| !self.dead.contains(device);
@@ -417,7 +424,7 @@ impl Play {
         }
         until(is_idle).context("the array does not become idle")?;
         self.judge_members()?;
-        let size = md0::attr("size", "/sys/block/md0")?.parse::<usize>()? * SECTOR;
+        let size = attr("size", "/sys/block/md0")?.parse::<usize>()? * SECTOR;
         let found = read_host(0, size)?;
         if let Err(error) = self.history.compare(&found[..AREA]) {
             self.wrong
@@ -448,7 +455,7 @@ impl Play {
             return Ok(());
         }
         let alive = self.devices.len() - self.dead.len();
-        let expected = alive.min(self.sequence.level.members());
+        let expected = alive.min(self.sequence.members());
         // Between a resync and the recovery after it md is idle for a moment.
         if until(|| Ok(self.in_sync()? == expected && is_idle()?)).is_err() {
             let in_sync = self.in_sync()?;
@@ -489,13 +496,13 @@ impl Play {
 
     fn end(&self) -> Result<()> {
         self.provider.come()?;
-        md0::stop()
+        array::stop()
     }
 }
 
 /// The devices that the array is made of.
 fn members(sequence: &Sequence) -> Vec<usize> {
-    let count = sequence.level.members();
+    let count = sequence.members();
     let mut members = NEAR[..count].to_vec();
     if sequence.reach == Reach::Split {
         members[count - 1] = FAR[0];

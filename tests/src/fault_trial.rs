@@ -12,15 +12,15 @@ use mdp2p_io::transfer::{Target, Why};
 use mdp2p_machine::pci::bdf::Bdf;
 use nix::errno::Errno;
 
-use crate::cases::{Action, Bitmap, Case, Errors, Failfast, Fault, Known, Place, Policy, Promise};
-use crate::cases::{Shape, State};
+use crate::array::{self, DISK, Images, degraded, host, is_idle, md, mdadm, read_host, set};
+use crate::faults::{Action, Bitmap, Case, Errors, Failfast, Fault, Known, Members, Place, Policy};
+use crate::faults::{Promise, Shape};
 use crate::faulty::{self, Provider, pools};
-use crate::md0::{
-    self, DISK, Images, attr, degraded, host, is_idle, md, mdadm, read_host, set, until,
-};
 use crate::model::Model;
 use crate::partition;
-use crate::trial::{Trial, Verdict};
+use crate::sysfs::attr;
+use crate::trial::{Findings, Trial};
+use crate::wait::until;
 
 const K: u64 = 1024;
 const M: u64 = 1024 * K;
@@ -43,7 +43,7 @@ const BLOCK: usize = 1024 * 1024;
 
 /// Where cases are tried.
 #[derive(Debug)]
-pub struct Rig {
+pub struct FaultTrial {
     /// Whose memory the I/O uses; no member's.
     provider: Bdf,
     images: Mutex<Images>,
@@ -66,7 +66,7 @@ struct Attempt {
     read: Vec<Vec<u8>>,
 }
 
-impl Rig {
+impl FaultTrial {
     /// With the memory of the device at this address.
     pub fn new(provider: Bdf) -> Self {
         let images = Mutex::default();
@@ -92,10 +92,10 @@ impl Rig {
     }
 }
 
-impl Trial for Rig {
+impl Trial for FaultTrial {
     type Case = Case;
 
-    fn run(&self, case: &Case) -> Result<Verdict> {
+    fn run(&self, case: &Case) -> Result<Findings> {
         let free = pools()?;
         let array = self.create(case)?;
         let verdict = array.tried();
@@ -128,12 +128,12 @@ impl Array<'_> {
         // A lockless bitmap has what was never written before brought in sync.
         until(is_idle).context("the old data do not come in sync")?;
 
-        if self.case.state == State::Replacement {
+        if self.case.members == Members::Replacement {
             self.begin_replacement()?;
         }
         if self.case.known == Known::Bad {
             let member = format!("dev-faulty{}", self.case.shape.members() - 1);
-            let sector = md0::member_offset(&member)? + self.bad_place() / SECTOR as u64;
+            let sector = array::member_offset(&member)? + self.bad_place() / SECTOR as u64;
             set(&format!("{member}/bad_blocks"), &format!("{sector} 8"))?;
         }
         set("p2pdma_policy", self.case.policy.word())
@@ -167,7 +167,7 @@ impl Array<'_> {
         (self.base() + OFFSET, LENGTH)
     }
 
-    fn tried(mut self) -> Result<Verdict> {
+    fn tried(mut self) -> Result<Findings> {
         let degraded = degraded()?;
         let before = Counters::read(self.case.action)?;
         let mut new = vec![0; LENGTH];
@@ -180,7 +180,7 @@ impl Array<'_> {
         self.disarm()?;
         let attempt = attempt?;
         drop(buffer);
-        if self.case.state == State::Replacement {
+        if self.case.members == Members::Replacement {
             set("sync_max", "max")?;
         }
         until(is_idle).context("the array does not become idle")?;
@@ -193,7 +193,7 @@ impl Array<'_> {
         wrong.extend(self.judge_members(degraded)?);
         wrong.extend(self.judge_copies()?);
         wrong.extend(self.judge_removal()?);
-        Ok(Verdict {
+        Ok(Findings {
             met: attempt.met,
             wrong,
         })
@@ -213,7 +213,7 @@ impl Array<'_> {
         for device in 0..devices(self.case) {
             let what = if all || device == 0 { what } else { "nothing" };
             // Metadata lie before the data, and are to be written.
-            let start = md0::DATA / SECTOR as u64;
+            let start = array::DATA / SECTOR as u64;
             let end = faulty::size(device)? / SECTOR as u64;
             let action = self.case.action.word();
             faulty::arm(device, &format!("{what} {action} {late} 0 {start} {end}"))?;
@@ -328,7 +328,7 @@ impl Array<'_> {
         if self.case.fault == Fault::MediumOne {
             return Ok(wrong);
         }
-        for member in md0::members()? {
+        for member in array::members()? {
             let state = md(&format!("{member}/state"))?;
             if state.contains("faulty") && !self.was_replaced(&member) {
                 wrong.push(format!("{member} is {state}"));
@@ -349,7 +349,7 @@ impl Array<'_> {
 
     /// md fails a member itself when its replacement is done.
     fn was_replaced(&self, member: &str) -> bool {
-        self.case.state == State::Replacement && member == "dev-faulty0"
+        self.case.members == Members::Replacement && member == "dev-faulty0"
     }
 
     /// md compares copies and parity, and finds no difference.
@@ -368,7 +368,7 @@ impl Array<'_> {
         if !self.case.shape.is_redundant() || degraded()? > 0 {
             return Ok(None);
         }
-        let member = md0::member_in_slot_0()?;
+        let member = array::member_in_slot_0()?;
         let state = format!("{member}/state");
         set(&state, "faulty")?;
         let removed = until(|| Ok(set(&state, "remove").is_ok()));
@@ -452,7 +452,7 @@ impl Counters {
 
 /// Devices of a case: the members, and the replacement.
 fn devices(case: &Case) -> usize {
-    case.shape.members() + usize::from(case.state == State::Replacement)
+    case.shape.members() + usize::from(case.members == Members::Replacement)
 }
 
 /// The words for mdadm, and the devices that are members.
@@ -483,11 +483,11 @@ fn create_words(case: &Case) -> (String, Vec<usize>) {
     let mut members = Vec::new();
     for member in 0..count {
         let last = member == count - 1;
-        if last && case.state == State::Degraded {
+        if last && case.members == Members::Degraded {
             words += " missing";
             continue;
         }
-        if last && case.state == State::WriteMostly {
+        if last && case.members == Members::WriteMostly {
             words += " --write-mostly";
         }
         words += &format!(" {}", faulty::path(member));
@@ -506,5 +506,5 @@ fn remove(case: &Case) -> Result<()> {
     if case.place == Place::Partition && Path::new("/dev/md0p1").exists() {
         partition::remove(Path::new(DISK))?;
     }
-    md0::stop()
+    array::stop()
 }
