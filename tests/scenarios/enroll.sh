@@ -3,9 +3,9 @@
 # topology: switch
 # modules: p2p
 # system: yes
-# add: ../../packaging/system/63-md-raid-p2p.rules ../../packaging/system/65-md-p2p.rules
-# add: ../../packaging/system/md-p2p-member@.service ../../packaging/system/md-p2p-monitor.service
-# add: ../../packaging/system/md-p2p-last-resort@.service ../../packaging/system/md-p2p-last-resort@.timer
+# add: packaging/system/63-md-raid-p2p.rules packaging/system/65-md-p2p.rules
+# add: packaging/system/md-p2p-member@.service packaging/system/md-p2p-monitor.service
+# add: packaging/system/md-p2p-last-resort@.service packaging/system/md-p2p-last-resort@.timer
 # timeout: 600
 #
 # SPDX-License-Identifier: GPL-2.0

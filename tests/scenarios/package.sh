@@ -3,7 +3,7 @@
 # topology: switch
 # modules: stock
 # system: yes
-# prepare: ../../packaging/tests/prepare
+# prepare: packaging/tests/prepare
 # timeout: 400
 #
 # SPDX-License-Identifier: GPL-2.0

@@ -2,6 +2,7 @@
 //! The head of a scenario: a comment that says what must hold, and in what
 //! machine it is to be tried.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -35,9 +36,9 @@ pub struct Head {
     pub parallel: bool,
     /// What is run in a copy of the environment, from which it boots then.
     pub prepare: Option<String>,
-    /// Files beside it that it needs.
+    /// Files that it needs: a name in `files`, or a path in the repository.
     pub files: Vec<String>,
-    /// Modules of its own: C beside it.
+    /// Modules of its own: C in `files`.
     pub sources: Vec<String>,
     /// Trace events of QEMU.
     pub traces: Vec<String>,
@@ -46,21 +47,24 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads the comment that `text` begins with: a sentence, then lines `# key: value`
-    /// up to one that is empty.
+    /// Reads the comment that `text` begins with: sentences, then lines `# key: value` up to an
+    /// empty line.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut lines = text
-            .lines()
-            .map_while(|line| line.strip_prefix('#'))
-            .map(str::trim);
-        let promise = lines.next().unwrap_or_default();
+        let lines = text.lines().map_while(|line| line.strip_prefix('#'));
+        let lines: Vec<&str> = lines
+            .map(str::trim)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let keys = lines.iter().position(|line| is_key(line));
+        let (promise, keys) = lines.split_at(keys.unwrap_or(lines.len()));
+        let promise = promise.join(" ");
         ensure!(
             promise.ends_with('.'),
-            "the first line has to be a comment with a sentence: what must hold"
+            "it has to begin with a comment of whole sentences: what must hold"
         );
         let mut scope = None;
         let mut head = Self {
-            promise: promise.to_owned(),
+            promise,
             scope: Scope::Soak,
             topologies: vec!["switch".to_owned()],
             soak_topologies: Vec::new(),
@@ -73,7 +77,7 @@ impl Head {
             traces: Vec::new(),
             timeout: Duration::from_secs(120),
         };
-        for line in lines.take_while(|line| !line.is_empty()) {
+        for line in keys {
             match line.strip_prefix("run: ") {
                 Some(value) => scope = Some(value.parse()?),
                 None => head.set(line).with_context(|| format!("# {line}"))?,
@@ -96,7 +100,7 @@ impl Head {
     fn set(&mut self, line: &str) -> Result<()> {
         let (key, value) = line
             .split_once(": ")
-            .context("after the sentence come lines `# key: value`")?;
+            .context("after the sentences come lines `# key: value`")?;
         match key {
             "topology" => self.topologies = words(value).collect(),
             "soak" => self.soak_topologies = words(value).collect(),
@@ -131,6 +135,22 @@ impl FromStr for Scope {
     }
 }
 
+/// Returns whether a line begins with a key, which is one word in lower case.
+fn is_key(line: &str) -> bool {
+    line.split_once(": ")
+        .is_some_and(|(key, _)| key.chars().all(|letter| letter.is_ascii_lowercase()))
+}
+
+/// Returns where a file is that a scenario in the folder `scenarios` names: in its folder `files`
+/// or, if the name is a path, in the repository.
+pub fn file(scenarios: &Path, name: &str) -> PathBuf {
+    if name.contains('/') {
+        scenarios.join("../..").join(name)
+    } else {
+        scenarios.join("files").join(name)
+    }
+}
+
 fn yes(value: &str) -> Result<bool> {
     ensure!(value == "yes", "the one value is yes");
     Ok(true)
@@ -143,6 +163,21 @@ fn words(value: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    #[test]
+    fn every_scenario_has_a_head_and_names_files_that_are_there() {
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let paths = fs::read_dir(&scenarios).expect("scenarios");
+        let paths = paths.map(|entry| entry.expect("an entry").path());
+        for path in paths.filter(|path| path.extension().is_some_and(|end| end == "sh")) {
+            let text = fs::read_to_string(&path).expect("a scenario");
+            let head = Head::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error:#}"));
+            for name in head.files.iter().chain(&head.sources).chain(&head.prepare) {
+                assert!(file(&scenarios, name).is_file(), "{path:?}: {name}");
+            }
+        }
+    }
 
     #[test]
     fn a_head_ends_with_an_empty_line() {
@@ -165,6 +200,13 @@ mod tests {
         assert!(!head.system);
         assert!(!head.parallel);
         assert!(head.traces.is_empty());
+    }
+
+    #[test]
+    fn a_promise_may_have_several_lines() {
+        let text = "# All is well,\n# or not: who knows.\n# run: test\n";
+        let head = Head::parse(text).expect("a head");
+        assert_eq!(head.promise, "All is well, or not: who knows.");
     }
 
     #[test]
@@ -201,7 +243,8 @@ mod tests {
             ("# A.\n# topologie: split\n", "# topologie: split"),
             ("# A.\n# timeout: soon\n", "a number of seconds"),
             ("# A.\n# system: no\n", "the one value is yes"),
-            ("# A.\n# and more\n", "key: value"),
+            ("# A.\n# and more\n", "whole sentences"),
+            ("# A.\n# run: test\n# and more\n", "key: value"),
         ] {
             let error = format!("{:#}", Head::parse(text).expect_err(text));
             assert!(error.contains(wrong), "{text:?}: {error}");

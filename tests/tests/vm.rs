@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use md_p2p_tests::scenario::{Head, Scope};
+use md_p2p_tests::scenario::{self, Head, Scope};
 use md_p2p_vm::{Environment, Outcome, Run};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
@@ -144,21 +144,22 @@ fn again(name: &str, topology: &str) -> String {
 }
 
 fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
+    let folder = script.parent().unwrap_or(script);
     let mut run = Run::new(script)
-        .file(script.with_file_name("lib.bash"))
+        .file(folder.join("lib.bash"))
         .topology(topology)
         .modules(head.modules.parse()?)
         .system(head.system)
         .parallel(head.parallel)
         .timeout(BUSY * head.timeout);
     for file in &head.files {
-        run = run.file(script.with_file_name(file));
+        run = run.file(scenario::file(folder, file));
     }
     if let Some(file) = &head.prepare {
-        run = run.prepare(script.with_file_name(file));
+        run = run.prepare(scenario::file(folder, file));
     }
     for file in &head.sources {
-        run = run.build(script.with_file_name(file));
+        run = run.build(scenario::file(folder, file));
     }
     for event in &head.traces {
         run = run.trace(event);

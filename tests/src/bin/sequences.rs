@@ -13,7 +13,7 @@ use md_p2p_tests::trial;
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// What plays a sequence again, in front of its number.
-const AGAIN: &str = "cargo vm run --topology split --build tests/scenarios/faulty.c --add tests/scenarios/lib.bash tests/scenarios/sequences.sh";
+const AGAIN: &str = "cargo vm run --topology split --build tests/scenarios/files/faulty.c --add tests/scenarios/lib.bash tests/scenarios/sequences.sh";
 
 /// Plays sequences of events on /dev/faulty0 and so on
 #[derive(Parser)]
