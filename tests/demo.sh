@@ -1,5 +1,5 @@
-# At every level: an array by plain mdadm, peer memory in and out, what the members hold, and who saw the bytes.
-# Runs in the guest: make demo.
+# For each level: makes an array with plain mdadm, moves data between it and peer memory, and shows what the members hold
+# and whose memory the drives touched. Runs in the guest: make demo.
 #
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash

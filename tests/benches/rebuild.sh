@@ -1,4 +1,5 @@
-# Rebuilds with md-p2p and with the kernel's own md, in turn, in one guest: time, and host memory that the drives' DMA touched.
+# Compares rebuilds with md-p2p and with the kernel's own md, in turn, in one guest: their time, and the host memory that
+# the drives' DMA touched.
 #
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck source-path=SCRIPTDIR/../scenarios
@@ -21,7 +22,7 @@ leave() {
 	fi
 }
 
-# recover LEVEL: sets took to the milliseconds of a recovery onto near1, and ram to what went through host memory.
+# recover LEVEL: recovers near1. Sets took to the milliseconds, and ram to the bytes that went through host memory.
 recover() {
 	local names='near0 near1' options=(--size=$((size / K)) --assume-clean)
 	case $1 in
@@ -49,7 +50,7 @@ timed() {
 	echo $took >/tmp/took
 }
 
-# median NUMBER...
+# median NUMBER...: prints the median.
 median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
 
 without_udev

@@ -1,4 +1,5 @@
-# Beside the kernel's own md, md-p2p serves its arrays under other names, and neither disturbs the other.
+# md-p2p and the kernel's own md work beside each other.
+# md-p2p's arrays have other names, and neither md disturbs the other.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -7,7 +8,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# mdadm as it is, with md-p2p's files where it looks for md's.
+# Runs unmodified mdadm, which finds md-p2p's files where it looks for md's.
 mdadm_p2p() { mdp2p mdadm -- "$@"; }
 
 without_udev
@@ -49,7 +50,7 @@ quietly mdadm --create /dev/md/other --run --level=1 --raid-devices=2 --size=8M 
 is 'their numbers' "$(basename -a "$(readlink -f /dev/md/data)" "$(readlink -f /dev/md/other)" | xargs)" 'md511 md127'
 quietly p2pio write --memory "$(bdf near0)" --seed 3 --length 1M /dev/md511
 quietly mdp2p stop data
-say 'mdadm looks at its name in the superblock, and finds that of an array of the other md'
+say 'the name in the superblock is that of an array of the other md'
 for mode in --assemble -qA; do
 	refused 1 "/dev/md0 is already in use" mdadm_p2p $mode --run /dev/md0 "$(disk near2)"
 done
@@ -58,7 +59,7 @@ quietly p2pio check --memory host --seed 3 --length 1M "$(readlink -f /dev/md/da
 is 'the arrays' "$(grep -c '^md' /proc/mdstat):$(grep -c '^md' /proc/mdstat-p2p)" 2:1
 quietly mdp2p stop data
 quietly mdadm --stop /dev/md127
-say 'two that mdadm finds by itself'
+say 'two arrays that mdadm finds by itself'
 quietly mdadm --zero-superblock "$(disk near2)" "$(disk near3)"
 for number in 2 3; do
 	quietly mdp2p create "found$number" --level 1 --yes "$(disk near$number)" missing -- --size=8M --assume-clean

@@ -1,4 +1,5 @@
-# A member that was away gets what peer memory wrote meanwhile, and by its bitmap no more than that.
+# A member that was away gets what peer memory wrote meanwhile.
+# With a bitmap it gets little more than that.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -28,7 +29,7 @@ for level in 1 10 5; do
 
 	members_hold md0 2 $((20 * M)) $((2 * M))
 	members_hold md0 1 0 $((4 * M))
-	# Its share of the two megabytes, rounded up to what a bit stands for, and metadata.
+	# Its share of the two megabytes, rounded up to whole bits, and metadata.
 	is_about 'bytes that brought the member up to date' $got $((512 * K)) $((4 * M))
 	parity_is_right md0
 	remove md0

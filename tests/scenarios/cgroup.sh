@@ -1,4 +1,5 @@
-# What is staged is charged to its cgroup once in the array's queue and once in the members', as what comes from host memory.
+# Staged I/O is charged to its cgroup once in the array's queue and once in the members' queues, like I/O
+# from host memory.
 # run: soak
 # topology: split
 # modules: p2p
@@ -9,13 +10,13 @@
 
 readonly cgroups=/sys/fs/cgroup
 
-# charged GROUP DEVICE: the bytes and I/Os that it wrote there.
+# charged GROUP DEVICE: prints the bytes and I/Os that the group wrote to the device.
 charged() { awk -v device="$(<"/sys/class/block/$(basename "$2")/dev")" '$1 == device { print $3, $5 }' "$cgroups/$1/io.stat"; }
 
-# within GROUP COMMAND...: runs it in there.
+# within GROUP COMMAND...: runs the command in the group.
 within() { (echo "$BASHPID" >"$cgroups/$1/cgroup.procs" && "${@:2}"); }
 
-# seconds GROUP MEMORY: how long 60 I/Os take, at 20 a second.
+# seconds GROUP MEMORY: prints how long 60 I/Os take, at 20 per second.
 seconds() {
 	local began=$SECONDS
 	echo "$(<"/sys/block/md0/dev") wiops=20" >"$cgroups/$1/io.max"

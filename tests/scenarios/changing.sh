@@ -1,4 +1,5 @@
-# An application that changes its memory while it is written gets one version or another, but the same on every mirror and in the parity.
+# An application may change its memory while it is being written.
+# Every mirror and the parity still hold one and the same version.
 # run: soak
 # topology: split
 # parallel: yes

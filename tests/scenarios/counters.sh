@@ -1,4 +1,5 @@
-# Every byte is counted once, for the array and for the member that moved it; the state has its reasons, and each decision an event.
+# Every byte is counted once for the array and once for the member that moved it.
+# The state gives its reasons, and each decision has an event.
 # run: test
 # topology: split
 # modules: p2p
@@ -11,19 +12,19 @@
 readonly length=$((1 * M))
 events=/sys/kernel/tracing/events/md_p2p/md_p2p_route
 
-# of_member NAME FILE
+# of_member NAME FILE: prints what sysfs says of a member.
 of_member() { attr md0 "dev-$(basename "$(disk "$1")")/p2pdma_$2"; }
 
-# of_members FILE: what all have together.
+# of_members FILE: prints the sum over all members.
 of_members() { cat /sys/block/md0/md/dev-*/"p2pdma_$1" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-# events_of DECISION: bytes that events of this decision tell of.
+# events_of DECISION: prints the bytes in the events with this decision.
 events_of() {
 	sed -n "s/.* md_p2p_route: array $array .* bytes \([0-9]*\) provider $provider $1\$/\1/p" /sys/kernel/tracing/trace |
 		awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# logged WORDS: since the last call the kernel log has one line about peer I/O of md0, with these words.
+# logged WORDS: the kernel log has one more line about peer I/O of md0 since the last call, with these words.
 lines=0
 logged() {
 	local all
@@ -34,7 +35,7 @@ logged() {
 		fail "the kernel log does not say \"$1\" but: $(dmesg | grep 'md-p2p: md0:' | tail -1)"
 }
 
-# io VERB DIRECTION: one pass, and what was counted by whom.
+# io VERB DIRECTION: does one pass, and compares the counters of the array, its members and the events.
 io() {
 	local before_direct before_staged before_members direct staged members
 	before_direct=$(counter md0 "$2_direct_bytes") before_staged=$(counter md0 "$2_staged_bytes")

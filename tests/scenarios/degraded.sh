@@ -1,4 +1,5 @@
-# With members missing, peer memory is served as before, and what it wrote is on the member that takes their place.
+# A degraded array serves peer memory as before.
+# A member that takes the place of a missing one gets what peer memory wrote.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -10,7 +11,7 @@
 area=(--offset 12K --length 1500K --block-size 100K)
 offset=$((12 * K)) length=$((1500 * K))
 
-# Members that a level can lose; of raid10, one of each pair.
+# losses LEVEL: prints the members that the level can lose. raid10 loses one of each pair.
 losses() {
 	case $1 in
 	1) echo near0 near2 near3 ;;
@@ -38,7 +39,7 @@ for level in 1 10 4 5 6; do
 	quietly p2pio check --memory host --seed 2 "${area[@]}" /dev/md0
 
 	for name in $(losses $level); do
-		# So that nothing is right by chance.
+		# Nothing must be right by chance.
 		quietly mdadm --zero-superblock "$(disk "$name")"
 		quietly p2pio write --memory host --seed 3 --length 16M "$(disk "$name")"
 		quietly mdadm /dev/md0 --add "$(disk "$name")"

@@ -1,4 +1,5 @@
-# An array that is enrolled comes up under md-p2p after each boot, others as ever; where md-p2p is not there, and once it is released, it is the kernel's md's, with its data.
+# An enrolled array comes up under md-p2p after each boot, and other arrays do not.
+# Without md-p2p, or once it is released, it comes up under the kernel's md with its data.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -24,10 +25,10 @@ is_gone() { [[ ! -L $1 ]]; }
 leads_to() { [[ $(readlink -f "$1") == "$2" ]]; }
 array_of() { basename "$(readlink -f "/dev/md/$1")"; }
 
-# uuid_of NAME: as mdadm writes it.
+# uuid_of NAME: prints the UUID as mdadm writes it.
 uuid_of() { mdp2p mdadm -- --detail --export "/dev/md/$1" | sed -n 's/^MD_UUID=//p'; }
 
-# comes_up NAME ours|theirs: the array is there, in these hands, and its data are right.
+# comes_up NAME ours|theirs: the array runs under md-p2p or under the kernel's md, and its data are right.
 comes_up() {
 	local md
 	md=$(array_of "$1")
@@ -43,7 +44,7 @@ comes_up() {
 
 no_member_is_added() { ! systemctl list-jobs | grep md-p2p-member >/dev/null; }
 
-# Its member has gone, and md128 has forgotten it.
+# The member has gone, and md128 has forgotten it.
 is_let_go() { [[ $(attr md128 degraded) == 1 && $(echo /sys/block/md128/md/dev-*) != *dev-*dev-* ]]; }
 
 no_failed_units
@@ -65,14 +66,14 @@ first)
 	quietly p2pio write --memory host --seed 2 --length 1M "/dev/$(array_of plain)"
 	say 'a dry run changes nothing'
 	mdp2p enroll --dry-run data | grep MD_DEVNAME=data >/dev/null || fail "$(mdp2p enroll --dry-run data)"
-	[[ ! -e /etc/md-p2p ]] || fail 'it was written'
+	[[ ! -e /etc/md-p2p ]] || fail '/etc/md-p2p was written'
 	is 'what is enrolled' "$(mdp2p enroll)" 'no array is enrolled'
 	say enroll
 	quietly mdp2p enroll data
 	vmctl reboot again
 	;;
 again)
-	say 'the one is ours, the other is not'
+	say 'one array is ours, the other one is not'
 	comes_up data ours
 	comes_up plain theirs
 	is 'its state' "$(attr md128 p2pdma_state)" direct
@@ -83,7 +84,7 @@ again)
 	vmctl unplug near1
 	until_true is_let_go
 	quietly cmp /root/file "$file"
-	say 'it comes back, while the array is enrolled no more'
+	say 'it comes back when the array is no longer enrolled'
 	mkdir /root/kept
 	mv /etc/md-p2p/enrolled/* /root/kept
 	vmctl plug near1
@@ -116,7 +117,7 @@ out)
 	;;
 without)
 	say 'without our modules'
-	! modinfo md-p2p 2>/dev/null || fail 'they are there'
+	! modinfo md-p2p 2>/dev/null || fail 'our modules are there'
 	comes_up data theirs
 	comes_up plain theirs
 	is 'its number' "$(array_of data)" md128
@@ -144,7 +145,7 @@ nested)
 	is_whole md0 || fail "$(cat /proc/mdstat*)"
 	quietly p2pio check --memory host --seed 3 --length 1M /dev/md0
 	! is_ours "$(array_of inner)" || fail 'the inner one is not enrolled'
-	say 'names of those that are not enrolled'
+	say 'names of arrays that are not enrolled'
 	is 'who has md127' "$(array_of inner)" md127
 	quietly mdp2p create named --level 1 --yes "$(disk near3)" missing -- --size=8M
 	is 'its node' "$(readlink -f /dev/md/named)" /dev/md511

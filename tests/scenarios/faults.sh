@@ -1,4 +1,5 @@
-# Whatever fails, at any level and in any state of the array: the data are right or the I/O is an error, members stay equal, and no member is blamed.
+# Whatever fails, at any level and in any state of the array, the data are right or the I/O ends with an error.
+# Members stay equal, and no member is blamed.
 # run: test
 # topology: switch
 # modules: p2p
@@ -8,7 +9,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Every pair of what a case can be, as a seed chooses; or the cases whose numbers are given, A..B.
+# Arguments: a seed, which chooses cases that have every pair of factors; or numbers of cases, A..B.
 case ${1:-1} in
 *..*) chosen=("$@") ;;
 *) chosen=(--seed "${1:-1}") ;;

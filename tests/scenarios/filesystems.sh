@@ -1,4 +1,4 @@
-# A file on ext4 or XFS on an array is written and read by peer memory like any other file.
+# A file on ext4 or XFS on an array can be written from peer memory and read into it, like any other file.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -12,7 +12,7 @@ length=$((6 * M))
 make_filesystem() {
 	case $1 in
 	ext4) quietly mkfs.ext4 -q -F /dev/md0 ;;
-	# This small it is for tests only.
+	# xfs this small is for tests only.
 	xfs) quietly mkfs.xfs -q -f --unsupported /dev/md0 ;;
 	esac
 }
@@ -24,11 +24,11 @@ check_filesystem() {
 	esac
 }
 
-# What the kernel's page cache makes of it, after a mount anew.
+# through_cache FILE, through_peer FILE: print the checksum of a file that the page cache or peer memory reads.
 through_cache() { sha256sum "$1" | cut -d ' ' -f 1; }
 through_peer() { p2pio read --memory "$provider" "$1" | sed 's/.* sha256 //'; }
 
-# Bytes that peer memory has written so far.
+# written: prints the bytes written from peer memory so far.
 written() { echo $(($(counter md0 write_direct_bytes) + $(counter md0 write_staged_bytes))); }
 
 use_p2p

@@ -1,4 +1,5 @@
-# Direct I/O that is done again waits neither for an array that is suspended nor for its queue, whoever freezes that meanwhile.
+# Direct I/O that is repeated waits neither for a suspended array nor for its queue, whoever freezes the
+# queue meanwhile.
 # run: soak
 # topology: switch
 # parallel: yes
@@ -9,10 +10,10 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Under this policy a way that has failed is tried each time, and each write is done again.
+# Under this policy direct I/O is tried each time, although it has failed, and each write is repeated.
 readonly policy=direct rounds=5
 
-# again FILE COMMAND...: the command, until `go` is gone; a byte in FILE for each time.
+# again FILE COMMAND...: repeats the command until `go` is gone. FILE gets a byte for each time.
 again() {
 	local file=$1
 	shift
@@ -33,7 +34,7 @@ freeze() {
 	sleep 0.03
 }
 
-# Each of them goes on: none may wait for ever, each for the next.
+# Each of them goes on. They must not wait for each other for ever.
 all_go_on() {
 	local before file
 	declare -A before
@@ -67,7 +68,7 @@ for level in 1 10; do
 	for at in 0 2M 4M; do
 		quietly p2pio check --memory host --seed 1 --offset "$at" --length 1M /dev/md0
 	done
-	(($(counter md0 write_staged_bytes) > 0)) || fail 'nothing was done again'
+	(($(counter md0 write_staged_bytes) > 0)) || fail 'nothing was repeated'
 	parity_is_right md0
 	remove md0
 	rm peer0 peer1 host suspend freeze

@@ -1,4 +1,5 @@
-# A provider that stops answering while a write from it waits to be copied makes that write an error, not a success with other data.
+# If a provider stops answering while a write from it waits to be copied, the write ends with an error.
+# It does not end with success and other data.
 # run: soak
 # topology: split
 # parallel: yes
@@ -12,10 +13,10 @@ readonly length=$((1 * M)) block=$((64 * K))
 
 suspend_until() { echo "$1" >/sys/block/md0/md/suspend_hi; }
 
-# command WORD: near2's PCI command register, low byte first.
+# command WORD: sets near2's PCI command register, low byte first.
 command() { printf '%b' "$1" | dd of="/sys/bus/pci/devices/$provider/config" bs=1 seek=4 conv=notrunc status=none; }
 
-# Each block has what was there before, or what was written.
+# Each block holds its old data or the new data.
 holds_either() {
 	local at
 	for ((at = 0; at < length; at += block)); do
@@ -37,7 +38,7 @@ for level in 1 10 5; do
 	writer=$!
 	sleep 2
 	kill -0 $writer || fail "the write did not wait: $(</tmp/said)"
-	# Memory decoding off, all else on; and back.
+	# Turns memory decoding off. Everything else stays on.
 	command '\x04\x04'
 	suspend_until 0
 	status=0

@@ -1,4 +1,5 @@
-# Members of an enrolled array that come one by one, or all at once, become one array, under md-p2p if that can be, and else under the kernel's md.
+# Members of an enrolled array that come one by one, or all at once, become one array.
+# It is under md-p2p if possible, and else under the kernel's md.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -10,12 +11,12 @@
 readonly folder=/etc/md-p2p/enrolled
 
 comes() { mdp2p incremental "$(disk "$1")"; }
-# is_ours MD, is_theirs MD: it runs, and its data are right.
+# is_ours MD, is_theirs MD: the array runs under md-p2p or under the kernel's md, and its data are right.
 is_ours() { [[ -e /sys/block/$1/md/p2pdma_state ]] && holds_data "$1"; }
 is_theirs() { [[ -e /sys/block/$1/md && ! -e /sys/block/$1/md/p2pdma_state ]] && holds_data "$1"; }
 holds_data() { [[ $(attr "$1" array_state) != inactive ]] && quietly p2pio check --memory host --seed 1 --length 1M "/dev/$1"; }
 
-# uuid_of NAME: as mdadm writes it, of the array that a drive is a member of.
+# uuid_of NAME: prints the UUID of the array that a drive is a member of, as mdadm writes it.
 uuid_of() { mdadm --examine --export "$(disk "$1")" | sed -n 's/^MD_UUID=//p'; }
 
 without_udev
@@ -25,12 +26,12 @@ uuid=$(attr md0 uuid)
 quietly mdadm --stop /dev/md0
 modprobe -r raid1
 
-say 'one that is not enrolled is refused, and what is no member too'
+say 'an array that is not enrolled is refused, and so is a drive that is no member'
 refused 1 "the array $uuid, which is not enrolled" comes near0
 refused 1 'is no member of an array' comes near2
-! grep '^md_p2p ' /proc/modules || fail 'it was loaded for that'
+! grep '^md_p2p ' /proc/modules || fail 'md-p2p was loaded'
 
-say 'two at once'
+say 'both members at once'
 mkdir -p "$folder"
 echo MD_P2P_NUMBER=200 >"$folder/$uuid"
 comes near0 >first 2>&1 &
@@ -42,7 +43,7 @@ say 'again'
 quietly comes near0
 quietly mdp2p stop md200
 
-say 'one, then the other, while its number is taken'
+say 'one member, then the other, while the number is taken'
 quietly mdadm --create /dev/md200 --run --level=1 --raid-devices=2 --assume-clean --size=8M "$(disk near2)" "$(disk near3)"
 quietly comes near0
 is 'the state' "$(attr md512 array_state)" inactive
@@ -69,7 +70,7 @@ quietly comes near0
 quietly mdp2p stop md512
 echo garbage >"$folder/$uuid"
 
-say 'an initramfs has begun with it, and systemd goes on'
+say 'an initramfs has begun to assemble it, and systemd goes on'
 quietly comes near0
 mkdir -p /run/systemd/system
 printf '#!/bin/sh\necho "$@" >/run/vm/started\n' >/usr/local/bin/systemctl
@@ -77,13 +78,13 @@ chmod +x /usr/local/bin/systemctl
 quietly comes near0
 is 'what is started' "$(</run/vm/started)" '--no-block start md-p2p-last-resort@md512.timer'
 rm -r /usr/local/bin/systemctl /run/systemd
-say 'mdadm looks anew for the arrays that there are'
+say 'mdadm looks for the arrays again'
 quietly mdadm --incremental --rebuild-map
 quietly mdp2p mdadm -- --run /dev/md512
 is_ours md512 || fail "$(cat /proc/mdstat*)"
 quietly mdp2p stop md512
 
-say 'the other md has begun with it'
+say 'the other md has begun to assemble it'
 echo "ARRAY /dev/md7 UUID=$(uuid_of near0)" >mdadm.conf
 mdadm --incremental --config=mdadm.conf "$(disk near0)" >said 2>&1 || fail "$(<said)"
 [[ -e /sys/block/md7/md ]] || fail "$(cat said /proc/mdstat* /run/mdadm/map; cat mdadm.conf)"
@@ -98,7 +99,7 @@ quietly mdadm /dev/md7 --re-add "$(disk near1)" || quietly mdadm /dev/md7 --add 
 until_true is_whole md7
 quietly mdadm --stop /dev/md7
 
-say 'it runs under the other md already'
+say 'it already runs under the other md'
 quietly mdadm --assemble /dev/md7 --run "$(disk near0)"
 refused 2 'not adding' comes near1
 [[ ! -e /sys/block/md512 ]] || fail "$(cat /proc/mdstat*)"

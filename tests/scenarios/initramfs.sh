@@ -1,4 +1,5 @@
-# The root filesystem may be on an array that is enrolled: the initramfs, of either maker, brings it up under md-p2p.
+# The root filesystem may be on an enrolled array.
+# The initramfs, made by initramfs-tools or dracut, brings it up under md-p2p.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -10,24 +11,24 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Which initramfs-prepare has made them for.
+# The array for which initramfs-prepare has made them.
 uuid=6d642d70:32702069:6e697472:616d6673
 enrolled=/etc/md-p2p/enrolled/6d642d70-3270-2069-6e69-7472616d6673
 
-# make_root: the smallest root there is: what mounts the root of a guest, which tells first on what it is.
+# make_root: makes the smallest root there is. It tells what it is on, and then mounts the root of a guest.
 make_root() {
 	quietly mkfs.ext4 -q /dev/md/root
 	quietly mount /dev/md/root /mnt
 	(cd /mnt && quietly cpio --extract --make-directories <"/usr/lib/modules/$(uname -r)/initrd")
 	mkdir -p /mnt/sbin /mnt/sys /mnt/run /mnt/etc
-	# By which systemd in an initramfs knows a root.
+	# systemd in an initramfs knows a root by this file.
 	cp /etc/os-release /mnt/etc
 	install root-init /mnt/sbin/init
 	root=$(blkid -o value -s UUID /dev/md/root)
 	quietly umount /mnt
 }
 
-# root_was WORDS: what root-init told.
+# root_was WORDS: root-init has said this.
 root_was() { is 'the root' "$(dmesg | sed -n 's/.* root-init: //p')" "$1"; }
 
 no_failed_units

@@ -1,4 +1,5 @@
-# A write with its protection information in peer memory is refused, wherever its data are: nobody can say who reaches it.
+# A write whose protection information is in peer memory is refused, wherever its data are, because nobody
+# can say who reaches that memory.
 # run: soak
 # topology: protected
 # modules: p2p

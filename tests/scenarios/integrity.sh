@@ -1,4 +1,5 @@
-# Drives with protection information (T10 PI) find no block wrong, whichever memory it came from, and arrays pass it on as the kernel's do.
+# Drives that check protection information (T10 PI) find no block wrong, whatever memory it came from.
+# Arrays pass the information on as the kernel's arrays do.
 # run: soak
 # topology: protected
 # modules: stock
@@ -9,10 +10,10 @@
 . ./lib.bash
 
 readonly start=$((12 * K)) length=$((1500 * K))
-# More than is staged in one piece.
+# Longer than one piece that is staged.
 readonly informed=$((320 * K))
 
-# Until they are written, blocks of an emulated drive have no protection information that holds.
+# Blocks of an emulated drive have no valid protection information until they are written.
 write_drives() {
 	local name
 	for name in near0 near1 near2 far0; do
@@ -27,12 +28,12 @@ make_array() {
 	create md0 "$1" "$2" "${options[@]}"
 }
 
-# Of an array, in a word.
+# profile: prints the integrity profile of the array in one word.
 profile() { (cd /sys/block/md0/integrity && grep . -- *) | paste -s -d,; }
 
 nothing_was_wrong() { ! dmesg | grep -i 'protection error\|invalid error\|integrity' || fail 'a block was wrong'; }
 
-# moves BLOCK_SIZE: from each memory to each.
+# moves BLOCK_SIZE: writes from each memory, and reads into each.
 moves() {
 	local memory reader seed=0 area=(--offset "$start" --length "$length" --block-size "$1" /dev/md0)
 	for memory in "${memories[@]}"; do
@@ -45,8 +46,8 @@ moves() {
 	done
 }
 
-# The same with protection information that the application makes, and gets. No memory here is a
-# member's own: to that, an emulated drive takes no list of several pages of such information.
+# moves_informed: likewise, with protection information that the application makes and checks. No memory here is a
+# member's own, because an emulated drive refuses a list of several pages of such information in its own memory.
 moves_informed() {
 	local memory reader
 	for memory in "${memories[@]}"; do

@@ -1,4 +1,5 @@
-# What peer memory writes passes a write journal or a partial parity log and is found after a restart of the array.
+# Data from peer memory pass through a write journal or a partial parity log, and are there after the array
+# is restarted.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -9,7 +10,7 @@
 
 area=(--offset 12K --length 3000K --block-size 44K)
 
-# Stops the array and assembles it again of the drives with these names.
+# restart "NAME...": stops the array, and assembles it again of the drives with these names.
 restart() {
 	local name disks=()
 	for name in $1; do disks+=("$(disk "$name")"); done
@@ -18,7 +19,7 @@ restart() {
 	until_true is_whole md0
 }
 
-# tried NAME...: writes and reads by peer memory, before and after a restart.
+# tried "NAME...": writes and reads with peer memory, before and after a restart.
 tried() {
 	quietly p2pio write --memory "$provider" --seed 1 "${area[@]}" /dev/md0
 	quietly p2pio check --memory "$provider" --seed 1 "${area[@]}" /dev/md0
@@ -41,7 +42,7 @@ grep -q '\[J\]\|(J)' /proc/mdstat || fail "no journal in /proc/mdstat: $(cat /pr
 is 'p2pdma_state' "$(counter md0 state)" staged
 tried 'near0 near1 near2 near3'
 
-say 'the same, writing back'
+say 'raid5 with a write journal that writes back'
 create md0 5 'near0 near1 near2' --size=16M --chunk=64 --write-journal "$(disk near3)"
 echo write-back >/sys/block/md0/md/journal_mode
 tried 'near0 near1 near2 near3'

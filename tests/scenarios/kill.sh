@@ -1,4 +1,4 @@
-# What was acknowledged is there after the array was stopped and started under its load, and after a power failure.
+# Acknowledged data are there after the array was stopped and started under load, and after a power failure.
 # run: soak
 # topology: split
 # parallel: yes
@@ -11,10 +11,10 @@
 levels=(0 1 10 5)
 readonly part=$((1 * M)) area=$((64 * K)) areas=16
 
-# Where the data of a seed are: the areas of a part are written in turn.
+# place N SEED: prints where part N holds the data of a seed. The areas of a part are written in turn.
 place() { echo $(($1 * part + $2 % areas * area)); }
 
-# work N MEMORY: writes part N with one seed after the other, and says which one is acknowledged.
+# work N MEMORY: writes part N with one seed after the other, and notes the last one that is acknowledged.
 work() {
 	local seed=0
 	while [[ ! -e /tmp/enough ]]; do
@@ -39,7 +39,7 @@ everybody_wrote() {
 	done
 }
 
-# holds SEED SEED SEED: each part has what was acknowledged last, and before.
+# holds SEED SEED SEED: each part has the data that were acknowledged last, and those before.
 holds() {
 	local n=0 last seed
 	for last in "$@"; do
@@ -51,7 +51,7 @@ holds() {
 	done
 }
 
-# Sets seeds to what has been acknowledged last of each part.
+# acknowledged: sets seeds to the last acknowledged seed of each part.
 acknowledged() {
 	seeds=()
 	for n in 0 1 2; do seeds+=("$(<"/tmp/acknowledged$n")"); done
@@ -84,7 +84,7 @@ if (($#)); then
 	[[ $1 != "${levels[-1]}" ]] || exit 0
 fi
 for ((i = 0; i < ${#levels[@]}; i++)); do
-	# The next one, or the first.
+	# The level after the one that was killed, or the first.
 	[[ ! ${1-} || ($i -gt 0 && ${levels[i - 1]} == "$1") ]] || continue
 	begin "${levels[i]}"
 done

@@ -1,4 +1,5 @@
-# At every level, peer memory moves into the array and out of it, and every byte is counted the way it went.
+# At every level, data move from peer memory to the array and back, and every byte is counted as it went:
+# direct or staged.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -8,20 +9,20 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# An area that begins and ends within a chunk, so that I/O is split at both.
+# The area begins and ends within a chunk, so that I/O is split at both ends.
 offset=$((12 * K)) length=$((1500 * K))
 area=(--offset "$offset" --length "$length" --block-size 100K /dev/md0)
 
-# What superblocks may cost in DMA while an array gets dirty and clean.
+# The DMA that superblocks may cost while an array gets dirty and clean.
 metadata=$((64 * K))
 
-# went DIRECTION: sets direct and staged to the bytes that sysfs has counted so far.
-went() {
+# read_counters DIRECTION: sets direct and staged to the bytes that sysfs has counted so far.
+read_counters() {
 	direct=$(counter md0 "$1_direct_bytes")
 	staged=$(counter md0 "$1_staged_bytes")
 }
 
-# Small chunks, and small members where that means less to bring in sync.
+# Makes an array with small chunks, and with small members if that makes a resync shorter.
 create_array() {
 	local options=()
 	[[ $level == 1 ]] || options+=(--chunk=64)
@@ -31,7 +32,7 @@ create_array() {
 
 has_parity() { [[ $level == [456] ]]; }
 
-# How often direct data are written.
+# copies: prints how often direct data are written.
 copies() {
 	case $level in
 	1) echo 4 ;;
@@ -43,7 +44,7 @@ copies() {
 write_from_peer() {
 	dma p2pio write --memory "$provider" --seed 1 "${area[@]}"
 	members_hold md0 1 $offset $length
-	went write
+	read_counters write
 	if has_parity; then
 		is 'bytes written direct' "$direct" 0
 		is 'bytes written staged' "$staged" $length
@@ -59,7 +60,7 @@ write_from_peer() {
 
 read_into_peer() {
 	dma p2pio check --memory "$provider" --seed "$1" "${area[@]}"
-	went read
+	read_counters read
 	is 'bytes read, direct and staged' $((direct + staged)) $((length * reads))
 	is 'DMA into peer memory' "$peer" $((direct - direct_before))
 	if has_parity; then
@@ -86,7 +87,7 @@ for level in linear 0 1 10 4 5 6; do
 	quietly p2pio write --memory host --seed 2 "${area[@]}"
 	members_hold md0 2 $offset $length
 	read_into_peer 2
-	went write
+	read_counters write
 	is 'bytes written from peer memory, as before' $((direct + staged)) $length
 	is 'peer I/O refused' "$(counter md0 refused_ios)" 0
 	! redundant md0 || parity_is_right md0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What every scenario sources. A scenario is a list of statements: the first that
-# does not hold ends it with status 1 and says what was found instead.
+# Every scenario sources this file. A scenario is a list of statements. The first statement that
+# does not hold ends the scenario with status 1, and says what was found instead.
 
 set -euEo pipefail
 trap 'fail "this: $BASH_COMMAND"' ERR
@@ -11,52 +11,53 @@ readonly K=1024 M=$((1024 * 1024))
 
 # Statements
 
-# With how long it has been at it, in seconds.
+# say WORDS: prints the words, after the seconds that the scenario has run.
 say() { echo "-- $SECONDS: $*"; }
 
+# fail WORDS: ends the scenario with status 1 and these words.
 fail() {
 	trap - ERR
 	echo "FAILED at line ${BASH_LINENO[-2]}: $*" >&2
 	exit 1
 }
 
-# skip WHY: it does not apply here, or no longer.
+# skip WHY: ends the scenario, which does not apply here, or no longer.
 skip() {
 	echo "$*"
 	exit 77
 }
 
-# is WHAT FOUND EXPECTED
+# is WHAT FOUND EXPECTED: both are the same.
 is() { [[ $2 == "$3" ]] || fail "$1: expected $3, found $2"; }
 
-# is_about WHAT FOUND LEAST MOST: a number within limits.
+# is_about WHAT FOUND LEAST MOST: the number is within the limits.
 is_about() { (($3 <= $2 && $2 <= $4)) || fail "$1: expected $3 to $4, found $2"; }
 
-# quietly COMMAND...: what it says is seen only if it fails.
+# quietly COMMAND...: the command succeeds. Its output is shown only if it fails.
 quietly() {
 	local said
 	said=$("$@" 2>&1) || fail "$*: $said"
 }
 
-# refused STATUS WORDS COMMAND...: the command ends with this status and says this.
+# refused STATUS WORDS COMMAND...: the command ends with this status, and says these words.
 refused() {
 	local status=0 said
 	said=$("${@:3}" 2>&1) || status=$?
 	[[ $status == "$1" && $said == *"$2"* ]] || fail "${*:3}: expected status $1 and \"$2\", found $status: $said"
 }
 
-# no_failed_units: all that systemd was to start has started.
+# no_failed_units: systemd has started everything.
 no_failed_units() { is 'failed units' "$(systemctl --failed --plain --no-legend)" ''; }
 
-# patience: how many times longer than others this kernel may take.
+# patience: prints how many times longer than other kernels this one may take.
 patience() { if [[ $(uname -r) == *-debug ]]; then echo 6; else echo 1; fi; }
 
-# until_true COMMAND...: the time limit is the scenario's own.
+# until_true COMMAND...: waits until the command succeeds. The only time limit is the scenario's own.
 until_true() { until "$@"; do sleep 0.1; done; }
 
 # Drives, by the names that their topology gives them
 
-# disk NAME, bdf NAME: its block device, its PCI address.
+# disk NAME, bdf NAME: print the drive's block device and PCI address.
 disk() { drive "$1" 2; }
 bdf() { drive "$1" 1; }
 drive() {
@@ -67,15 +68,15 @@ drive() {
 	fail "there is no drive $1"
 }
 
-# sectors_read NAME, sectors_written NAME: since the guest is up.
+# sectors_read NAME, sectors_written NAME: print the sectors since the guest is up.
 sectors_read() { awk '{ print $3 }' "/sys/class/block/$(basename "$(disk "$1")")/stat"; }
 sectors_written() { awk '{ print $7 }' "/sys/class/block/$(basename "$(disk "$1")")/stat"; }
 
-# Peer memory that is free, of each provider. Whoever takes some gives it back.
+# pools: prints the free peer memory of each provider. Whoever takes peer memory gives it back.
 pools() { grep . /sys/bus/pci/devices/*/p2pmem/available; }
 
-# dma COMMAND...: sets ram and peer to the bytes that the drives' DMA touched meanwhile, as
-# QEMU saw it.
+# dma COMMAND...: runs the command, and sets ram and peer to the bytes that the drives' DMA touched
+# meanwhile. QEMU has seen them.
 dma() {
 	local said
 	quietly vmctl dma
@@ -87,14 +88,14 @@ dma() {
 
 # Arrays
 
-# use_p2p: md-p2p before mdadm can ask for the kernel's md; the levels it finds by itself.
+# use_p2p: loads md-p2p before mdadm can ask for the kernel's md. md-p2p loads levels by itself.
 use_p2p() {
 	modprobe md-p2p
 	without_udev
 }
 
-# udev reads every disk that was written to: DMA that nobody asked for, and time. mdadm
-# does without.
+# without_udev: stops udev, which reads every disk that was written to. Its DMA would be counted, and takes
+# time. mdadm works without udev.
 without_udev() {
 	quietly udevadm settle
 	quietly udevadm control --stop-exec-queue
@@ -102,7 +103,7 @@ without_udev() {
 	export MDADM_NO_UDEV=1
 }
 
-# create MD LEVEL "NAME..." [MDADM OPTION...]: an array of these drives, in sync.
+# create MD LEVEL "NAME..." [MDADM OPTION...]: makes an array of these drives, in sync.
 create() {
 	local md=$1 level=$2 names=$3 name disks=()
 	shift 3
@@ -112,7 +113,7 @@ create() {
 	! redundant "$md" || until_true is_whole "$md"
 }
 
-# shape_of LEVEL: sets shape to options for an array whose chunks and members are small.
+# shape_of LEVEL: sets shape to mdadm's options for small chunks and small members.
 shape_of() {
 	# shellcheck disable=SC2034 # for the scenario
 	case $1 in
@@ -130,22 +131,23 @@ remove() {
 	quietly mdadm --zero-superblock "${members[@]}"
 }
 
-# wipe NAME LENGTH, wipe_disk DISK LENGTH: zeros from its start on, superblock and all, which the
-# drive makes by itself; no data of a seed look like it.
+# wipe NAME LENGTH, wipe_disk DISK LENGTH: write zeros from the start on, superblock included. The drive makes
+# them by itself. No data of a seed are zeros.
 wipe() { wipe_disk "$(disk "$1")" "$2"; }
 wipe_disk() { quietly blkdiscard --force --zeroout --length "$2" "$1"; }
 
-# attr MD NAME, counter MD NAME: what sysfs says.
+# attr MD NAME, counter MD NAME: print what sysfs says.
 attr() { echo "$(<"/sys/block/$1/md/$2")"; }
 counter() { attr "$1" "p2pdma_$2"; }
+# redundant MD: a member may be missing.
 redundant() { [[ -e /sys/block/$1/md/sync_action ]]; }
 
-# Neither rebuilding nor wanting to.
+# is_whole MD: the array neither rebuilds nor has to.
 is_whole() {
 	[[ $(attr "$1" degraded) == 0 && $(attr "$1" resync_start) == none && $(attr "$1" sync_action) == idle ]]
 }
 
-# members MD: PATH@OFFSET, where its data begin, or `missing` for each, in md's order.
+# members MD: prints PATH@OFFSET, where the data begin, or `missing` for each member, in md's order.
 members() {
 	local count slot offset state rdev list=()
 	read -r count <"/sys/block/$1/md/raid_disks"
@@ -161,14 +163,14 @@ members() {
 	echo "${list[@]}"
 }
 
-# members_hold MD SEED OFFSET LENGTH: read one by one through host memory, the members
-# hold the data of the seed where the level puts them, parity and syndrome too.
+# members_hold MD SEED OFFSET LENGTH: the members hold the data of the seed where the level puts them,
+# parity and syndrome too. Each member is read by itself, through host memory.
 members_hold() { compare_members "$1" --seed "$2" --offset "$3" --length "$4"; }
 
-# members_match MD FILE OFFSET LENGTH: likewise, the data in the file.
+# members_match MD FILE OFFSET LENGTH: likewise with the data in the file.
 members_match() { compare_members "$1" --data "$2" --offset "$3" --length "$4"; }
 
-# compare_members MD OPTION...
+# compare_members MD OPTION...: compares the members with what p2pio's options say.
 compare_members() {
 	local level chunk list
 	level=$(attr "$1" level)
@@ -182,7 +184,7 @@ compare_members() {
 	quietly p2pio members --level "$level" --chunk "$chunk" "${@:2}" $list
 }
 
-# parity_is_right MD: md compares copies and parity itself, and finds no difference.
+# parity_is_right MD: md itself compares copies and parity, and finds no difference.
 parity_is_right() {
 	echo check >"/sys/block/$1/md/sync_action"
 	until_true is_whole "$1"

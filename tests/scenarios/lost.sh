@@ -1,4 +1,5 @@
-# A write whose provider goes when one mirror has its part is an error, and the members are made equal again: whatever ran meanwhile, and without a wrong read.
+# If the provider goes when only one mirror has its part of a write, the write ends with an error.
+# The members become equal again, whatever runs meanwhile, and no read is wrong.
 # run: test
 # topology: switch
 # modules: p2p
@@ -10,10 +11,10 @@
 
 readonly all='0 18446744073709551615'
 
-# provider_is COMMAND: the PCI command register of the provider; with its memory, or gone.
+# provider_is COMMAND: sets the PCI command register of the provider: with its memory, or without.
 provider_is() { printf '%b' "$1" | dd of="/sys/bus/pci/devices/$provider/config" bs=1 seek=4 conv=notrunc status=none; }
 
-# lose OFFSET: writes there, of which faulty1 gets nothing: the provider goes when others have it.
+# lose OFFSET: writes there. The provider goes when others have the data, so that faulty1 gets nothing.
 lose() {
 	local lost
 	lost=$(dmesg | grep -c 'a resync is due' || :)
@@ -22,11 +23,11 @@ lose() {
 	echo "nothing both 0 0 $all" >/sys/block/faulty1/fault
 	provider_is '\x06\x04'
 	(($(dmesg | grep -c 'a resync is due') > lost)) || fail 'nothing was lost'
-	# What came of it is anybody's; from now on it is this.
+	# Nobody knows which data are there. From now on they are these.
 	right=(0 "$1") rest=$(($1 + 64 * K))
 }
 
-# Reads all but what was lost, through host memory.
+# others_are_right: checks everything but the lost write, through host memory.
 others_are_right() {
 	((right[1] == 0)) || quietly p2pio check --memory host --seed 1 --length "${right[1]}" /dev/md0
 	quietly p2pio check --memory host --seed 1 --offset "$rest" --length $((8 * M - rest)) /dev/md0
@@ -42,7 +43,7 @@ members_are_equal() {
 	parity_is_right md0
 }
 
-# before_it_begins LEVEL: what the superblock, the bitmap and what somebody asks for mean for it.
+# before_it_begins LEVEL: the resync follows although the array is stopped, or a check or repair is asked for.
 before_it_begins() {
 	say "level $1: the array is stopped before the resync begins"
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
@@ -51,14 +52,14 @@ before_it_begins() {
 	stop_and_assemble
 	members_are_equal stopped
 
-	say "level $1: somebody asks for a check before the resync begins"
+	say "level $1: a check is asked for before the resync begins"
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 	echo frozen >/sys/block/md0/md/sync_action
 	lose $((1 * M))
 	echo check >/sys/block/md0/md/sync_action
 	members_are_equal asked
 
-	say "level $1: a repair comes past there, and the array is stopped in its midst"
+	say "level $1: a repair passes the place, and the array is stopped before it ends"
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 	slowly
 	echo repair >/sys/block/md0/md/sync_action
@@ -83,7 +84,7 @@ is_past() {
 	[[ $completed == *[0-9]' / '* ]] && ((${completed%% *} > $1))
 }
 
-# recovers DEVICE: it has just begun to be recovered as the first member.
+# recovers DEVICE: the device has just begun to be recovered as the first member.
 recovers() {
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 	slowly
@@ -93,9 +94,9 @@ recovers() {
 	until_true runs recover
 }
 
-# before_it_ends LEVEL: of a resync, and of a recovery before which the resync comes then.
+# before_it_ends LEVEL: interrupts the resync, or a recovery that the resync then precedes.
 before_it_ends() {
-	say "level $1: somebody asks for a check when the resync is interrupted"
+	say "level $1: a check is asked for when the resync is interrupted"
 	create md0 "$1" 'faulty0 faulty1' --size=8M --bitmap=none
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 	echo 0 >/sys/block/md0/md/sync_max
@@ -117,7 +118,7 @@ before_it_ends() {
 	remove md0
 	wipe_disk /dev/faulty0 14M
 
-	say "level $1: the array is stopped, and has another member"
+	say "level $1: the array is stopped, and has a third member"
 	create md0 "$1" 'faulty0 faulty1 faulty2' --size=8M --bitmap=none
 	recovers faulty0
 	lose $((6 * M))
@@ -146,7 +147,7 @@ for bitmap in none internal; do
 		members_are_equal idle
 		[[ $bitmap == none ]] || before_it_begins "$level"
 
-		say "level $level, bitmap $bitmap: a check runs, and has not come there yet"
+		say "level $level, bitmap $bitmap: a check runs, and has not reached the place yet"
 		quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
 		slowly
 		echo check >/sys/block/md0/md/sync_action
@@ -155,7 +156,7 @@ for bitmap in none internal; do
 		quickly
 		members_are_equal check
 
-		say "level $level, bitmap $bitmap: a member is being recovered, and lacks what is behind"
+		say "level $level, bitmap $bitmap: a member is being recovered, and lacks the data behind"
 		recovers faulty2
 		lose 0
 		others_are_right

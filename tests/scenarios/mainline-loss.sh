@@ -1,4 +1,5 @@
-# The kernel's own md still reports peer writes as done that a mirror never got: the loss that md-p2p prevents.
+# The kernel's own md still reports success for peer writes that a mirror never got.
+# This is the loss that md-p2p prevents.
 # run: soak
 # topology: split
 # modules: stock
@@ -6,7 +7,7 @@
 #
 # SPDX-License-Identifier: GPL-2.0
 #
-# The day that this no longer is so, it ends with `mended: ...`, and is skipped.
+# Once the kernel's md is mended, this ends with `mended: ...`, and is skipped.
 . ./lib.bash
 
 offset=$((12 * K)) length=$((1500 * K))
@@ -14,7 +15,7 @@ area=(--offset "$offset" --length "$length" --block-size 100K)
 
 mended() { skip "mended: $*, on $(uname -r), level $level"; }
 
-# holders SEED: which members, read one by one, hold the data of the seed.
+# holders SEED: prints the members that hold the data of the seed. Each member is read by itself.
 holders() {
 	local member found=()
 	for member in $(members md0); do
@@ -24,8 +25,8 @@ holders() {
 	echo "${found[*]}"
 }
 
-# loses "NAME..." PROVIDER "NAME...": a mirror of these drives takes a write from this provider, is content,
-# and only those named last hold it; the others hold what was there before.
+# loses "NAME..." PROVIDER "NAME...": a mirror of these drives reports success for a write from this provider.
+# Only the drives named last hold it. The others hold their old data.
 loses() {
 	local all reached
 	create md0 "$level" "$1" --size=8M
@@ -37,7 +38,7 @@ loses() {
 	[[ $(attr md0 degraded) == 0 ]] || mended 'the member that was not written is failed'
 	[[ $(holders 2) != "$all" ]] || mended 'all members are written'
 	is 'members that hold the write' "$(holders 2)" "$reached"
-	is 'members that still hold what was there' "$(holders 1)" "$(without "$all" "$reached")"
+	is 'members that still hold the old data' "$(holders 1)" "$(without "$all" "$reached")"
 
 	echo check >/sys/block/md0/md/sync_action
 	until_true is_whole md0
@@ -55,8 +56,8 @@ without() { tr ' ' '\n' <<<"$1" | grep -vxF "${2:-none}" | xargs; }
 
 without_udev
 for level in 1 10; do
-	say "$level: near0 reaches itself, and not far0"
+	say "$level: the memory of near0 is reached by near0, and not by far0"
 	loses 'near0 far0' near0 near0
-	say "$level: far0 reaches neither near0 nor near1"
+	say "$level: the memory of far0 is reached by neither near0 nor near1"
 	loses 'near0 near1' far0 ''
 done

@@ -1,4 +1,5 @@
-# Who is not root may look at everything; what takes root says so, and changes nothing.
+# A user who is not root can look at everything.
+# A command that needs root says so, and changes nothing.
 # run: soak
 # topology: split
 # modules: p2p
@@ -7,10 +8,10 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# as_user COMMAND...: as somebody who may do nothing in particular.
+# as_user COMMAND...: runs the command as a user without any rights.
 as_user() { setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"; }
 
-# alike COMMAND...: prints the same for everybody, and ends alike.
+# alike COMMAND...: root and a user get the same output and the same status.
 alike() {
 	local root_status=0 user_status=0 root user
 	root=$("$@" 2>&1) || root_status=$?
@@ -19,10 +20,10 @@ alike() {
 	[[ $user == "$root" ]] || fail "$*: root sees $root, and a user $user"
 }
 
-# Nothing is left that md writes by itself.
+# is_clean MD: md has nothing more to write by itself.
 is_clean() { [[ $(attr "$1" array_state) == clean ]]; }
 
-# reached: who reaches whose memory, in `mdp2p topology --json`.
+# reached: prints which client reaches which provider, from `mdp2p topology --json`.
 reached() {
 	python3 -IS -c '
 import json, sys
@@ -30,7 +31,7 @@ for pair in json.load(sys.stdin)["reach"]:
 	print(pair["provider"], pair["client"], pair["way"], pair["distance"], pair["source"])'
 }
 
-# state: what nobody but root may change.
+# state: prints what only root may change.
 state() {
 	local name
 	cut -d ' ' -f 1-3 /proc/modules
@@ -51,7 +52,7 @@ for command in list 'list --json' 'detail md0' 'detail md0 --json' stats 'stats 
 done
 is 'reach' "$(as_user mdp2p topology --json | reached)" "$(mdp2p topology --json | reached)"
 
-say 'and is told what root would see more'
+say 'a user is told what only root can see'
 said=$(as_user mdp2p topology)
 [[ $said == *nvme0n1*root* ]] || fail "topology: $said"
 status=0 said=$(as_user mdp2p doctor) || status=$?
@@ -64,7 +65,7 @@ for command in 'stop md0' 'policy md0 off' 'provider md0 none' 'verify md0' 'ben
 	quietly as_user mdp2p $command --dry-run
 done
 
-say 'what takes root says so, and does nothing'
+say 'a command that needs root says so, and does nothing'
 before=$(state)
 refused 1 'only root can make arrays' as_user mdp2p create md1 --level 1 --yes "$(disk near2)" "$(disk far0)"
 refused 1 'only root can assemble arrays' as_user mdp2p assemble md1 "$(disk near2)" "$(disk far0)"

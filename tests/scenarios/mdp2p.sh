@@ -1,4 +1,5 @@
-# mdp2p tells before what will be true after, and makes, checks and removes arrays as it says.
+# What mdp2p predicts comes true.
+# It makes, checks and removes arrays as it says.
 # run: test
 # topology: split
 # modules: p2p
@@ -8,7 +9,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# json WHERE COMMAND...: what the JSON that a command prints has there, as Python writes it.
+# json WHERE COMMAND...: prints a part of the JSON that a command prints, as Python writes it.
 json() {
 	local where=$1
 	shift
@@ -18,15 +19,15 @@ it = json.load(sys.stdin)
 print(eval(sys.argv[1], {"it": it}))' "$where"
 }
 
-# reached: what `mdp2p topology` has about each drive's own memory and each other drive.
+# reached: prints what `mdp2p topology` says of each drive's memory and each other drive.
 reached() {
 	json '"\n".join(sorted("%s %s %s %s" % (pair["provider"], pair["client"], pair["way"], pair["distance"])
 		for pair in it["reach"]))' mdp2p topology --json
 }
 source_of_reach() { json 'sorted({pair["source"] for pair in it["reach"]})' mdp2p topology --json; }
 
-# answer WORD COMMAND...: runs it on a terminal, and answers all of its questions. Sets said to
-# what was on the terminal; the exit status is the command's own.
+# answer WORD COMMAND...: runs the command on a terminal, and answers all of its questions. Sets said to what was on
+# the terminal. The exit status is the command's own.
 answer() {
 	said=$(NO_COLOR=1 python3 -IS -c '
 import os, pty, re, sys
@@ -37,7 +38,7 @@ said = b""
 while True:
     try:
         said += os.read(terminal, 4096)
-    except OSError: # all others have closed it
+    except OSError: # everybody else has closed it
         break
     if re.search(rb"\[y/N\]\??\s*$", said):
         os.write(terminal, sys.argv[1].encode() + b"\n")
@@ -46,8 +47,7 @@ sys.stdout.buffer.write(said)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))' "$@")
 }
 
-# held DEVICE COMMAND...: runs it while somebody has the device for himself alone, of whom
-# sysfs knows nothing.
+# held DEVICE COMMAND...: runs the command while a process has the device exclusively, which sysfs does not show.
 held() {
 	python3 -IS -c '
 import os, sys
@@ -55,13 +55,13 @@ os.set_inheritable(os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL), True)
 os.execvp(sys.argv[2], sys.argv[2:])' "$@"
 }
 
-# planned PROVIDER COMMAND...: what the plan says of reading with its memory, and of the state.
+# planned PROVIDER COMMAND...: prints what the plan says of reads with the provider's memory, and of the state.
 planned() {
 	"${@:2}" --dry-run "${layout[@]}" >plan || fail "${*:2}: $(<plan)"
 	awk -v provider="$1" '$1 == provider { read = $2 } /^p2pdma_policy/ { state = $NF } END { print read, state }' plan
 }
 
-# came MD PROVIDER: the same, from what the array says and counts when it is read.
+# came MD PROVIDER: prints the same words, from what the array counts and says when it is read.
 came() {
 	local direct staged
 	direct=$(counter "$1" read_direct_bytes) staged=$(counter "$1" read_staged_bytes)
@@ -75,7 +75,7 @@ came() {
 	esac
 }
 
-say 'who reaches whom is computed, and then asked'
+say 'reachability is computed, and then asked for'
 computed=$(reached)
 is 'source of it' "$(source_of_reach)" "['computed']"
 quietly mdp2p module load
@@ -89,7 +89,7 @@ plan=$(mdp2p create md0 --level 1 --dry-run "$(disk near0)" "$(disk near1)" -- -
 refused 1 'staged' mdp2p create md0 --level 1 --yes --require-direct "$(disk near0)" "$(disk far0)"
 [[ ! -e /sys/block/md0 ]] || fail 'an array that would be staged was made'
 
-say 'what is in use, or holds something, is left alone'
+say 'a drive that is in use, or holds data, is left alone'
 quietly mkfs.ext4 -q -F "$(disk near0)"
 refused 1 ext4 mdp2p create md0 --level 1 --yes "$(disk near0)" "$(disk near1)"
 mkdir -p /tmp/fs
@@ -97,7 +97,7 @@ mount "$(disk near0)" /tmp/fs
 refused 1 /tmp/fs mdp2p create md0 --level 1 --yes --overwrite "$(disk near0)" "$(disk near0)" "$(disk near1)"
 quietly umount /tmp/fs
 
-say 'who says no, or cannot be asked, has lost nothing'
+say 'if a user says no, or cannot be asked, nothing is lost'
 pair=("$(disk near0)" "$(disk near1)")
 mirror=(mdp2p create md0 --level 1 --overwrite "${pair[0]}" --policy direct --provider "$(bdf near1)" "${pair[@]}")
 before=$(sha256sum "${pair[@]}")
@@ -110,7 +110,7 @@ refused 1 'whom sysfs does not name' held "${pair[1]}" "${mirror[@]}" --yes -- -
 [[ ! -e /sys/block/md0 ]] || fail 'nobody has agreed, and there is an array'
 is 'members' "$(sha256sum "${pair[@]}")" "$before"
 
-say 'who says yes has it as it was asked for'
+say 'if a user says yes, the array is as it was asked for'
 answer y "${mirror[@]}" -- --size=8M || fail "mdp2p create: $said"
 [[ $said == *'is lost. [y/N]'*'md0: raid1 of 2 members'* ]] || fail "$said"
 until_true is_whole md0
@@ -119,7 +119,7 @@ is 'provider' "$(attr md0 p2pdma_provider)" "none ($(bdf near1))"
 is 'members' "$(readlink /sys/block/md0/md/rd0) $(readlink /sys/block/md0/md/rd1)" "dev-${pair[0]##*/} dev-${pair[1]##*/}"
 quietly mdp2p stop md0
 
-say 'each layout of raid10 is read as it was planned'
+say 'each layout of raid10 is read as planned'
 slots=("$(disk near0)" missing "$(disk far0)" "$(disk near1)")
 seen=
 for layout in n2 f2 o2 n3 n4; do
@@ -134,7 +134,7 @@ for layout in n2 f2 o2 n3 n4; do
 done
 is 'plans' "$seen" ' direct/partly partly/partly partly/partly direct/partly direct/direct'
 
-say 'a journal is a device like others'
+say 'a journal is a device like any other'
 raid5=(mdp2p create md0 --level 5 --yes --overwrite "${pair[0]}" "${pair[0]}" "$(disk near2)" --write-journal "${pair[1]}")
 refused 1 "--overwrite ${pair[1]}" "${raid5[@]}" -- --size=8M
 quietly "${raid5[@]}" --overwrite "${pair[1]}" -- --size=8M
@@ -143,7 +143,7 @@ mdp2p detail md0 | grep -q "${pair[1]##*/}.*journal" || fail "no journal: $(mdp2
 quietly mdp2p verify md0 --size 1M
 quietly mdp2p stop md0
 
-say 'made, named by name, and as it was planned'
+say 'an array with a name is made as planned'
 all=("$(disk near0)" "$(disk near1)" "$(disk near2)" "$(disk far0)")
 made=$(mdp2p create md0 --level 10 --yes "${all[@]/#/--overwrite=}" "${all[@]}" -- --size=8M --chunk=64 2>&1) ||
 	fail "mdp2p create: $made"
@@ -162,7 +162,7 @@ refused 1 0000:00:1f.7 mdp2p provider md0 0000:00:1f.7
 quietly mdp2p provider md0 "$(bdf near1)"
 is 'provider' "$(attr md0 p2pdma_provider)" "none ($(bdf near1))"
 
-say 'verify: what it says is what QEMU saw'
+say 'verify says what QEMU saw'
 dma true
 dma mdp2p verify md0 --size 4M --provider "$(bdf near2)"
 ((peer > 0)) || fail "nothing went through peer memory: $said"

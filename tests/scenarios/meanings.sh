@@ -1,4 +1,4 @@
-# Bad blocks, replacements, failfast and skip_copy mean for peer memory what they mean for host memory.
+# Bad blocks, replacements, failfast and skip_copy mean the same for peer memory as for host memory.
 # run: soak
 # topology: split
 # modules: p2p
@@ -11,7 +11,7 @@ readonly length=$((1 * M))
 
 of() { echo "/sys/block/md0/md/dev-$(basename "$(disk "$1")")"; }
 
-# holds NAME SEED: this mirror has these data.
+# holds NAME SEED: this mirror holds the data of the seed.
 holds() {
 	quietly p2pio check --memory host --seed "$2" --pattern-offset 0 --offset $(($(<"$(of "$1")/offset") * 512)) \
 		--length $length "$(disk "$1")"
@@ -29,7 +29,7 @@ for level in 1 10; do
 	shape_of $level
 	create md0 $level 'near0 near2' "${shape[@]}"
 	write 1
-	# Not what it should be, and known to be bad; md takes it for good again once it has been written.
+	# The block holds other data, and is known to be bad. md takes it for good again once it has been written.
 	bad=$((256 * K)) size=$((8 * K))
 	offset=$(<"$(of near0)/offset")
 	quietly p2pio write --memory host --seed 9 --offset $((offset * 512 + bad)) --length $size "$(disk near0)"

@@ -1,4 +1,5 @@
-# A member's queue never merges I/O from peer memory with a neighbour: of host memory, of its provider, or of another.
+# A member's queue never merges I/O from peer memory with a neighbour, be that from host memory, from the
+# same provider or from another one.
 # run: test
 # topology: iommu
 # soak: switch
@@ -9,14 +10,14 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Host memory and that of two providers, so that all nine pairs of neighbours occur.
+# Host memory and the memory of two providers. All nine pairs of neighbours occur.
 readonly order=hhaabbhba
 length=$((4 * ${#order} * 4 * K))
 tracing=/sys/kernel/tracing
 
-# mixed.py write|read TARGET FILE ORDER KIND=BDF...: 4K by 4K in one system call (io_submit), from
-# one memory and then another, in this order: neighbours that the kernel would merge. Writes what
-# is in the file, or compares what it reads with that.
+# mixed.py write|read TARGET FILE ORDER KIND=BDF...: writes what is in the file, or compares what it reads with that.
+# It does so by blocks of 4K in one system call (io_submit), which use the memories in this order. The kernel would
+# merge these neighbours.
 cat >mixed.py <<'END'
 import ctypes, mmap, os, struct, sys
 
@@ -59,8 +60,8 @@ bad += [f"offset {at}: other data" for memory, at in places if memory[at : at + 
 assert not bad, bad
 END
 
-# by_system_call write|read, by_driver write|read: the application does it with mixed.py; or a driver
-# does, whose bios come without REQ_NOMERGE.
+# by_system_call write|read, by_driver write|read: an application does it with mixed.py; or a driver does it, and its
+# bios come without REQ_NOMERGE.
 by_system_call() { quietly python3 mixed.py "$1" /dev/md0 data $order "a=$(bdf near0)" "b=$(bdf near1)"; }
 by_driver() {
 	local write=0
@@ -69,15 +70,15 @@ by_driver() {
 	rmmod bvec
 }
 
-# mixed HOW write|read: sets merges to what was merged meanwhile, a line for each: which two kinds.
+# mixed HOW write|read: sets merges to the merges meanwhile, a line for each: the two kinds of memory.
 mixed() {
 	echo >$tracing/trace
 	"by_$1" "$2"
 	merges=$(merged_kinds)
 }
 
-# The first chunk is on one member, or as it is on several: where it begins there, and so what
-# lies where, is the same for all.
+# merged_kinds: prints the two kinds of memory of each merge. The first chunk is on one member, or on several in the
+# same place, so that one member tells for all which block is where.
 merged_kinds() {
 	local list
 	read -ra list <<<"$(members md0)"
@@ -91,7 +92,7 @@ merged_kinds() {
 		}' $tracing/trace
 }
 
-# only_host_merged HOW VERB: what was merged was host memory with host memory.
+# only_host_merged HOW VERB: host memory was merged with host memory, and nothing else was merged.
 declare -A seen
 only_host_merged() {
 	local others
@@ -112,7 +113,7 @@ for level in linear 0 1 10 5; do
 	for how in system_call driver; do
 		quietly p2pio write --memory host --seed $((++seed)) data
 		mixed $how write
-		# raid5 writes from host memory, whatever it was given.
+		# raid5 always writes from host memory.
 		[[ $level == 5 ]] || only_host_merged $how write
 		members_hold md0 $seed 0 $length
 		mixed $how read

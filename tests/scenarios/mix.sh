@@ -1,4 +1,5 @@
-# Whatever is read and written through several memories at once, of any size and at any place: each member holds the right bytes.
+# Each member holds the right bytes after reads and writes of any size, at any place, through several
+# memories at once.
 # run: test
 # topology: split
 # soak: switch nocmb mixed big iommu
@@ -13,8 +14,7 @@ readonly length=$((1500 * K)) ops=150
 
 has() { grep -q "^$1 " /run/vm/drives; }
 
-# arrange: sets names to the members of an array of this level, and providers to the drives
-# whose memory goes with them.
+# arrange: sets names to the members of an array of this level, and providers to the drives that lend their memory.
 arrange() {
 	providers='near0 near2'
 	names='near0 near1 near2 near3'
@@ -23,15 +23,15 @@ arrange() {
 	elif has memory0; then
 		providers=memory0
 	elif has left0; then
-		# One of each switch is no member.
+		# One drive behind each switch is not a member.
 		names='left0 right1 left2 right3' providers='left0 left1 right0 right3'
 	elif has other0; then
-		# It cannot map peer memory at all.
+		# other0 cannot map peer memory at all.
 		names='near0 near1 near2 other0'
 	fi
 }
 
-# Small chunks, and small members where that means less to bring in sync.
+# Makes an array with small chunks, and with small members if that makes a resync shorter.
 create_array() {
 	local options=()
 	[[ $level == 1 ]] || options+=(--chunk=64)
@@ -39,7 +39,7 @@ create_array() {
 	create md0 "$level" "$names" "${options[@]}"
 }
 
-# Where the area begins: within a chunk; of linear, so that two members have a part of it.
+# begin: prints where the area begins. This is within a chunk. With linear, two members have a part of the area.
 begin() {
 	case $level in
 	linear) echo $(($(attr md0 rd0/size) * K - 700 * K - 512)) ;;
@@ -47,7 +47,7 @@ begin() {
 	esac
 }
 
-# mix MEMORY...: many ops through all of them. What it says is in /tmp/said.
+# mix MEMORY...: does many ops through all of these memories. /tmp/said has what p2pio says.
 mix() {
 	local memory options=()
 	for memory; do options+=(--memory "$memory"); done
@@ -55,7 +55,7 @@ mix() {
 		--offset "$start" --length $length --json /dev/md0 >/tmp/said
 }
 
-# Sets read and written to the bytes that went through peer memory, as p2pio counts them.
+# peer_bytes: sets read and written to the bytes that went through peer memory, as p2pio counts them.
 peer_bytes() {
 	read -r read written < <(python3 -IS -c '
 import json
@@ -64,12 +64,12 @@ print(*(sum(m[key] for m in memories) for key in ("read_bytes", "written_bytes")
 ')
 }
 
-# counted DIRECTION: likewise, as the array counts it.
+# counted DIRECTION: prints these bytes, as the array counts them.
 counted() { echo $(($(counter md0 "$1_direct_bytes") + $(counter md0 "$1_staged_bytes"))); }
 
 use_p2p
 free=$(pools)
-# Another first argument makes up other I/O.
+# The first argument is the seed of the I/O.
 seed=${1:-0}
 for level in linear 0 1 10 4 5 6; do
 	arrange

@@ -1,4 +1,5 @@
-# Whichever of the two mds comes first, both work: the one that is alone serves plain mdadm, and makes way for the other.
+# Both mds work, whichever comes first.
+# The md that is alone serves plain mdadm, and makes way for the other one.
 # run: test
 # topology: switch
 # modules: p2p
@@ -13,7 +14,7 @@ ours=(linear-p2p raid0-p2p raid1-p2p raid10-p2p raid456-p2p)
 mode() { echo "$(</sys/module/md_p2p/parameters/mode)"; }
 is_mode() { [[ $(mode) == "$1" ]]; }
 
-# Who has the names of which there is one.
+# owners: prints the names of mds that are taken. There is only one of each.
 owners() {
 	local name
 	for name in /proc/mdstat /proc/mdstat-p2p /proc/sys/dev/raid /proc/sys/dev/raid-p2p /sys/module/md_mod; do
@@ -24,7 +25,7 @@ owners() {
 sole=$'/proc/mdstat\n/proc/sys/dev/raid\n/sys/module/md_mod\nmd\nmdp\nmdp-p2p'
 both=$'/proc/mdstat\n/proc/mdstat-p2p\n/proc/sys/dev/raid\n/proc/sys/dev/raid-p2p\n/sys/module/md_mod\nmd\nmdp\nmdp\nmdp-p2p'
 
-# What mdadm prints and the kernel logs while it makes, shows and stops an array of ours: nothing of md-mod.
+# plain_mdadm: makes, shows and stops an array of ours. Neither mdadm nor the kernel log says anything of md-mod.
 plain_mdadm() {
 	local log
 	log=$(dmesg | wc -l)
@@ -41,12 +42,12 @@ plain_mdadm() {
 }
 
 without_udev
-say 'alone'
+say 'md-p2p is alone'
 modprobe md-p2p
 is mode "$(mode)" sole
 is names "$(owners)" "$sole"
 plain_mdadm
-# Before it is an array, mdadm knows it by its major.
+# Before md8 is an array, mdadm knows it by its major.
 echo md8 >/sys/module/md_mod/parameters/new_array
 quietly mdadm --create /dev/md8 --run --level=1 --raid-devices=2 --assume-clean "$(disk near0)" "$(disk near1)"
 remove md8
@@ -65,11 +66,11 @@ is 'arrays of both' "$(grep -c '^md127 ' /proc/mdstat || true):$(grep -c '^md127
 quietly mdadm --create /dev/md0 --run --level=5 --raid-devices=2 --size=8M --assume-clean "$(disk near0)" "$(disk near1)"
 is "the kernel's" "$(grep -c '^md0 ' /proc/mdstat):$(grep -c '^md0 ' /proc/mdstat-p2p || true)" 1:0
 
-say 'a member is in one of them only'
+say 'a member is in an array of one md only'
 refused 2 'busy' mdadm --create /dev/md9 --run --level=0 --raid-devices=2 --force "$(disk near2)" "$(disk near3)"
 refused 2 'busy' mdp2p mdadm -- --create /dev/md9 --run --level=0 --raid-devices=2 --force "$(disk near0)" "$(disk near1)"
 
-say 'it goes again'
+say "the kernel's md goes again"
 remove md0
 rmmod "${theirs[@]}" md_mod
 until_true is_mode sole
@@ -80,8 +81,8 @@ remove md127
 plain_mdadm
 modprobe -r raid1-p2p md-p2p
 
-say 'in any order'
-# All come in one order and go in another; each needs its own md before it only.
+say 'modules in any order'
+# All modules come in one order, and go in another. Each only needs its own md before it.
 shuffled() { shuf -e "$@" --random-source=<(yes "$seed"); }
 for seed in {1..3}; do
 	for module in $(shuffled "${theirs[@]}" "${ours[@]}" md-mod md-p2p); do modprobe "$module"; done
@@ -91,7 +92,7 @@ for seed in {1..3}; do
 	is names "$(owners)" ''
 done
 
-say 'at the same time'
+say 'both mds at the same time'
 for round in {1..8}; do
 	modprobe md-mod &
 	first=$!
@@ -102,7 +103,7 @@ for round in {1..8}; do
 	rmmod md-p2p
 	wait $! || fail "md-mod did not unload in round $round"
 	is names "$(owners)" ''
-	# One comes while the other goes.
+	# One md comes while the other one goes.
 	modprobe md-p2p
 	rmmod md-p2p &
 	modprobe md-mod || fail "md-mod did not load while md-p2p went, in round $round"

@@ -1,4 +1,5 @@
-# The modules load and unload fifty times, taint the kernel as unsigned ones must and no more, and leave nothing behind.
+# The modules load and unload fifty times, and leave nothing behind.
+# They taint the kernel as unsigned modules must, and no more.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -11,17 +12,17 @@ tracing=/sys/kernel/tracing
 modules=(linear-p2p raid0-p2p raid1-p2p raid10-p2p raid456-p2p)
 
 load() { modprobe -a md-p2p "${modules[@]}"; }
-# rmmod, since modprobe would take the kernel's xor and raid6 with them, which are slow to load.
+# This is rmmod because modprobe would also remove the kernel's xor and raid6, which are slow to load.
 unload() { rmmod "${modules[@]}" md-p2p; }
 
-# An array of a level is made, used by peer memory, and stopped.
+# use LEVEL: makes an array, uses it with peer memory, and stops it.
 use() {
 	create md0 "$1" 'near0 near1 near2 near3' --assume-clean
 	quietly p2pio write --memory "$(bdf near0)" --length 256K /dev/md0
 	remove md0
 }
 
-# What our modules allocated and nobody has freed, in a trace of the kernel's allocator.
+# kept.awk prints what our modules allocated and nobody has freed, from a trace of the kernel's allocator.
 cat >kept.awk <<'AWK'
 function pointer(  i) { for (i = 1; i <= NF; i++) if ($i ~ /^ptr=/) return $i }
 / (kmalloc|kmem_cache_alloc|percpu_alloc_percpu): / { if (/_p2p\]/) kept[pointer()] = $0; else delete kept[pointer()] }
@@ -37,14 +38,14 @@ trace_allocator() {
 	done
 }
 
-# What a leak would change, but not to the byte: kilobytes of kernel memory.
+# kernel_memory: prints the kilobytes of kernel memory. A leak would change this, but the number is not exact.
 kernel_memory() { awk '/^(SUnreclaim|Percpu|VmallocUsed|KernelStack):/ { sum += $2 } END { print sum }' /proc/meminfo; }
 
-# Names that a module may leave: of modules, caches, workqueues, sysctls and files in /proc.
+# names: prints the names that a module may leave: modules, caches, workqueues, sysctls and files in /proc.
 names() {
 	cut -d ' ' -f 1,3 /proc/modules | sort
 	awk 'NR > 2 { print $1 }' /proc/slabinfo | grep -v '^bio-\|^kmalloc' | sort
-	# No find: on the debug kernel it takes a folder of debugfs for a loop, and fails.
+	# find would fail here, because it takes a folder of the debug kernel's debugfs for a loop.
 	printf '%s\n' /sys/devices/virtual/workqueue/* /proc/sys/dev/* /sys/kernel/debug/*
 	compgen -G '/proc/mdstat*' || true
 	grep md /proc/devices || true
@@ -64,7 +65,7 @@ for personality in linear raid0 raid1 raid10 raid4 raid5 raid6; do
 	grep -qF "[$personality]" /proc/mdstat || fail "no $personality in $(head -n 1 /proc/mdstat)"
 done
 
-say 'in use, it stays'
+say 'a module in use stays'
 create md0 1 'near0 near1' --assume-clean
 refused 1 'in use' rmmod md-p2p
 remove md0
@@ -74,11 +75,11 @@ say 'every allocation is freed'
 trace_allocator 1
 load
 for level in linear 0 1 10 4 5 6; do use $level; done
-# While the modules are there, their functions have names.
+# Functions of the modules have names only while the modules are there.
 cat $tracing/trace >before
 echo >$tracing/trace
 unload
-# What is freed by RCU takes a moment.
+# What RCU frees takes a moment.
 sleep 1
 cat before $tracing/trace >trace
 trace_allocator 0
@@ -96,8 +97,8 @@ for round in {1..50}; do
 		memory=$(kernel_memory)
 	fi
 done
-names | diff after_ten - >&2 || fail 'something is there that was not after ten rounds'
+names | diff after_ten - >&2 || fail 'something was left after ten rounds'
 say "kernel memory: $memory kB after ten rounds, $(kernel_memory) kB after fifty"
-# What loading any module does to this number is a quarter of a megabyte up or down.
+# Loading any module moves this number up or down by a quarter of a megabyte.
 is_about 'kernel memory after forty more rounds, in kB' "$(kernel_memory)" 0 $((memory + 400))
 is taint "$(cat /proc/sys/kernel/tainted)" 12288

@@ -1,4 +1,5 @@
-# A drive of several paths is direct only where every path is, however the kernel chooses among them; otherwise no byte is lost.
+# I/O of a drive with several paths is direct only if every path reaches the provider, however the kernel
+# chooses among them. Otherwise no byte is lost.
 # run: soak
 # topology: paths
 # modules: p2p
@@ -8,40 +9,40 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Whole chunks, as many on each member of a raid0.
+# Whole chunks, of which each member of a raid0 has the same number.
 readonly start=$((64 * K)) length=$((1536 * K))
 area=(--offset "$start" --length "$length" --block-size 64K /dev/md0)
 
-# paths NAME: the kernel's disk of each path of this drive.
+# paths NAME: prints the kernel's disk of each path of this drive.
 paths() {
 	local head
 	head=$(basename "$(disk "$1")")
 	echo "/sys/class/block/${head%n*}"c*"n${head##*n}"
 }
 
-# controller PATH: the address of the PCI device that does its DMA.
+# controller PATH: prints the address of the PCI device that does the path's DMA.
 controller() { basename "$(readlink -f "$1/device/device")"; }
 
-# has_paths NAME COUNT
+# has_paths NAME COUNT: the drive has so many paths.
 has_paths() {
 	local each
 	read -ra each <<<"$(paths "$1")"
 	[[ -e ${each[0]}/stat && ${#each[@]} == "$2" ]]
 }
 
-# used NAME: requests that each path has done.
+# used NAME: prints the requests that each path has done.
 used() {
 	local path
 	for path in $(paths "$1"); do awk '{ print $1 + $5 }' "$path/stat"; done
 }
 
-# of_member NAME FILE, distance NAME: what the array's member says, the latter from near1's memory.
+# of_member NAME FILE, distance NAME: print what sysfs says of a member, and its distance from near1's memory.
 of_member() { attr md0 "dev-$(basename "$(disk "$1")")/p2pdma_$2"; }
 distance() { of_member "$1" distance | sed -n "s/^$provider //p"; }
 
 is_state() { [[ $(counter md0 state) == "$1" ]]; }
 
-# io VERB DIRECTION NAME: sets direct, staged and by to the bytes that the array and the member count.
+# io VERB DIRECTION NAME: does I/O, and sets direct, staged and by to the bytes that the array and the member count.
 io() {
 	local before_direct before_staged before_by
 	before_direct=$(counter md0 "$2_direct_bytes") before_staged=$(counter md0 "$2_staged_bytes")
@@ -53,7 +54,7 @@ io() {
 	is "bytes of $2, direct and staged" $((direct + staged)) $length
 }
 
-# write NAME DIRECT PEER BY: so much is direct, touches peer memory, and is direct by this member.
+# write NAME DIRECT PEER BY: writes. So many bytes are direct, touch peer memory, and are direct by this member.
 write() {
 	seed=$((seed + 1))
 	io write write "$1"
@@ -63,7 +64,7 @@ write() {
 	members_hold md0 $seed $start $length
 }
 
-# check NAME: what is read direct, and nothing else, touches peer memory.
+# check NAME: reads. Direct bytes touch peer memory, and no others do.
 check() {
 	io check read "$1"
 	is 'DMA into peer memory' "$peer" $direct
@@ -107,7 +108,7 @@ for level in 0 1 5; do
 		is state "$(counter md0 state)" "$expected"
 
 		if [[ $level == 1 ]]; then
-			# It was brought in sync when the array was made, from near0.
+			# The twin was brought in sync from near0 when the array was made.
 			rebuilt=(0 $((8 * M)))
 			[[ $name != twin0 ]] || rebuilt=($((8 * M)) 0)
 			is 'bytes rebuilt through peer memory' "$(counter md0 rebuild_peer_bytes)" "${rebuilt[0]}"

@@ -1,4 +1,5 @@
-# Of the mirrors that can be read, peer memory gets its data from the nearest that reaches it, and from a far one only if no other is left.
+# Peer memory is filled from the nearest mirror that reaches it.
+# A far mirror is read only if no other one is left.
 # run: soak
 # topology: split
 # modules: p2p
@@ -11,7 +12,7 @@ readonly length=$((1 * M))
 
 read_bytes() { attr md0 "dev-$(basename "$(disk "$1")")/p2pdma_read_bytes"; }
 
-# reads PROVIDER NAME...: what is read into this memory comes from these members.
+# reads PROVIDER NAME...: reads into this memory. The data come from these members.
 reads() {
 	local provider=$1 name sum=0
 	local -A before=()
@@ -43,7 +44,7 @@ echo writemostly >"/sys/block/md0/md/dev-$(basename "$(disk near0)")/state"
 reads near1 near2
 is 'bytes staged' "$staged" 0
 lose near2
-# Write-mostly, but the only one that reaches.
+# near0 is write-mostly, but no other member reaches.
 reads near1 near0
 is 'bytes staged' "$staged" 0
 lose near0

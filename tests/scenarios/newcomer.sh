@@ -1,4 +1,5 @@
-# A write from a provider that has come a moment ago, and that nobody has asked about yet, is copied: not to know it is no reason to take it for gone.
+# A write from a provider that has come a moment ago, and is not known yet, is copied.
+# An unknown provider is not taken for one that has gone.
 # run: test
 # topology: switch
 # modules: p2p
@@ -7,7 +8,8 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# newcomer.py BDF FILE TARGET: has the driver bind, and writes what is in the file from the memory that it brings, at once.
+# newcomer.py BDF FILE TARGET: binds the driver, and at once writes what is in the file from the memory that comes
+# with it.
 cat >newcomer.py <<'END'
 import mmap, os, sys
 
@@ -35,5 +37,5 @@ for ((seed = 1; seed <= 8 && staged == 0; seed++)); do
 	staged=$(counter md0 write_staged_bytes)
 	is 'bytes written' $((staged + $(counter md0 write_direct_bytes))) $((seed * 4 * K))
 done
-((staged > 0)) || fail 'it was known each time, which proves nothing'
+((staged > 0)) || fail 'the provider was known each time, which proves nothing'
 remove md0

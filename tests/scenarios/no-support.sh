@@ -1,4 +1,5 @@
-# A member that cannot do P2PDMA at all is given host pages, whenever it joins; if nothing is to be staged, peer I/O is refused.
+# A member that cannot do P2PDMA at all is given host pages, whenever it joins.
+# If nothing is to be staged, peer I/O is refused.
 # run: soak
 # topology: mixed
 # modules: p2p
@@ -10,7 +11,7 @@
 
 length=$((1 * M))
 
-# What the members hold, whoever wrote it.
+# contents: prints what the members hold, whoever wrote it.
 contents() {
 	local name
 	for name in near0 near1 other0; do
@@ -33,7 +34,7 @@ works() {
 	members_hold md0 "$1" 0 $length
 }
 
-# is_staged SEED: what is written is copied, and so no drive reads peer memory.
+# is_staged SEED: writes. The data are copied, so that no drive reads peer memory.
 is_staged() {
 	is p2pdma_state "$(counter md0 state)" staged
 	counter md0 reason | grep -x "$other0 cannot map peer memory" >/dev/null || fail "reasons: $(counter md0 reason)"
@@ -56,7 +57,7 @@ for level in 1 5; do
 	is 'distances of the spare' "$(sed 's/.* //' "/sys/block/md0/md/dev-$other0/p2pdma_distance" | uniq)" unreachable
 	is_staged 2
 
-	say "raid$level on three members, one of which cannot"
+	say "raid$level on three members, one of which is other0"
 	quietly mdadm --grow /dev/md0 --raid-devices=3
 	until_true is_whole md0
 	is members "$(attr md0 raid_disks)" 3
@@ -83,7 +84,7 @@ for level in linear 0 1 10 5; do
 	remove md0
 done
 
-say 'raid5 with a write journal that cannot: it is handed copies only'
+say 'raid5 with other0 as a write journal, which gets copies only'
 create md0 5 'near0 near1 near2' --size=8M --write-journal "$(disk other0)"
 is reasons "$(counter md0 reason)" 'parity is computed from copies in the stripe cache'
 works 6

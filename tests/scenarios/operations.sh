@@ -1,4 +1,5 @@
-# Flushes, FUA, NOWAIT, io_uring, atomic writes, discard and zeroing end as they do from host memory, with the same data.
+# Flushes, FUA, NOWAIT, io_uring, atomic writes, discard and zeroing end as they do with host memory, and
+# leave the same data.
 # run: soak
 # topology: split
 # modules: p2p
@@ -11,8 +12,8 @@ readonly part=$((64 * K))
 readonly length=$((11 * part))
 tracing=/sys/kernel/tracing
 
-# operations.py TARGET FILE host|BDF: writes what is in the file, each part of it another way, reads
-# it in several ways, and prints what came of each. What did not go through is then written plainly.
+# operations.py TARGET FILE host|BDF: writes what is in the file, each part of it with another operation, reads it with
+# several operations, and prints the result of each. A part whose write fails is then written plainly.
 cat >operations.py <<'END'
 import errno, mmap, os, sys
 
@@ -71,8 +72,8 @@ for at in places:
         attempt(f"read {flags}", read, at, flags)
 END
 
-# operate MEMORY: what came of it, which blocks of which member were written with FUA, and how
-# often each was flushed. MD writes no superblock meanwhile.
+# operate MEMORY: prints the results, the blocks of each member that were written with FUA, and how often each member
+# was flushed. MD writes no superblock meanwhile.
 operate() {
 	quietly p2pio write --memory host --seed 9 --length $length /dev/md0
 	echo >$tracing/trace
@@ -96,13 +97,13 @@ uring() {
 		--ioengine=io_uring --direct=1 --iodepth=8 --iomem="$memory" --verify=crc32c --verify_fatal=1 "${@:2}"
 }
 
-# discards_and_zeroes NAME: what its memory wrote, in parts; the rest stays.
+# discards_and_zeroes NAME: discards or zeroes parts of what the drive's memory wrote. The rest stays.
 discards_and_zeroes() {
 	cp data expected
 	quietly p2pio write --memory "$(bdf "$1")" --seed 1 --length $length /dev/md0
 	quietly blkdiscard --zeroout --offset $((2 * part)) --length $((3 * part)) /dev/md0
 	dd if=/dev/zero of=expected bs=$part seek=2 count=3 conv=notrunc status=none
-	# raid5 discards nothing unless told to, and says it has.
+	# raid5 discards nothing unless it is told to, and reports success.
 	blkdiscard --offset $((7 * part)) --length $((3 * part)) /dev/md0 || [[ $level == 5 ]]
 	[[ $level == 5 ]] || dd if=/dev/zero of=expected bs=$part seek=7 count=3 conv=notrunc status=none
 	for memory in "$(bdf "$1")" host; do

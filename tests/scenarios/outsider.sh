@@ -1,4 +1,4 @@
-# A provider that is no member of the array serves it as well as one that is.
+# A provider that is not a member of the array serves it as well as a member does.
 # run: soak
 # topology: nocmb
 # modules: p2p

@@ -1,4 +1,5 @@
-# What the package installs serves arrays: an enrolled one comes up with DKMS's modules, on the next kernel too, and under the kernel's md where that does not trust them, or with the package gone.
+# With the package, an enrolled array comes up with DKMS's modules, on the next kernel too.
+# If a kernel distrusts them, or the package is gone, it comes up under the kernel's md.
 # run: soak
 # topology: switch
 # modules: stock
@@ -10,10 +11,10 @@
 . ./lib.bash
 
 version=$(dpkg-query --show --showformat='${Version}' md-p2p 2>/dev/null || :)
-# Not the one that the run brings along.
+# The package's program, not the one that the run brings along.
 mdp2p() { /usr/sbin/mdp2p "$@"; }
 
-# other_kernel: one that boots, and is not this one.
+# other_kernel: prints a kernel that boots, and is not this one.
 other_kernel() {
 	local folder
 	for folder in /lib/modules/*; do
@@ -33,7 +34,7 @@ is_right() {
 no_failed_units
 case ${1-first} in
 first)
-	say 'as it was installed'
+	say 'the package is installed'
 	[[ $version ]] || fail 'the package is not installed'
 	dkms status -m md-p2p | grep -F "$(uname -r), x86_64: installed" >/dev/null || fail "$(dkms status)"
 	mdp2p module status | grep 'installed by DKMS' >/dev/null || fail "$(mdp2p module status)"
@@ -46,11 +47,11 @@ first)
 	quietly p2pio write --memory host --seed 1 --length 1M "/dev/$md"
 	is_right "$md"
 	quietly mdp2p enroll data
-	# With Secure Boot it is so, as long as the firmware does not know DKMS's key.
+	# The same happens with Secure Boot as long as the firmware does not know DKMS's key.
 	vmctl reboot --append module.sig_enforce=1 distrusted
 	;;
 distrusted)
-	say 'a kernel that does not trust them'
+	say 'a kernel that does not trust the modules'
 	refused 1 'Key was rejected' mdp2p module load
 	is 'its node' "$(readlink -f /dev/md/data)" /dev/md128
 	[[ ! -e /sys/block/md128/md/p2pdma_state ]] || fail 'it is not the kernel'"'"'s md'"'"'s'
@@ -62,7 +63,7 @@ distrusted)
 	vmctl reboot --kernel "$next" "$next"
 	;;
 purged)
-	say "without it, it is the kernel's md's"
+	say "without the package the array is under the kernel's md"
 	md=$(basename "$(readlink -f /dev/md/data)")
 	[[ -e /sys/block/$md/md && ! -e /sys/block/$md/md/p2pdma_state ]] || fail "$(ls -l /dev/md; cat /proc/mdstat)"
 	quietly p2pio check --memory host --seed 1 --length 1M "/dev/$md"

@@ -1,4 +1,5 @@
-# A policy can be changed at any time: what must not be staged is refused before any member is touched.
+# The policy can be changed at any time.
+# I/O that must not be staged is refused before any member is touched.
 # run: soak
 # topology: split
 # parallel: yes
@@ -15,7 +16,7 @@ in_one=(--offset "$start" --length "$length" --block-size "$length" /dev/md0)
 
 policy() { echo "$1" >/sys/block/md0/md/p2pdma_policy; }
 
-# With I/O in flight, whatever becomes of it.
+# flip: changes the policy again and again.
 flip() {
 	local word
 	for _ in {1..30}; do

@@ -1,4 +1,5 @@
-# Whoever polls mdstat neither keeps md-p2p from going, nor sleeps on a file that went: not in select, poll or epoll.
+# A process that polls mdstat does not keep md-p2p from going.
+# It does not sleep on a file that has gone, be it in select, poll or epoll.
 # run: test
 # topology: switch
 # modules: p2p
@@ -7,10 +8,11 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# What a poller may sleep if nobody wakes it, in seconds: far more than any step takes.
+# The seconds that a poller may sleep if nobody wakes it. No step takes nearly as long.
 readonly long=600
 
-# poller.py HOW FILE: says "sleeps", and what woke it. Then it keeps the file and its epoll until it is ended.
+# poller.py HOW FILE SECONDS: says "sleeps", and then whether it was woken. It keeps the file and its epoll until it is
+# killed.
 cat >poller.py <<'END_OF_POLLER'
 import select, sys, time
 
@@ -35,7 +37,7 @@ pollers=()
 
 says() { [[ $(tail -n 1 "$1") == "$2" ]]; }
 
-# poll_file FILE: a poller of each kind sleeps on it.
+# poll_file FILE: lets a poller of each kind sleep on the file.
 poll_file() {
 	local how
 	pollers=()
@@ -44,12 +46,12 @@ poll_file() {
 		pollers+=($!)
 	done
 	for how in "${ways[@]}"; do until_true says "$how.said" sleeps; done
-	# It has said so right before.
+	# It says so right before it sleeps.
 	sleep 2
 	for how in "${ways[@]}"; do is "$how before" "$(tail -n 1 "$how.said")" sleeps; done
 }
 
-# all_woken: in time, and all are ended.
+# all_woken: all pollers were woken in time. Ends them.
 all_woken() {
 	local how pid
 	sleep 5
@@ -58,7 +60,7 @@ all_woken() {
 	wait "${pollers[@]}" || true
 }
 
-# soon COMMAND...: it takes seconds, and not what a poller may sleep.
+# soon COMMAND...: the command takes seconds, not the time that a poller may sleep.
 soon() {
 	local start=$SECONDS
 	quietly timeout $((long / 2)) "$@"
@@ -66,7 +68,7 @@ soon() {
 }
 
 without_udev
-say 'md-p2p goes, which was alone'
+say 'md-p2p was alone, and goes'
 modprobe md-p2p
 poll_file /proc/mdstat
 soon rmmod md-p2p
@@ -78,7 +80,7 @@ poll_file /proc/mdstat
 soon modprobe md-mod
 all_woken
 
-say 'md-p2p goes, which was beside it'
+say 'md-p2p was beside it, and goes'
 poll_file /proc/mdstat-p2p
 soon rmmod md-p2p
 all_woken
@@ -89,7 +91,7 @@ poll_file /proc/mdstat-p2p
 soon rmmod md_mod
 all_woken
 
-say 'and what is polled then is the file that is there'
+say 'a poller gets the file that is there then'
 poll_file /proc/mdstat
 create md0 1 'near0 near1' --assume-clean
 all_woken

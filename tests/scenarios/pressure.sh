@@ -1,4 +1,4 @@
-# Staging goes on when memory is short and all room is made through a swap file on the same array.
+# Staging goes on when memory is short and is freed only through a swap file on the same array.
 # run: soak
 # topology: split
 # modules: p2p
@@ -28,7 +28,7 @@ while True:
 much_is_swapped_out() { (($(swapped_out) - before > 4096)); }
 swapped_out() { awk '$1 == "pswpout" { print $2 }' /proc/vmstat; }
 
-# work N MEMORY: file N, until there has been enough.
+# work N MEMORY: writes and checks file N, until there is `enough`.
 work() {
 	local round=0
 	while [[ ! -e enough ]]; do
@@ -39,7 +39,7 @@ work() {
 	done
 }
 
-# rounds N: every worker has done N more.
+# rounds N: waits until every worker has done N more rounds.
 rounds() {
 	local n
 	for ((n = 0; n < $1; n++)); do
@@ -47,7 +47,7 @@ rounds() {
 		until_true all_have_done_one
 	done
 }
-# Or have ended, which is not to be waited for.
+# all_have_done_one: or a worker has ended, which nobody must wait for.
 all_have_done_one() { [[ -s round0 && -s round1 ]] || ! kill -0 "${stagers[@]}" 2>/dev/null; }
 
 use_p2p

@@ -1,4 +1,5 @@
-# When a member cannot be read, peer memory gets the data from the others, near or far, and each byte counts once, the way it went.
+# If a member cannot be read, peer memory gets the data from the other members, near or far.
+# Each byte is counted once, as it went.
 # run: soak
 # topology: split
 # soak: switch
@@ -11,7 +12,7 @@
 
 length=$((768 * K))
 
-# Reads an array while the drive of this name fails all reads.
+# read_without NAME: reads the array while this drive fails all reads.
 read_without() {
 	local direct staged
 	quietly vmctl fail "$1" read
@@ -28,7 +29,7 @@ read_without() {
 	esac
 }
 
-# As the kernel log tells them.
+# errors: prints the number of read errors in the kernel log.
 errors() { dmesg | grep -c "error, dev $(basename "$(disk near0)")" || true; }
 
 use_p2p
@@ -37,7 +38,7 @@ provider=$(bdf near0) far=near3
 free=$(pools)
 for level in 1 10 5 6; do
 	say "raid$level"
-	# The nearest is read first.
+	# The nearest member is read first.
 	if [[ $level == 1 ]]; then
 		create md0 1 "near0 $far" --size=4M
 	else

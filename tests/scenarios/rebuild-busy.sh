@@ -1,4 +1,4 @@
-# With reads and writes from several memories running, each kind of rebuild leaves every member with what was written.
+# Each kind of rebuild leaves every member with the right data while several memories are read and written.
 # run: soak
 # topology: iommu
 # parallel: yes
@@ -11,7 +11,7 @@
 # The I/O goes to the first half, which is rebuilt step by step meanwhile.
 readonly size=$((16 * M)) length=$((8 * M)) ops=250
 
-# mix SEED: what the array holds in its first half is in /tmp/model then.
+# mix SEED: does I/O. /tmp/model then has what the first half of the array holds.
 mix() {
 	p2pio mix --memory host --memory "$(bdf near2)" --memory "$(bdf near0)" --seed "$1" --ops $ops --depth 4 \
 		--model /tmp/model --offset 0 --length $length /dev/md0 >/tmp/said
@@ -57,7 +57,7 @@ step_by_step() {
 }
 
 begin() {
-	# It is refused while md still looks whether a spare that was just added is wanted.
+	# md refuses this while it looks whether a spare that was just added is wanted.
 	until_true rebuild_to 1024
 	case $kind in
 	resync) quietly mdadm --readwrite /dev/md0 ;;
@@ -75,7 +75,7 @@ free=$(pools)
 seed=0
 for level in 1 10; do
 	for kind in resync recovery readd replace; do
-		# raid10 compares when it resyncs.
+		# raid10 compares copies when it resyncs.
 		[[ $level$kind != 10resync ]] || continue
 		prepare
 		begin

@@ -1,4 +1,5 @@
-# A provider that goes a hundred times under a rebuild, and members too, never stop it, and are let go at once.
+# A rebuild goes on although its provider goes a hundred times, and members too.
+# Each of them is let go at once.
 # run: soak
 # topology: switch
 # parallel: yes
@@ -10,7 +11,7 @@
 
 readonly size=$((16 * M)) rounds=25
 
-# Whether something is lent now. Asked again and again: no process is started for it.
+# is_lending: something is lent now. This is asked again and again, so that it starts no process.
 is_lending() {
 	local now
 	read -r now 2>/dev/null <"/sys/bus/pci/devices/$provider/p2pmem/available" && ((now < free_there))
@@ -36,7 +37,8 @@ work() {
 	done
 }
 
-# while_lending COMMAND...: as soon as something is lent, or nothing has been for a while; sets took to its milliseconds.
+# while_lending COMMAND...: runs the command as soon as something is lent, or nothing has been lent for a while. Sets
+# took to its milliseconds.
 while_lending() {
 	local began deadline=$((SECONDS + 10 * patience))
 	until is_lending || ((SECONDS > deadline)); do :; done
@@ -49,8 +51,8 @@ while_lending() {
 unbind() { echo "$provider" >/sys/bus/pci/drivers/nvme/unbind; }
 bind() { echo "$provider" >/sys/bus/pci/drivers/nvme/bind; }
 
-# processors COUNT: QEMU loses interrupts, or aborts (iotlb_to_section), if one emulated processor changes what is
-# mapped where while another one uses it, with any kernel. So drives are plugged in and out with one of them.
+# processors COUNT: uses so many processors. With any kernel QEMU loses interrupts, or aborts (iotlb_to_section), if one
+# emulated processor changes mappings that another one uses. So drives are plugged in and out with one processor.
 processors() { echo $(($1 - 1)) >/sys/devices/system/cpu/cpu1/online; }
 
 patience=$(patience)
@@ -91,18 +93,18 @@ for level in 1 10; do
 	processors 1
 	slowest=0
 	for name in near1 near0; do
-		say "raid$level: $name goes, which lends"
+		say "raid$level: $name lends, and goes"
 		lose "$(disk near1)"
 		provider=$(bdf $name)
 		echo "$provider" >/sys/block/md0/md/p2pdma_provider
-		# So that it is still at it when mdadm has said so and the drive goes.
+		# The recovery must still run when the drive goes.
 		echo 100 >/sys/block/md0/md/sync_speed_min
 		echo $((4000 / patience)) >/sys/block/md0/md/sync_speed_max
 		was=$(disk near1)
 		quietly mdadm /dev/md0 --add "$was"
 		while_lending vmctl unplug $name
 		if [[ $name == near1 ]]; then
-			# If it was not, nothing but a write tells md that the member has gone.
+			# If it did not, only a write tells md that the member has gone.
 			quietly p2pio write --memory host --seed 1 --length 64K /dev/md0
 			until_true has_given_up
 			mdadm /dev/md0 --remove detached >/dev/null 2>&1 || true
@@ -117,7 +119,7 @@ for level in 1 10; do
 			parity_is_right md0
 		fi
 	done
-	# With its only source gone md begins and ends the recovery again and again; it can be stopped.
+	# md begins and ends the recovery again and again, because its only source has gone. The array can be stopped.
 	until_true mdadm --stop /dev/md0 >/dev/null 2>&1
 	quietly vmctl plug near0
 	for name in near0 near1; do quietly mdadm --zero-superblock "$(disk $name)"; done

@@ -1,4 +1,5 @@
-# Speed limits, sync_min and sync_max, frozen, suspended I/O and several arrays that rebuild at once mean what they ever meant.
+# Speed limits, sync_min, sync_max, frozen, suspended I/O and several rebuilds at once mean what they always
+# meant.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -9,7 +10,7 @@
 
 readonly size=$((16 * M))
 
-# Nothing is lent while nothing moves.
+# nothing_lent: nothing is lent while nothing moves.
 nothing_lent() { is 'free peer memory' "$(pools)" "$free"; }
 action() { echo "$2" >"/sys/block/$1/md/sync_action"; }
 rebuilt() { counter "$1" rebuild_peer_bytes; }
@@ -17,7 +18,7 @@ has_rebuilt() { (($(rebuilt md0) >= $1)); }
 is_frozen() { [[ $(attr md0 sync_action) == frozen ]]; }
 is_at() { [[ $(attr md0 sync_completed) == "$1 / "* ]]; }
 
-# unsynced MD NAME NAME: a recovery onto the second one waits for its start.
+# unsynced MD NAME NAME: makes an array in which a recovery onto the second drive waits for its start.
 unsynced() {
 	create "$1" 1 "$2 $3" --size=$((size / K)) --assume-clean
 	quietly p2pio write --memory host --seed 1 --length $size "/dev/$1"
@@ -47,7 +48,7 @@ began=$(date +%s%3N)
 action md0 idle
 until_true has_rebuilt $((4 * M))
 took=$(($(date +%s%3N) - began))
-# md looks at the rate of the last seconds, and lets the first few megabytes pass.
+# md looks at the rate of the last seconds, and so does not limit the first few megabytes.
 ((took > 1000)) || fail "4 MiB took $took ms at 1 MiB/s"
 grep -A 2 '^md0' /proc/mdstat | grep -E 'recovery = +[0-9.]+% \([0-9]+/16384\)' >/dev/null || fail "$(cat /proc/mdstat)"
 
@@ -82,7 +83,7 @@ action md0 repair
 until_true is_at 16384
 members_hold md0 1 $((4 * M)) $((4 * M))
 is 'bytes rebuilt' $(($(rebuilt md0) + $(counter md0 rebuild_host_bytes))) 0
-# What md has not repaired now it brings in sync.
+# Now md brings in sync what it has not repaired.
 action md0 idle
 echo max >/sys/block/md0/md/sync_max
 until_true is_whole md0

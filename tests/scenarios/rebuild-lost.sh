@@ -1,4 +1,5 @@
-# A rebuild whose data peer memory refuses, or loses without a word, is done through host memory: the members hold the right bytes, none is blamed, and what does not work is not tried all the time.
+# A rebuild is done through host memory if peer memory refuses its data, or loses them silently.
+# Members hold the right bytes, no member is blamed, and what fails is tried seldom.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -10,7 +11,7 @@
 
 size=$((8 * M))
 
-# A drive named picky, in front of near1.
+# make_picky: makes a drive named picky, in front of near1.
 make_picky() {
 	quietly insmod picky.ko drive="$(disk near1)"
 	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
@@ -18,7 +19,7 @@ make_picky() {
 picky() { echo "$1" >/sys/module/picky/parameters/refuse; }
 refused_by_picky() { cat /sys/module/picky/parameters/refused; }
 
-# prepare LEVEL NAME...: with seed 1 in all of it; the last member is lost, and holds something else.
+# prepare LEVEL NAME...: makes an array full of seed 1. The last member is lost, and holds other data.
 prepare() {
 	local last=${*: -1} options=(--size=$((size / K)) --assume-clean)
 	[[ $1 == 1 ]] || options+=(--chunk=64)
@@ -33,7 +34,7 @@ prepare() {
 
 rebuilt() { echo $(($(counter md0 rebuild_peer_bytes) + $(counter md0 rebuild_host_bytes))); }
 
-# rebuild NAME: onto this drive.
+# rebuild NAME: rebuilds the array onto this drive.
 rebuild() {
 	quietly mdadm /dev/md0 --add "$(disk "$1")"
 	is_rebuilt
@@ -48,7 +49,8 @@ is_rebuilt() {
 	is 'free peer memory' "$(pools)" "$free"
 }
 
-# The memory of near3 forgets, from the start, where loans are. With less lent, all of it does, which takes a while.
+# forget: makes the memory of near3 forget from its start, where loans are. Less is lent, so that all loans are there,
+# and the rebuild takes a while.
 forget() {
 	local at
 	echo 12 >/sys/module/md_p2p/parameters/p2pdma_rebuild_share
@@ -66,7 +68,7 @@ provider=$(bdf near3)
 free=$(pools)
 for level in 1 10; do
 	for how in 1 2 3; do
-		say "raid$level: read from one that refuses ($how)"
+		say "raid$level: the source refuses ($how)"
 		prepare $level picky near0
 		picky $how
 		rebuild near0
@@ -75,7 +77,7 @@ for level in 1 10; do
 		remove md0
 	done
 	for how in 1 2; do
-		say "raid$level: written to one that refuses ($how)"
+		say "raid$level: the target refuses ($how)"
 		prepare $level near0 picky
 		picky $how
 		rebuild picky
@@ -84,7 +86,7 @@ for level in 1 10; do
 		remove md0
 	done
 	if [[ $level == 1 ]]; then
-		say "raid$level: one of two that are written refuses"
+		say "raid$level: one of two targets refuses"
 		prepare 1 near0 near2 picky
 		quietly mdadm /dev/md0 --fail "$(disk near2)"
 		quietly mdadm /dev/md0 --remove "$(disk near2)"
@@ -96,7 +98,7 @@ for level in 1 10; do
 		until_true is_whole md0
 		members_hold md0 1 0 $bytes
 		parity_is_right md0
-		# What near2 got before the memory was given up for a while.
+		# near2 got these bytes before the memory was given up for a while.
 		is_about 'bytes through peer memory' "$(counter md0 rebuild_peer_bytes)" 1 $size
 		is 'bytes rebuilt' "$(rebuilt)" $((2 * size))
 		picky 0
@@ -117,7 +119,7 @@ for level in 1 10; do
 	size=$((8 * M))
 done
 
-say 'what never works is tried seldom'
+say 'a transfer that never works is tried seldom'
 size=$((24 * M))
 prepare 1 near0 picky
 before=$(refused_by_picky)
@@ -127,17 +129,17 @@ rebuild picky
 picky 0
 took=$(($(date +%s%3N) - began))
 tried=$(($(refused_by_picky) - before)) buffers=$((size / (64 * K)))
-# At once, and after each pause; md has 32 buffers under way.
+# Buffers are tried at once, and after each pause. md has 32 buffers in flight.
 for ((times = 1; 128 << times <= took; times++)); do :; done
 say "$tried of $buffers buffers were tried, $times times within $took ms"
 is_about 'buffers that were tried' $tried 1 $((32 * times))
 remove md0
 
-# of_near2 FILE: what md says of near2.
+# of_near2 FILE: prints what md says of near2.
 of_near2() { attr md0 "dev-$(basename "$(disk near2)")/$1"; }
 is_in_sync() { [[ ,$(of_near2 state), == *,in_sync,* ]]; }
 
-# while_lost COMMAND...: a rebuild onto near2, from picky, whose host reads fail; the memory forgets.
+# while_lost COMMAND...: rebuilds near2 from picky, whose host reads fail, with memory that forgets.
 while_lost() {
 	echo frozen >/sys/block/md0/md/sync_action
 	quietly "$@"
@@ -150,22 +152,22 @@ while_lost() {
 	remember
 }
 
-say 'raid1: the memory forgets, the member that was read cannot be read again, but another one can'
+say 'raid1: the memory forgets, and the source cannot be read again, but another member can'
 prepare 1 picky near0 near2
 while_lost mdadm /dev/md0 --add "$(disk near2)"
-is 'bad blocks of what was written' "$(of_near2 bad_blocks)" ''
+is 'bad blocks of near2' "$(of_near2 bad_blocks)" ''
 is 'bytes rebuilt' "$(rebuilt)" $size
 members_hold md0 1 0 $bytes
 remove md0
 
 for level in 1 10; do
-	say "raid$level: nobody else can: what was to be written is known to lack it, and not blamed"
+	say "raid$level: no other member can be read: near2 has bad blocks then, and is not blamed"
 	prepare $level picky near2
 	while_lost mdadm /dev/md0 --add "$(disk near2)"
 	[[ $(of_near2 bad_blocks) ]] || fail 'nothing was lost'
 	! grep -E 'write_error|want_replacement' <<<"$(of_near2 state)" || fail 'near2 was blamed'
 	is_about 'bytes rebuilt' "$(rebuilt)" 1 $((size - 1))
-	# What it has is right; what it lacks, it does not give.
+	# near2 gives the right data, or an error for data that it lacks.
 	quietly mdadm /dev/md0 --fail /dev/picky
 	said=$(p2pio check --memory host --seed 1 --length $bytes --block-size 64K /dev/md0 2>&1) || true
 	[[ $said == *failed* && $said != *differ* ]] || fail "$said"
@@ -183,7 +185,7 @@ change_driver() {
 has_begun() { (($(counter md0 rebuild_peer_bytes) > 0)); }
 for _ in 1 2 3; do
 	prepare 1 near0 near2
-	# So that it is still at it when the driver has changed.
+	# The rebuild must still run when the driver has changed.
 	echo 100 >/sys/block/md0/md/sync_speed_min
 	echo $((6000 / $(patience))) >/sys/block/md0/md/sync_speed_max
 	quietly mdadm /dev/md0 --add "$(disk near2)"

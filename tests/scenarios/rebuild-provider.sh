@@ -1,4 +1,5 @@
-# A rebuild borrows from the provider that p2pdma_provider says, or the nearest to what is written, never more than its share, and takes the rest from host memory.
+# A rebuild borrows from the provider in p2pdma_provider, or from the nearest to the members that are written.
+# It borrows no more than its share, and uses host memory for the rest.
 # run: soak
 # topology: big
 # modules: p2p
@@ -10,10 +11,10 @@
 readonly size=$((16 * M)) loan=$((68 * K))
 share=/sys/module/md_p2p/parameters/p2pdma_rebuild_share
 
-# available NAME: free bytes of this drive's memory.
+# available NAME: prints the free bytes of this drive's memory.
 available() { cat "/sys/bus/pci/devices/$(bdf "$1")/p2pmem/available"; }
 
-# watch NAME...: writes the least that was free of each into /tmp/least.NAME, until the rebuild is over.
+# watch NAME...: notes the least free bytes of each drive in /tmp/least.NAME, until the rebuild is over.
 watch() {
 	local name now least
 	declare -A least
@@ -32,10 +33,10 @@ for name in left{0..3} right{0..3}; do
 	had[$name]=$(available "$name")
 done
 
-# taken NAME: the most that was taken of this drive's memory.
+# taken NAME: prints the most bytes that were taken of this drive's memory.
 taken() { echo $((${had[$1]} - $(</tmp/least."$1"))); }
 
-# rebuild FROM TO...: an array of all, TO being recovered; sets in_use to what p2pdma_provider says in the middle.
+# rebuild FROM TO...: recovers TO from FROM. Sets in_use to what p2pdma_provider says in the middle.
 rebuild() {
 	local watcher name
 	rm -f /tmp/enough
@@ -46,7 +47,7 @@ rebuild() {
 		quietly mdadm /dev/md0 --remove "$(disk "$name")"
 		wipe "$name" 20M
 	done
-	# Not before all are there.
+	# The recovery waits until all are there.
 	echo frozen >/sys/block/md0/md/sync_action
 	echo $((size / 1024)) >/sys/block/md0/md/sync_max
 	for name in "${@:2}"; do quietly mdadm /dev/md0 --add "$(disk "$name")"; done
@@ -68,7 +69,7 @@ prepare() {
 	quietly p2pio write --memory host --seed 1 --length $size /dev/md0
 }
 
-# counts PEER HOST: since the last time.
+# counts PEER HOST: so many bytes were rebuilt since the last call.
 counts() {
 	local peer host
 	peer=$(counter md0 rebuild_peer_bytes) host=$(counter md0 rebuild_host_bytes)
@@ -77,7 +78,7 @@ counts() {
 	last_peer=$peer last_host=$host
 }
 
-# Only this one was asked, for something, and for no more than a quarter.
+# only NAME: only this drive lent memory, and no more than a quarter.
 only() {
 	local name
 	for name in left{0..3} right{0..3}; do
@@ -94,7 +95,7 @@ free=$(pools)
 last_peer=0 last_host=0
 prepare left0 left1
 
-say 'the nearest to what is written'
+say 'the provider nearest to the target'
 rebuild left0 left1
 is provider "$in_use" "${pci[left1]} (auto)"
 is 'provider afterwards' "$(counter md0 provider)" 'none (auto)'
@@ -105,7 +106,7 @@ is provider "$in_use" "${pci[left0]} (auto)"
 counts $size 0
 only left0
 
-say 'one that is pinned'
+say 'a provider that is pinned'
 echo "${pci[left3]}" >/sys/block/md0/md/p2pdma_provider
 is 'provider without a rebuild' "$(counter md0 provider)" "none (${pci[left3]})"
 rebuild left0 left1
@@ -113,21 +114,21 @@ is provider "$in_use" "${pci[left3]}"
 counts $size 0
 only left3
 
-say 'one that is pinned and not reached'
+say 'a provider that is pinned and not reached'
 echo "${pci[right3]}" >/sys/block/md0/md/p2pdma_provider
 rebuild left0 left1
 is provider "$in_use" "none (${pci[right3]})"
 counts 0 $size
 only nobody
 
-say 'nobody'
+say 'no provider'
 echo none >/sys/block/md0/md/p2pdma_provider
 rebuild left0 left1
 is provider "$in_use" none
 counts 0 $size
 only nobody
 
-say 'what cannot be'
+say 'a provider that is none'
 store() { printf '%s' "$1" >/sys/block/md0/md/p2pdma_provider; }
 for wrong in '' all '0000:00:00' '0000:00:20.0' 'auto none' "${pci[left0]}x"; do
 	[[ ! $wrong ]] || refused 1 'Invalid argument' store "$wrong"
@@ -154,7 +155,7 @@ counts 0 $size
 only nobody
 echo 25 >$share
 
-say 'an application has nearly all of it'
+say 'an application has nearly all of the memory'
 python3 - "${pci[left1]}" <<'PY' &
 import mmap, os, sys, time
 p2pmem = f"/sys/bus/pci/devices/{sys.argv[1]}/p2pmem/"
@@ -179,7 +180,7 @@ wait $holder
 free=$all
 remove md0
 
-say 'members that no provider reaches both'
+say 'no provider reaches both members'
 prepare left0 right0
 last_peer=0 last_host=0
 rebuild left0 right0
@@ -188,7 +189,7 @@ counts 0 $size
 only nobody
 remove md0
 
-say 'two that are written: the one that has memory of its own, and is nearer to the other'
+say 'two targets: the one that has memory of its own, and is nearer to the other'
 prepare left0 left1 left2
 last_peer=0 last_host=0
 read_before=$(sectors_read left0)
@@ -196,11 +197,11 @@ rebuild left0 left1 left2
 is provider "$in_use" "${pci[left1]} (auto)"
 counts $((2 * size)) 0
 only left1
-# For both at once: less than twice, and what members_hold reads.
+# left0 is read once for both members, not twice; and members_hold reads it.
 is_about 'sectors read of left0' $(($(sectors_read left0) - read_before)) $((2 * size / 512)) $((3 * size / 512 - 1))
 remove md0
 
-say 'a resync: not the one that is read'
+say 'a resync does not use the source'
 for name in left0 left2; do
 	quietly mdadm --create /dev/md0 --run --readonly --metadata=1.2 --level=1 --raid-devices=2 --size=$((size / K)) \
 		"$(disk left0)" "$(disk left1)"

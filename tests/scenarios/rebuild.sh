@@ -1,4 +1,5 @@
-# Each kind of rebuild of a mirror passes through peer pages, and host memory sees next to none of it; with the kernel's own modules it sees all, twice.
+# Each kind of rebuild of a mirror goes through peer pages, and host memory sees almost none of it.
+# With the kernel's own modules host memory sees all of it, twice.
 # run: test
 # topology: switch
 # modules: p2p
@@ -11,7 +12,7 @@
 readonly size=$((12 * M)) third=$((4 * M))
 kinds=(resync recovery readd replace recovery10 replace10 recovery10far)
 
-# What each kind starts from, what sets it going, and how many bytes it writes to members.
+# prepare KIND, go KIND: make the array, and do its rebuild.
 prepare() {
 	local options=(--size=$((size / K)) --assume-clean)
 	case $1 in
@@ -40,7 +41,7 @@ lose() {
 	quietly mdadm /dev/md0 --remove "$(disk "$1")"
 }
 
-# The same again with a second member that holds something else, and nothing read yet.
+# make_unsynced: makes the array again. The second member holds other data, and nothing has been read yet.
 make_unsynced() {
 	quietly mdadm --stop /dev/md0
 	wipe near1 $((size + M))
@@ -60,11 +61,11 @@ go() {
 is_done() { is_whole md0 && { [[ $1 != replace* ]] || has_replaced; }; }
 has_replaced() { [[ ,$(attr md0 "dev-$(basename "$(disk near3)")/state"), == *,in_sync,* ]]; }
 
-# Of the array, and of what is written to members.
+# room KIND, written KIND: print the bytes of the array, and the bytes that are written to members.
 room() { if [[ $1 == *10* ]]; then echo $((size * 3 / 2)); else echo $size; fi; }
 written() { if [[ $1 == readd ]]; then echo $third; else echo $size; fi; }
 
-# What the drives hold afterwards, read through host memory.
+# holds KIND: the drives hold the right data, read through host memory.
 holds() {
 	case $1 in
 	readd)
@@ -80,7 +81,8 @@ holds() {
 
 percent() { awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.1f", 100 * part / whole }'; }
 
-# run KIND WHOSE: sets ram and peer to what the drives' DMA touched, in tenths of a percent of what was rebuilt.
+# run KIND WHOSE: rebuilds. Sets ram and peer to the memory that DMA touched, in tenths of a percent of what was
+# rebuilt.
 run() {
 	local bytes
 	prepare "$1"

@@ -1,4 +1,5 @@
-# A power cut while the first mirror is being recovered loses nothing, whichever md comes after it: what it held before does not go over the only copy.
+# A power cut while the first mirror is being recovered loses nothing, whichever md comes after it.
+# What that mirror held before does not overwrite the only copy.
 # run: test
 # topology: switch
 # modules: p2p
@@ -10,7 +11,7 @@
 
 readonly reached=$((2 * M)) block=$((64 * K))
 
-# supply WORD: of all devices.
+# supply WORD: sets the power supply of all devices.
 supply() {
 	local file
 	for file in /sys/block/faulty*/supply; do echo "$1" >"$file"; done
@@ -18,7 +19,7 @@ supply() {
 
 is_held() { [[ $(attr md0 sync_completed) == "$((reached / 512)) / "* ]]; }
 
-# recovered LEVEL: its first member is being recovered, has come to $reached and waits there.
+# recovered LEVEL: makes an array whose first member is being recovered. The recovery waits at $reached.
 recovered() {
 	create md0 "$1" 'faulty0 faulty1' --assume-clean --size=8M
 	quietly p2pio write --memory host --seed 1 --length 8M /dev/md0
@@ -26,11 +27,11 @@ recovered() {
 	echo $((reached / 512)) >/sys/block/md0/md/sync_max
 	quietly mdadm /dev/md0 --add /dev/faulty2
 	until_true is_held
-	# It stays dirty after a write.
+	# The array stays dirty after a write.
 	echo 100 >/sys/block/md0/md/safe_mode_delay
 }
 
-# lasts LEVEL WHOSE: it is assembled by this md.
+# lasts LEVEL WHOSE: cuts the power. The array that this md then assembles has its data.
 lasts() {
 	say "level $1, assembled by $2"
 	wipe_disk /dev/faulty2 12M
@@ -42,7 +43,7 @@ lasts() {
 	if [[ $2 == "the kernel's" ]]; then
 		quietly modprobe -r raid1-p2p raid10-p2p md-p2p
 		modprobe -a md-mod raid1 raid10
-		# Debian has it wait for a write.
+		# Debian makes the recovery wait for a write.
 		echo 0 >/sys/module/md_mod/parameters/start_ro
 	fi
 	quietly mdadm --assemble --run /dev/md0 /dev/faulty1 /dev/faulty2

@@ -9,8 +9,7 @@
 
 old=$((6 * M)) round=$((2 * M))
 
-# Writes and reads back the two megabytes behind the old data, again and again, each time
-# with another seed.
+# work: writes and reads back the two megabytes behind the old data, again and again, each time with another seed.
 work() {
 	local round_seed=10
 	while [[ ! -e /tmp/enough ]]; do
@@ -30,7 +29,7 @@ create md0 5 'near0 near1 near2' --size=24M --chunk=64
 quietly p2pio write --memory "$provider" --seed 1 --length $old /dev/md0
 
 quietly mdadm /dev/md0 --add "$(disk near3)"
-# Slow enough that there are some rounds of I/O meanwhile.
+# The reshape is slow enough for some rounds of I/O.
 echo 4000 >/sys/block/md0/md/sync_speed_max
 quietly mdadm --grow /dev/md0 --raid-devices=4
 until_true is_reshaping

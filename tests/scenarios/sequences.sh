@@ -1,4 +1,4 @@
-# Whatever happens in whatever order: no write that was flushed is lost, and members in sync are equal.
+# Whatever happens, in whatever order, no write that was flushed is lost, and members in sync are equal.
 # run: test
 # topology: split
 # modules: p2p
@@ -8,13 +8,13 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# A choice of them, as a seed says; or the sequences whose numbers are given, A..B.
+# Arguments: a seed, which chooses sequences; or numbers of sequences, A..B.
 case ${1:-1} in
 *..*) chosen=("$@") ;;
 *)
 	seed=${1:-1}
 	count=$(sequences --count)
-	# Which once failed.
+	# These once failed.
 	chosen=(4481 4625)
 	for ((i = 0; i < 30; i++)); do chosen+=("$(((seed * 7919 + i * 191) % count))"); done
 	;;

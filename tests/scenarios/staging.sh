@@ -1,4 +1,5 @@
-# A member that does not reach the provider loses no byte: what is near goes direct, the rest through host memory.
+# A member that does not reach the provider loses no byte.
+# The data of near members go direct, and those of the others through host memory.
 # run: test
 # topology: split
 # modules: p2p
@@ -11,7 +12,7 @@
 readonly start=$((12 * K)) length=$((1500 * K))
 area=(--offset "$start" --length "$length" --block-size 100K /dev/md0)
 
-# counted DIRECTION: sets direct and staged to what has been counted since the last call.
+# counted DIRECTION: sets direct and staged to the bytes that were counted since the last call.
 declare -A before
 counted() {
 	direct=$(($(counter md0 "$1_direct_bytes") - ${before[$1 direct]:-0}))

@@ -1,4 +1,4 @@
-# Members that left the bus with their bridge do not spoil the answers about those that came after them.
+# Members that left the bus with their bridge do not spoil the answers about members that come after them.
 # run: test
 # topology: switch
 # modules: p2p
@@ -9,7 +9,7 @@
 
 is_back() { [[ -b $(disk near0) && -b $(disk near1) && -b $(disk near2) && -b $(disk near3) ]]; }
 
-# The root port above the switch goes and comes back, and all drives with it.
+# replug_switch: the root port above the switch goes and comes back, and all drives with it.
 replug_switch() {
 	local port
 	port=$(readlink -f "/sys/bus/pci/devices/$(bdf near0)")
@@ -19,7 +19,7 @@ replug_switch() {
 	until_true eval 'vmctl drives >/run/vm/drives && is_back'
 }
 
-# Every driver that binds has the distances asked again.
+# have_distances_asked: binds a driver, and so lets md-p2p ask for distances again.
 have_distances_asked() {
 	local node
 	node=$(bdf near3)
@@ -29,10 +29,10 @@ have_distances_asked() {
 }
 
 use_p2p
-# The array that is to suffer is asked about first, and the dead one after it.
+# Distances are asked for md0 first, and for the dead array after it.
 echo md0 >/sys/module/md_p2p/parameters/new_array
 create md6 1 'near0 near1' --size=8M
-# Whoever has it open keeps the dead array.
+# The dead array stays while it is open.
 exec {held}<>/dev/md6
 replug_switch
 quietly mdadm --zero-superblock "$(disk near0)" "$(disk near1)"

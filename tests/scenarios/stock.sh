@@ -1,4 +1,5 @@
-# Arrays made under md-p2p are the kernel's md's too, byte for byte, and come back as they were.
+# An array made under md-p2p is the same array under the kernel's md, byte for byte, and comes back as it
+# was.
 # run: test
 # topology: switch
 # modules: p2p
@@ -7,7 +8,7 @@
 # SPDX-License-Identifier: GPL-2.0
 . ./lib.bash
 
-# Each array's members. Debian's kernel has no linear of its own.
+# The members of each array. Debian's kernel has no linear of its own.
 declare -A members=(
 	[md0]='near0p1 near1p1'
 	[md1]='near2p1 near3p1'
@@ -18,7 +19,7 @@ declare -A members=(
 )
 half=$((1 * M))
 
-# Four equal parts of each drive, in the table that DOS had.
+# make_parts: makes four equal partitions on each drive, in a DOS table.
 make_parts() {
 	local name n
 	for name in near0 near1 near2 near3; do
@@ -39,7 +40,7 @@ little_endian() {
 	for shift in 0 8 16 24; do printf '%b' "$(printf '\\x%02x' $(($1 >> shift & 255)))"; done
 }
 
-# Sets parts to those of an array.
+# find_parts MD: sets parts to the members of an array.
 find_parts() {
 	local part
 	parts=()
@@ -69,19 +70,19 @@ check_parity() {
 	for md in "${!members[@]}"; do ! redundant "$md" || parity_is_right "$md"; done
 }
 
-# io VERB MEMORY SEED OFFSET: half a part of each array.
+# io VERB MEMORY SEED OFFSET: does I/O of half a part of each array.
 io() {
 	for md in "${!members[@]}"; do
 		quietly p2pio "$1" --memory "$2" --seed "$3" --offset "$4" --length $half "/dev/$md"
 	done
 }
 
-# hold SEED OFFSET: every member of every array does.
+# hold SEED OFFSET: every member of every array holds these data.
 hold() {
 	for md in "${!members[@]}"; do members_hold "$md" "$1" "$2" $half; done
 }
 
-# What was written to each array, as one word.
+# sums: prints the checksums of what was written to each array, as one word.
 sums() {
 	for md in "${!members[@]}"; do
 		p2pio read --memory host --length $((2 * half)) --block-size 1M "/dev/$md" | sed "s/.* sha256 /$md:/"

@@ -1,4 +1,5 @@
-# Under load from near, far and host memory, members fail, come back and are pulled: what was acknowledged is on every member.
+# Members fail, come back and are pulled under load from near, far and host memory.
+# Every member holds what was acknowledged.
 # run: soak
 # topology: split
 # parallel: yes
@@ -28,7 +29,7 @@ borrow() {
 	done
 }
 
-# a_round_later: every worker has done one more.
+# a_round_later: waits until every worker has done one more round.
 a_round_later() {
 	rm -f /tmp/round*
 	until_true all_have_done_one
@@ -57,7 +58,7 @@ for level in 1 10 5; do
 	until_true is_whole md0
 	a_round_later
 
-	say "$level: a near member is pulled, whose memory is in use too"
+	say "$level: a near member is pulled while its memory is in use"
 	near1=$(disk near1)
 	rm -f /tmp/borrowed
 	borrow 3 "$(bdf near1)" >/tmp/work3 2>&1 &

@@ -1,4 +1,5 @@
-# While staged writes wait for a suspended part of the array, reads that must be tried again on a far mirror do not.
+# Reads that must be tried again on a far mirror do not wait while staged writes wait for a suspended part
+# of the array.
 # run: soak
 # topology: split
 # parallel: yes
@@ -10,7 +11,7 @@
 
 readonly length=$((256 * K))
 
-# suspend_until KBYTE: writes to the array wait from its beginning up to there.
+# suspend_until KBYTE: makes writes to the array wait, from its beginning up to there.
 suspend_until() { echo $(($1 * 2)) >/sys/block/md0/md/suspend_hi; }
 
 use_p2p

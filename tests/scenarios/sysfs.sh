@@ -1,4 +1,5 @@
-# Plain mdadm, udev and lsblk find nothing strange in an array of md-p2p, and sysfs tells who reaches whom.
+# Plain mdadm, udev and lsblk find nothing strange in an array of md-p2p.
+# sysfs shows which member reaches which provider.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -20,7 +21,7 @@ is p2pdma_state "$(counter md0 state)" staged
 for file in /sys/block/md0/md/p2pdma_*; do
 	is "${file##*/} through the class" "$(cat "/sys/class/block/md0/device/${file##*/}")" "$(cat "$file")"
 	expected=0
-	# mdadm makes a raid5 of a degraded one, and has its last member rebuilt.
+	# mdadm makes a raid5 as a degraded one, and lets md rebuild its last member.
 	[[ $file != *rebuild_host_bytes ]] || expected=$((8 * M))
 	[[ $file != *_bytes && $file != *_ios ]] || is "${file##*/}" "$(cat "$file")" $expected
 done

@@ -1,4 +1,5 @@
-# A member that cannot map peer memory, or not transfer it, whatever its distance said, is not blamed: the I/O is done again through host memory.
+# A member that cannot map or transfer peer memory, whatever its distance says, is not blamed.
+# The I/O is repeated through host memory.
 # run: test
 # topology: switch
 # modules: p2p
@@ -11,7 +12,7 @@
 readonly start=$((12 * K)) length=$((1500 * K))
 area=(--offset "$start" --length "$length" --block-size 100K /dev/md0)
 
-# A drive named picky, in front of near1.
+# make_picky: makes a drive named picky, in front of near1.
 make_picky() {
 	quietly insmod picky.ko drive="$(disk near1)"
 	echo "picky $(bdf near1) /dev/picky - -" >>/run/vm/drives
@@ -19,7 +20,7 @@ make_picky() {
 
 picky() { echo "$1" >/sys/module/picky/parameters/refuse; }
 
-# Everything that was counted of this direction is the length, and this much of it at most was direct.
+# counted DIRECTION LENGTH: so many bytes were counted in this direction, and some of them were staged.
 counted() {
 	local direct staged
 	direct=$(counter md0 "$1_direct_bytes") staged=$(counter md0 "$1_staged_bytes")
@@ -27,12 +28,12 @@ counted() {
 	((staged > 0)) || fail "nothing of $1 was staged"
 }
 
-# How many I/Os it has refused so far.
+# refusals: prints the number of I/Os that picky has refused so far.
 refusals() { echo "$(</sys/module/picky/parameters/refused)"; }
 
 write_once() { p2pio write --memory "$provider" --seed 4 --length 4K /dev/md0; }
 
-# leaves_alone NAME: a write fails, and then nothing is tried with this member for a while.
+# leaves_alone NAME: direct I/O with this member has failed, and is not tried for a while.
 leaves_alone() {
 	quietly write_once
 	grep -qx "$1 failed direct I/O with $provider, .*" /sys/block/md0/md/p2pdma_reason
@@ -76,7 +77,7 @@ for level in linear 0 1 10 5; do
 	done
 	picky 1
 
-	say "$level: even if nothing is to be staged, no two members differ"
+	say "$level: no two members differ even if nothing is to be staged"
 	echo direct >/sys/block/md0/md/p2pdma_policy
 	if [[ $level == 5 ]]; then
 		refused 3 'EREMOTEIO (121)' p2pio write --memory "$provider" --seed 3 "${area[@]}"
@@ -85,7 +86,7 @@ for level in linear 0 1 10 5; do
 		quietly p2pio write --memory "$provider" --seed 3 "${area[@]}"
 		seed=3
 	fi
-	# A mirror may not ask picky, and the stripe cache finds out as late as any other read error.
+	# A mirror may read another member than picky, and the stripe cache treats this like any other read error.
 	[[ $level != linear && $level != 0 ]] ||
 		refused 3 'EREMOTEIO (121)' p2pio check --memory "$provider" --seed $seed "${area[@]}"
 	no_member_failed
@@ -95,7 +96,7 @@ for level in linear 0 1 10 5; do
 	remove md0
 done
 
-say 'a way that fails again and again is left alone, until it works'
+say 'direct I/O that fails again and again is not tried for a while, until it works'
 shape_of 1
 create md0 1 'picky near0' "${shape[@]}"
 picky 1
@@ -105,12 +106,12 @@ is_about 'tries among 256 writes' $(($(refusals) - before)) 1 16
 until_true leaves_alone picky
 picky 0
 until_true writes_direct
-# Another failure begins anew: the first pause is short.
+# After a success the first pause is short again.
 picky 1
 quietly write_once
 picky 0
 sleep 1
-writes_direct || fail 'what has worked is not tried soon after one failure'
+writes_direct || fail 'after a success one failure has too long a pause'
 remove md0
 rmmod picky
 is 'free peer memory' "$(pools)" "$free"

@@ -1,4 +1,5 @@
-# Where nothing is to be staged, what a member cannot reach is refused before any member is touched.
+# If nothing is to be staged, I/O to memory that a member cannot reach is refused before any member is
+# touched.
 # run: soak
 # topology: split
 # modules: p2p
@@ -11,16 +12,16 @@
 area=(--offset 12K --length 1500K --block-size 100K)
 offset=$((12 * K)) length=$((1500 * K))
 
-# distance NAME PROVIDER: as the member of this name tells it.
+# distance NAME PROVIDER: prints the distance that this member says.
 distance() { sed -n "s/^$(bdf "$2") //p" "/sys/block/md0/md/dev-$(basename "$(disk "$1")")/p2pdma_distance"; }
 
-# All members are what they were, and none is missing.
+# no_member_failed: no member is failed or missing.
 no_member_failed() {
 	is 'degraded' "$(attr md0 degraded)" 0
 	! grep -H faulty /sys/block/md0/md/dev-*/state || fail 'a member was failed'
 }
 
-# refuses VERB PROVIDER...: what the members hold stays, and no drive touches the memory.
+# refuses VERB PROVIDER...: I/O is refused, the members keep their data, and no drive touches the memory.
 refuses() {
 	local verb=$1 provider before
 	shift
@@ -55,7 +56,7 @@ for level in linear 0 1 10; do
 	is 'bytes written direct' "$(counter md0 write_direct_bytes)" $length
 	remove md0
 
-	say "$level on near0 and far0: nobody reaches both"
+	say "$level on near0 and far0: no provider reaches both"
 	create md0 $level 'near0 far0' ${size:+"$size"}
 	is 'distance of far0 from itself' "$(distance far0 far0)" 0
 	refuses write near0 near2 far0
@@ -63,7 +64,7 @@ for level in linear 0 1 10; do
 done
 
 for level in 4 5 6; do
-	say "$level: what would be copied is refused"
+	say "$level: I/O that would be copied is refused"
 	create md0 $level 'near0 near1 near2 far0' --chunk=64 --size=8M
 	refuses write near0 far0
 	quietly mdadm /dev/md0 --fail "$(disk near1)"

@@ -1,4 +1,5 @@
-# A write-mostly mirror is written like the others and not read; writes that md holds back for it are copied, and counted so.
+# A write-mostly mirror is written like the others, and is not read.
+# Writes that md holds back for it are copied, and counted as staged.
 # run: soak
 # topology: switch
 # modules: p2p
@@ -26,7 +27,7 @@ remove md0
 say 'write-mostly, writing behind'
 quietly mdadm --create /dev/md0 --run --metadata=1.2 --level=1 --raid-devices=3 --size=16M --assume-clean \
 	--bitmap=internal --write-behind=64 "$(disk near0)" "$(disk near1)" --write-mostly "$(disk near2)"
-# md writes behind only where the bitmap counts it.
+# md only writes behind what the bitmap counts.
 until_true is_whole md0
 quietly p2pio write --memory "$provider" --seed 2 --length 4M --depth 1 /dev/md0
 is 'bytes written from peer memory' \
@@ -35,7 +36,7 @@ staged=$(counter md0 write_staged_bytes)
 ((staged > 0)) || fail 'nothing was written behind'
 echo direct >/sys/block/md0/md/p2pdma_policy
 quietly p2pio write --memory "$provider" --seed 2 --length 4M --depth 1 /dev/md0
-is 'bytes copied where nothing is to be' $(($(counter md0 write_staged_bytes) - staged)) 0
+is 'bytes staged under the policy direct' $(($(counter md0 write_staged_bytes) - staged)) 0
 quietly mdadm --stop /dev/md0
 quietly mdadm --assemble /dev/md0 "$(disk near0)" "$(disk near1)" "$(disk near2)"
 members_hold md0 2 0 $length

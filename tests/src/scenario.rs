@@ -165,14 +165,24 @@ mod tests {
     use super::*;
     use std::fs;
 
+    /// The most sentences of a promise, and the most words of a sentence.
+    const SENTENCES: usize = 2;
+    const WORDS: usize = 25;
+
     #[test]
-    fn every_scenario_has_a_head_and_names_files_that_are_there() {
+    fn every_scenario_promises_briefly_and_names_files_that_are_there() {
         let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let paths = fs::read_dir(&scenarios).expect("scenarios");
         let paths = paths.map(|entry| entry.expect("an entry").path());
         for path in paths.filter(|path| path.extension().is_some_and(|end| end == "sh")) {
             let text = fs::read_to_string(&path).expect("a scenario");
             let head = Head::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error:#}"));
+            let promise = head.promise.trim_end_matches('.');
+            let sentences: Vec<&str> = promise.split(". ").collect();
+            let words = |sentence: &&str| sentence.split_whitespace().count();
+            assert!(sentences.len() <= SENTENCES, "{path:?}: {sentences:#?}");
+            let longest = sentences.iter().map(words).max();
+            assert!(longest <= Some(WORDS), "{path:?}: {longest:?} words");
             for name in head.files.iter().chain(&head.sources).chain(&head.prepare) {
                 assert!(file(&scenarios, name).is_file(), "{path:?}: {name}");
             }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A provider whose memory forgets, as in a reset: while it is loaded, it writes
- * zeros over the memory again and again. A reset takes all of it at once, so no
- * CPU does anything else meanwhile; drives may, and so it begins at the end,
- * where a loan has its mark. For the tests.
+ * Makes the memory of a provider forget, as in a reset. While this is loaded, it
+ * writes zeros over the memory again and again. A reset clears all memory at
+ * once, so no CPU does anything else meanwhile. Drives may, and so this begins at
+ * the end, where a loan has its mark. For the tests.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -18,11 +18,11 @@ MODULE_PARM_DESC(start, "physical address of the memory");
 
 static unsigned long size;
 module_param(size, ulong, 0444);
-MODULE_PARM_DESC(size, "bytes of it");
+MODULE_PARM_DESC(size, "bytes of the memory");
 
 static unsigned int pause_ms = 50;
 module_param(pause_ms, uint, 0444);
-MODULE_PARM_DESC(pause_ms, "milliseconds between two times");
+MODULE_PARM_DESC(pause_ms, "milliseconds between two resets");
 
 static u64 __iomem *memory;
 static struct task_struct *task;

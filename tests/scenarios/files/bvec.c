@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does I/O once, as drivers of GPUs do it for their applications: bios that
- * point at page tables of the driver's own. The block layer does not look at
- * the pages of these, so that none of them has REQ_NOMERGE.
+ * Does I/O once, as drivers of GPUs do it for their applications: with bios that
+ * point at the driver's own page tables. The block layer does not look at their
+ * pages, and so does not set REQ_NOMERGE.
  */
 #include <linux/blkdev.h>
 #include <linux/kernel_read_file.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""changing.py TARGET BDF COUNT: writes the peer memory of a device to TARGET, COUNT times 128 KiB one
-after the other, while another thread changes what is in it."""
+"""changing.py TARGET BDF COUNT: writes peer memory of a device to TARGET, COUNT times 128 KiB in a row,
+while another thread changes what is in that memory."""
 import mmap, os, sys, threading
 
 target, bdf, count = sys.argv[1:]

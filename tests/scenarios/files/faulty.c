@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/faulty0 and so on: parts of drives that fail when they are told to, as
- * drives do that cannot map a page, whose transfer fails, or whose medium is
- * bad, and that can lose their power. For the tests: no topology makes a drive
- * say one thing and do another.
+ * /dev/faulty0 and so on: parts of drives that fail when they are told to, and
+ * that can lose their power. They fail like a drive that cannot map a page, whose
+ * transfer fails, or whose medium is bad. For the tests, because no topology makes
+ * a drive say one thing and do another.
  *
  * A line in /sys/block/faultyN/fault arms a device:
  *
@@ -31,7 +31,7 @@
 
 #define MOST 8
 
-/* What is remembered at once; no more is allocated in one piece. */
+/* So many bytes are remembered at once, because more are not allocated in one piece. */
 #define PIECE SZ_32K
 
 static char *drives[MOST];
@@ -88,13 +88,13 @@ struct faulty {
 	struct list_head memories; /* the latest first */
 };
 
-/* What was there before a write. */
+/* The data that were there before a write. */
 struct memory {
 	struct list_head list;
 	sector_t sector;
 	unsigned int length;
 	bool written;
-	void *data; /* for DMA: aligned as a piece of its own is */
+	void *data; /* aligned for DMA, since it is allocated by itself */
 };
 
 /* A bio that ends later than it came. */
@@ -145,7 +145,7 @@ static bool is_armed(const struct fault *fault, struct bio *bio)
 	return first < fault->end && bio_end_sector(bio) > fault->start;
 }
 
-/* The fault that this bio meets. One that is met often enough disarms itself. */
+/* Returns the fault that this bio meets. A fault that is met often enough disarms itself. */
 static struct fault met(struct faulty *faulty, struct bio *bio)
 {
 	struct fault found = { .what = NOTHING };
@@ -156,7 +156,7 @@ static struct fault met(struct faulty *faulty, struct bio *bio)
 		if (found.left && !--faulty->fault.left)
 			faulty->fault.what = NOTHING;
 	} else if (is_peer(bio) && !(peer_command() & PCI_COMMAND_MEMORY)) {
-		/* An emulated drive makes up what a device that is gone does not tell. */
+		/* An emulated drive makes up data when the device has gone. */
 		found.what = TRANSFER;
 	}
 	if (found.what != NOTHING)
@@ -177,7 +177,7 @@ static blk_status_t status_of(int what)
 	}
 }
 
-/* As of a drive whose queue has split it: where it began is not to be seen. */
+/* Ends a bio like a drive whose queue has split it: its beginning is lost. */
 static void end_failed(struct bio *bio, blk_status_t status)
 {
 	if (is_peer(bio) && bio->bi_iter.bi_size > SECTOR_SIZE)
@@ -201,7 +201,7 @@ static void fail_later(struct work_struct *work)
 	kfree(failing);
 }
 
-/* A mapping fails at once, as it does in a driver; all else is told later. */
+/* A mapping fails at once, as in a driver. Everything else fails later. */
 static void fail(struct bio *bio, const struct fault *fault)
 {
 	struct failing *failing;
@@ -260,7 +260,7 @@ static void forget(struct list_head *memories)
 		free_memory(memory);
 }
 
-/* What had been written when the flush came cannot be lost any more. */
+/* Data that were written before the flush came cannot be lost any more. */
 static void flush_cache(struct faulty *faulty)
 {
 	struct memory *memory, *next;
@@ -314,7 +314,7 @@ static void end_cached(struct bio *clone)
 	struct memory *memory;
 	unsigned long flags;
 
-	/* Of a write that has failed, anything may be there. */
+	/* A write that has failed may have left anything. */
 	spin_lock_irqsave(&faulty->lock, flags);
 	list_for_each_entry(memory, &cached->memories, list)
 		memory->written = true;
@@ -369,7 +369,7 @@ static void faulty_submit_bio(struct bio *bio)
 	struct faulty *faulty = bio->bi_bdev->bd_disk->private_data;
 	struct fault fault;
 
-	/* Whoever turns it off and waits has all that came before. */
+	/* A process that turns the device off waits for all that came before. */
 	atomic_inc(&faulty->under_way);
 	if (READ_ONCE(faulty->off)) {
 		bio_io_error(bio);
@@ -415,7 +415,7 @@ static ssize_t fault_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_WO(fault);
 
-/* What was not flushed is as it was before, the oldest write last. */
+/* Undoes the writes that were not flushed, the latest first. */
 static int lose(struct faulty *faulty)
 {
 	struct memory *memory;
@@ -495,7 +495,7 @@ static int add_disk_before(struct faulty *faulty, int index)
 	return err;
 }
 
-/* The drives in turn, so that neighbours are on different ones. */
+/* Takes the drives in turn, so that neighbours are on different drives. */
 static int make(struct faulty *faulty, int index)
 {
 	const char *drive = drives[index % drives_count];

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """pi.py make FILE: prints the protection information (T10 PI, type 1) of what is in the file.
-pi.py write|read TARGET OFFSET FILE TUPLES DATA INFORMATION: one I/O through io_uring with
-protection information of its own: what is in the two files, or compared with them. DATA and
-INFORMATION say in whose memory they are: host, or a PCI address."""
+pi.py write|read TARGET OFFSET FILE TUPLES DATA INFORMATION: does one I/O through io_uring with protection
+information of its own. It writes what is in the two files, or compares what it reads with them. DATA and
+INFORMATION say whose memory holds the two: host, or a PCI address."""
 import ctypes, errno, mmap, os, struct, sys
 
 BLOCK, POLYNOMIAL = 512, 0x8BB7
@@ -51,7 +51,7 @@ def transfer(operation, disk, offset, data, length, information, information_len
     _, _, _, _, _, cqes = struct.unpack_from("<6I", parameters, 80)
     rings = mmap.mmap(ring, max(sq_array + 4 * sq_entries, cqes + 16 * cq_entries))
     entries = mmap.mmap(ring, 64 * sq_entries, offset=SQES)
-    # Reference tags count from 0, and the block layer makes them those of the drive.
+    # Reference tags count from 0. The block layer turns them into those of the drive.
     attribute = struct.pack("<HHIQQQ", CHECK_GUARD_AND_REFERENCE, 0, information_length, address(information), 0, 0)
     attribute = ctypes.create_string_buffer(attribute, len(attribute))
     entries[:64] = struct.pack(

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/picky: a drive in front of another one that takes peer memory, but ends
- * I/O from it as NVMe does when it cannot map a page, or when the transfer
- * fails, or as if what it has read were lost on its way; or that takes only
- * peer memory; for as long as it is told to. For the tests: no topology makes a
- * drive say one thing and do another.
+ * /dev/picky: a drive in front of another one, which says that it takes peer
+ * memory. As long as it is told to, it fails: it ends I/O as NVMe does when it
+ * cannot map a page, or when the transfer fails; or it loses what it has read; or
+ * it takes peer memory only. For the tests, because no topology makes a drive say
+ * one thing and do another.
  */
 #include <linux/blkdev.h>
 #include <linux/memremap.h>
@@ -12,7 +12,7 @@
 
 static char *drive;
 module_param(drive, charp, 0444);
-MODULE_PARM_DESC(drive, "path of the drive behind it");
+MODULE_PARM_DESC(drive, "path of the drive behind this one");
 
 static int refuse;
 module_param(refuse, int, 0644);

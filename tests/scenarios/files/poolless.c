@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver that lets its device take part in P2PDMA, but adds no memory, as
- * vfio-pci does. For the tests: bind it to a drive that has lent memory.
+ * A driver that lets its device take part in P2PDMA, but adds no memory. vfio-pci
+ * does the same. For the tests, which bind it to a drive that has lent memory.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
