@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Mistakes in what is asked of `cargo vm` are told in one go, with what to do, and before
-//! anything is made: these tests have no place for an environment.
+//! Mistakes in the arguments of `cargo vm` are reported at once, with what to do, and before
+//! anything is made. These tests have no place for an environment.
 
 use assert_cmd::Command;
 use predicates::str::contains;
 
-/// What `vm` says to `arguments`, with status 205, where it can make nothing.
+/// Runs `vm` with wrong `arguments`, where it can make nothing. It ends with status 205, and says
+/// these words.
 fn refused(arguments: &[&str], words: &[&str]) {
     let mut vm = Command::cargo_bin("vm").expect("the program");
     let mut assert = vm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a guest does is told as it is: each way in which a run can end, and each thing that
+//! A run tells what happened in its guest: each way in which a run can end, and each thing that
 //! `vmctl` can do. These tests boot guests: run them with `cargo test -p md-p2p-vm --test guest`.
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use md_p2p_vm::run::dmesg::complaints;
 use md_p2p_vm::{End, Environment, Modules, Outcome, Run};
 
-/// A run of `script` (bash) in a guest with the kernel's own modules.
+/// Runs `script` (bash) in a guest with the kernel's own modules.
 fn run(script: &str, change: impl FnOnce(Run) -> Run) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("script");
@@ -18,7 +18,7 @@ fn run(script: &str, change: impl FnOnce(Run) -> Run) -> Outcome {
         .expect("a run")
 }
 
-/// The words of line `number` of what was printed.
+/// Returns the words in line `number` of the output.
 fn words(outcome: &Outcome, number: usize) -> Vec<&str> {
     let line = outcome
         .stdout
@@ -175,7 +175,7 @@ fn dma_is_told_apart_by_the_memory_it_touched() {
     );
 }
 
-/// A file `wrong.c` with this text.
+/// Makes a file `wrong.c` with this text.
 fn source(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("wrong.c");
@@ -196,8 +196,8 @@ fn a_module_that_cannot_be_built_is_told_with_the_compilers_words() {
     );
 }
 
-/// Mistakes, one after the other, with the order of locks first: any other one, sleep with a
-/// spinlock held too, ends the kernel's trust in its view of locks.
+/// Mistakes, one after the other. The order of locks is the first, because after any other mistake
+/// the kernel does not trust its view of locks any more.
 const WRONG: &str = r#"
 #include <linux/list.h>
 #include <linux/module.h>
@@ -236,7 +236,7 @@ MODULE_DESCRIPTION("Mistakes");
 MODULE_LICENSE("GPL");
 "#;
 
-/// What the kernel says of them.
+/// The kernel's complaints about these mistakes.
 const COMPLAINTS: [&str; 4] = [
     "BUG: sleeping function called from invalid context",
     "WARNING: possible circular locking dependency detected",

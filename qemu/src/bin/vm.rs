@@ -15,7 +15,7 @@ use md_p2p_vm::machine::topology;
 use md_p2p_vm::{End, Modules, Run, Topology};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 
-/// The status for whatever kept us from starting something.
+/// The status if nothing could be started.
 const NOT_STARTED: u8 = 205;
 
 const STATUSES: &str = "\
@@ -44,13 +44,13 @@ enum Verb {
         /// Debian mirror [default: this machine's own]
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
-        /// Remove what is there and begin anew, with the newest kernels
+        /// Remove the old environment, and begin anew with the newest kernels
         #[arg(long)]
         fresh: bool,
     },
     /// Run a command in the environment, with the repository at /md-p2p
     Exec {
-        /// As root in a copy of it, which is gone afterwards
+        /// Run it as root in a copy of the environment, which is removed afterwards
         #[arg(long)]
         copy: bool,
         /// The command and its arguments
@@ -75,7 +75,7 @@ enum Verb {
         )]
         arguments: Vec<OsString>,
     },
-    /// Make a kernel that is in no package
+    /// Build a kernel that is in no package
     Kernel {
         /// Which one
         #[arg(value_enum)]
@@ -94,21 +94,21 @@ enum Verb {
         /// Give up after this many seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         timeout: u64,
-        /// Keep the run's folder here, with the drives in it [default: target/vm/TIME-SCRIPT, without]
+        /// Keep the run's folder here, with the drives in it [default: target/vm/TIME-SCRIPT, without the drives]
         #[arg(long, value_name = "FOLDER")]
         keep: Option<PathBuf>,
-        /// The script; - is standard input
+        /// The script, or - for standard input
         script: PathBuf,
         /// Its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Boot a guest and give a shell in it
+    /// Boot a guest and open a shell in it
     Shell {
         #[command(flatten)]
         setup: Setup,
     },
-    /// Show the topologies and kernels there are
+    /// Show all topologies and kernels
     List,
 }
 
@@ -119,34 +119,34 @@ enum Special {
     Debug,
 }
 
-/// What a guest is to be like.
+/// The guest that is wanted.
 #[derive(Args)]
 struct Setup {
-    /// What drives it has, and where: a name, or a TOML file
+    /// The drives of the guest, and their places: the name of a topology, or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "switch")]
     topology: String,
     /// The kernel to boot [default: the newest]
     #[arg(long, value_name = "RELEASE")]
     kernel: Option<String>,
-    /// Whose modules it has
+    /// The modules that the guest has
     #[arg(long, value_enum, default_value_t)]
     modules: Modules,
-    /// Let systemd start it, with a root that keeps what is changed until the run ends
+    /// Let systemd start the guest, with a root that keeps its changes until the run ends
     #[arg(long)]
     system: bool,
-    /// Let emulated processors run at the same time, not in turns: dear, and for races
+    /// Let emulated processors run at the same time, not in turns: slow, but finds races
     #[arg(long)]
     parallel: bool,
-    /// Boot from a copy of the environment in which this script of the repository was run before
+    /// Boot from a copy of the environment in which this script of the repository has run before
     #[arg(long, value_name = "SCRIPT")]
     prepare: Option<PathBuf>,
     /// A file for the working folder
     #[arg(long, value_name = "FILE")]
     add: Vec<PathBuf>,
-    /// The C of a kernel module, which is built, and NAME.ko put into the working folder
+    /// The C source of a kernel module: it is built, and NAME.ko is put into the working folder
     #[arg(long, value_name = "NAME.c")]
     build: Vec<PathBuf>,
-    /// An event of QEMU's to trace, such as pci_nvme_map_addr
+    /// An event that QEMU traces, such as pci_nvme_map_addr
     #[arg(long, value_name = "EVENT")]
     trace: Vec<String>,
 }
@@ -168,7 +168,7 @@ impl Setup {
 
 fn main() -> ExitCode {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| {
-        // clap's own status for mistakes, 2, could be a script's.
+        // A script could end with clap's own status for mistakes, which is 2.
         let status = if error.use_stderr() {
             i32::from(NOT_STARTED)
         } else {
@@ -237,7 +237,7 @@ fn work(verb: Verb) -> Result<u8> {
     }
 }
 
-/// Runs `command` to its end; its status, or the shell's 128 + N for signal N.
+/// Runs `command`, and returns its status, or 128 + N for signal N like a shell.
 fn status(command: &mut Command) -> Result<u8> {
     Ok(number(command.status()?))
 }
@@ -248,16 +248,16 @@ fn number(status: ExitStatus) -> u8 {
 }
 
 fn go(run: &Run) -> Result<u8> {
-    // A mistake is told before an environment is made.
+    // A mistake is reported before an environment is made.
     run.check()?;
     let terminal = tcgetattr(io::stdin());
     let outcome = run.go(&Environment::ready()?);
-    // A QEMU that was killed leaves the terminal as it used it.
+    // A QEMU that was killed does not restore the terminal.
     if let Ok(terminal) = terminal {
         tcsetattr(io::stdin(), SetArg::TCSANOW, &terminal)?;
     }
     let outcome = outcome?;
-    // Who typed into a shell knows how it ended.
+    // A user who typed into a shell knows how it ended.
     let known = matches!(outcome.end, End::Script(status) if status == 0 || run.is_shell());
     if !known {
         eprintln!("vm: {}; see {}", outcome.end, outcome.folder.display());

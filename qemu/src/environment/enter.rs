@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Running a command inside the environment: a mount namespace, a `chroot`, and, for
-//! a user who is not root, a user namespace.
+//! Runs a command inside the environment: in a mount namespace, a `chroot` and, for a user who
+//! is not root, a user namespace.
 //!
-//! [`Enter`] collects what the command shall see and turns into an ordinary
-//! [`Command`], so that callers wire up its input, output and arguments as usual.
+//! [`Enter`] collects what the command will see, and turns into an ordinary [`Command`], so that
+//! callers set its input, output and arguments as usual.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
@@ -25,19 +25,19 @@ use nix::unistd::{ForkResult, Gid, Uid, User, fork};
 
 use super::host;
 
-/// How many user and group ids the environment has of its own.
+/// The number of user and group ids that are the environment's own.
 const IDS: u32 = 65536;
 
-/// Who a command is inside the environment.
+/// The user that a command runs as inside the environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// The environment's own root, who may change it.
+    /// The environment's own root, which may change the environment.
     Root,
-    /// Whoever calls; the environment is read-only, and files come out as the caller's.
+    /// The caller. The environment is read-only, and new files belong to the caller.
     Caller,
 }
 
-/// What a command in the environment shall see.
+/// What a command in the environment will see.
 #[derive(Debug)]
 pub struct Enter {
     who: Who,
@@ -47,7 +47,7 @@ pub struct Enter {
     kept: Vec<RawFd>,
 }
 
-/// One system call on the way in, ready to be made after `fork`, where nothing may
+/// One system call that enters the environment, ready to be made after `fork`, when nothing may
 /// be allocated.
 #[derive(Debug)]
 enum Step {
@@ -65,7 +65,7 @@ enum Step {
 }
 
 impl Enter {
-    /// A command in the Debian system at `root`, with this machine's `/dev`, `/proc`
+    /// Prepares a command in the Debian system at `root`, with this machine's `/dev`, `/proc`
     /// and folders for temporary files.
     pub fn new(root: &Path, who: Who) -> Result<Self> {
         let mut enter = Self {
@@ -80,8 +80,8 @@ impl Enter {
         Ok(enter)
     }
 
-    /// The same for the root of a copy of the system at `root`: what it changes goes to
-    /// the folders `upper` and `work` in `changes`.
+    /// Prepares a command of root in a copy of the system at `root`. Changes go to the folders
+    /// `upper` and `work` in `changes`.
     pub fn copy(root: &Path, changes: &Path) -> Result<Self> {
         let mut enter = Self {
             root: root.to_owned(),
@@ -92,7 +92,7 @@ impl Enter {
         Ok(enter)
     }
 
-    /// Shows such a copy at `to`, which is in `/run`.
+    /// Shows a copy of the system at `root` at `to`, which is in `/run`.
     pub fn copied(mut self, root: &Path, changes: &Path, to: &str) -> Result<Self> {
         let to = self.inside(Path::new(to))?;
         self.steps.push(Step::Folder(to.clone()));
@@ -128,8 +128,8 @@ impl Enter {
         Ok(())
     }
 
-    /// A command outside, in this machine's own root folder, yet with the ids of the
-    /// environment: what unpacks and removes it.
+    /// Prepares a command in this machine's own root folder, but with the ids of the environment.
+    /// Such commands unpack and remove the environment.
     pub fn outside() -> Self {
         Self {
             who: Who::Root,
@@ -140,8 +140,8 @@ impl Enter {
         }
     }
 
-    /// Shows the host's file or folder `from` at `to`, where something must exist
-    /// already, unless it is in `/run`.
+    /// Shows the host's file or folder `from` at `to`. Something must exist there already, unless
+    /// `to` is in `/run`.
     pub fn bind(mut self, from: &Path, to: &str, writable: bool) -> Result<Self> {
         let to = Path::new(to);
         if to.starts_with("/run") {
@@ -163,9 +163,9 @@ impl Enter {
         self
     }
 
-    /// The command, with a clean set of environment variables.
+    /// Returns the command, with a clean set of environment variables.
     pub fn command(self, program: impl AsRef<OsStr>) -> Result<Command> {
-        let way = Way::new(self)?;
+        let entry = Entry::new(self)?;
         let mut command = Command::new(program);
         command.env_clear().envs([
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"),
@@ -176,9 +176,9 @@ impl Enter {
         if let Some(term) = std::env::var_os("TERM") {
             command.env("TERM", term);
         }
-        // SAFETY: `Way::go` makes system calls on strings prepared here and allocates
-        // nothing, as has to be between fork and exec.
-        unsafe { command.pre_exec(move || way.go()) };
+        // SAFETY: `Entry::go` makes system calls on strings that are prepared here. It allocates
+        // nothing, which is not allowed between fork and exec.
+        unsafe { command.pre_exec(move || entry.go()) };
         Ok(command)
     }
 
@@ -198,8 +198,8 @@ impl Enter {
     }
 }
 
-/// Everything that [`Enter`] asks for, in the form in which it is done after `fork`.
-struct Way {
+/// Everything that [`Enter`] asks for, prepared for the time after `fork`.
+struct Entry {
     users: Option<UserNamespace>,
     who: Who,
     root: CString,
@@ -208,7 +208,7 @@ struct Way {
     kept: Vec<RawFd>,
 }
 
-impl Way {
+impl Entry {
     fn new(enter: Enter) -> Result<Self> {
         let users = if Uid::effective().is_root() {
             None
@@ -252,13 +252,13 @@ impl Way {
             let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) };
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        // Whatever runs in the environment ends with who started it.
+        // A command in the environment ends with the process that started it.
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
         Ok(())
     }
 
     fn become_who(&self) -> io::Result<()> {
-        // Who is not root has entered as himself: `IDS` inside his namespace.
+        // A user who is not root has entered under his own id, which is `IDS` in his namespace.
         if self.users.is_some() && self.who == Who::Root {
             said(c"the environment's root", nix::unistd::setgroups(&[]))?;
             said(
@@ -345,8 +345,8 @@ fn read_only(path: &CStr) -> nix::Result<()> {
     mount(None::<&CStr>, path, None::<&CStr>, flags, None::<&CStr>)
 }
 
-/// The caller's user namespace: ids 0 to [`IDS`] are his subordinate ones, and he
-/// himself comes after them.
+/// The caller's user namespace. Ids below [`IDS`] are the caller's subordinate ids, and `IDS` is
+/// the caller.
 struct UserNamespace {
     newuidmap: [CString; 8],
     newgidmap: [CString; 8],
@@ -382,7 +382,7 @@ impl UserNamespace {
         })
     }
 
-    /// Unshares, while a child that stayed outside writes the maps.
+    /// Enters the namespace, while a child that stays outside writes the maps of ids.
     fn enter(&self) -> io::Result<()> {
         let (wait, go) = nix::unistd::pipe()?;
         // SAFETY: the child makes system calls only, and ends in `_exit`.
@@ -391,7 +391,7 @@ impl UserNamespace {
                 drop(go);
                 let _ = nix::unistd::read(&wait, &mut [0]);
                 let mapped = self.map(nix::unistd::getppid().as_raw());
-                // SAFETY: ends this child at once, as is right after fork.
+                // SAFETY: this ends the child at once, as it must after fork.
                 unsafe { nix::libc::_exit(i32::from(!mapped)) }
             }
             ForkResult::Parent { child } => {
@@ -429,7 +429,7 @@ fn run_map(tool: &[CString; 8], pid: &CStr) -> bool {
     }
     argv[1] = pid.as_ptr();
     let envp = [std::ptr::null()];
-    // SAFETY: the child makes two system calls and is gone.
+    // SAFETY: the child makes two system calls, and then does not exist any more.
     match unsafe { fork() } {
         // SAFETY: both arrays end in a null pointer, and their strings outlive the call.
         Ok(ForkResult::Child) => unsafe {
@@ -443,7 +443,7 @@ fn run_map(tool: &[CString; 8], pid: &CStr) -> bool {
     }
 }
 
-/// `number` in decimal, written into `digits` from its end.
+/// Writes `number` in decimal into `digits`, from its end.
 fn decimal(mut number: u32, digits: &mut [u8; 12]) -> &CStr {
     let mut at = digits.len() - 1;
     digits[at] = 0;
@@ -457,7 +457,7 @@ fn decimal(mut number: u32, digits: &mut [u8; 12]) -> &CStr {
     }
 }
 
-/// The first of the caller's subordinate ids in `table`, which has lines `who:first:count`.
+/// Returns the first of the caller's subordinate ids in `table`, which has lines `who:first:count`.
 fn subordinate(table: &Path, name: &str, uid: Uid) -> Result<u32> {
     let text = fs::read_to_string(table).unwrap_or_default();
     parse_subordinate(&text, name, uid.as_raw()).ok_or_else(|| {
@@ -482,8 +482,7 @@ fn cstring(path: impl AsRef<OsStr>) -> Result<CString> {
     Ok(CString::new(path.as_ref().as_bytes())?)
 }
 
-/// Passes a result on; an error is said with what it is about, since only its number
-/// reaches the parent.
+/// Passes a result on. Prints what an error is about, because only its number reaches the parent.
 fn said(what: &CStr, result: nix::Result<()>) -> io::Result<()> {
     if result.is_err() {
         let stderr = io::stderr();

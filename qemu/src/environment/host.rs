@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is taken from the machine that `cargo vm` runs on: a few programs, its
-//! Debian mirror, its apt's proxy, its folders.
+//! What `cargo vm` uses of the machine that it runs on: a few programs, the Debian mirror and
+//! proxy of apt, and folders.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
 
-/// This repository.
+/// Returns the folder of this repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -18,8 +18,8 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// Where the environment is kept, outside of the tree: `$MD_P2P_CACHE`, or `md-p2p` in the
-/// user's cache folder.
+/// Returns the folder that keeps the environment, outside of the tree: `$MD_P2P_CACHE`, or
+/// `md-p2p` in the user's cache folder.
 pub fn cache() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("MD_P2P_CACHE") {
         return std::path::absolute(folder).context("MD_P2P_CACHE");
@@ -32,7 +32,7 @@ pub fn cache() -> Result<PathBuf> {
     Ok(folder.join("md-p2p"))
 }
 
-/// Keeps other processes of ours from what `file` stands for, until it is dropped.
+/// Takes the lock `file`, which keeps our other processes from what it stands for.
 pub fn lock(file: &Path, what: &str) -> Result<Flock<File>> {
     let open = File::create(file).with_context(|| format!("{} cannot be made", file.display()))?;
     match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
@@ -44,7 +44,7 @@ pub fn lock(file: &Path, what: &str) -> Result<Flock<File>> {
     }
 }
 
-/// Where `program` is on this machine, if it is.
+/// Returns where `program` is on this machine, or `None`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -54,8 +54,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Sees that the programs which make the environment are there. Root gets what is
-/// missing installed, others are told.
+/// Checks that the programs which make the environment are there. Installs missing ones for
+/// root, and tells others what to install.
 pub fn need_packages() -> Result<()> {
     let root = Uid::effective().is_root();
     let mut missing = Vec::new();
@@ -92,7 +92,7 @@ pub fn need_packages() -> Result<()> {
     Ok(())
 }
 
-/// The Debian mirror that this machine uses itself, if it does.
+/// Returns the Debian mirror that this machine uses, or `None`.
 pub fn mirror() -> Option<String> {
     let targets = Command::new("apt-get")
         .args([
@@ -110,13 +110,13 @@ fn choose_mirror(targets: &str) -> Option<String> {
     let mirror = targets.lines().find_map(|line| {
         let mut words = line.split(' ');
         let uri = words.next()?;
-        // Origin and label are both `Debian` for the archive itself only.
+        // Only the archive itself has `Debian` as both its origin and its label.
         (words.eq(["Debian", "Debian"]) && uri.starts_with("http")).then_some(uri)
     });
     mirror.map(str::to_owned)
 }
 
-/// The settings with which this machine's apt reaches its mirror.
+/// Returns the settings with which this machine's apt reaches its mirror.
 pub fn apt_settings() -> String {
     let dump = Command::new("apt-config").arg("dump").output();
     let text = dump.map(|output| output.stdout).unwrap_or_default();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The kernels of the environment: chosen from what the package pool has today, and
-//! recorded, since a version stays in the pool for some weeks only.
+//! The kernels of the environment. They are chosen from what the package pool has today, and
+//! recorded, because a version stays in the pool for some weeks only.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,24 +12,24 @@ use serde::{Deserialize, Serialize};
 /// The first series with all that md-p2p needs (`CONFIG_RUST`, `CONFIG_PCI_P2PDMA`).
 const FIRST: Series = (7, 2);
 
-/// `x.y` of a kernel.
+/// The numbers `x.y` of a kernel.
 type Series = (u32, u32);
 
 /// One kernel of the environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
-    /// What `uname -r` says under it.
+    /// What `uname -r` says under this kernel.
     pub release: String,
     /// The version of its packages.
     pub version: String,
-    /// Whether the pool has its image too, so that it can be booted.
+    /// Whether the pool has its image too, so that the kernel can be booted.
     pub bootable: bool,
-    /// Where its source package puts the source, in the environment.
+    /// The file of its source in the environment.
     pub source: String,
 }
 
 impl Kernel {
-    /// How many times longer than others it may take for everything.
+    /// Returns how many times longer than other kernels this one may take for everything.
     pub fn patience(&self) -> u32 {
         if self.release.ends_with("-debug") {
             6
@@ -38,7 +38,7 @@ impl Kernel {
         }
     }
 
-    /// What is installed for it.
+    /// Returns the packages that are installed for it.
     pub fn packages(&self) -> [String; 2] {
         let source = Path::new(&self.source)
             .file_name()
@@ -50,7 +50,7 @@ impl Kernel {
         ]
     }
 
-    /// What its image comes in.
+    /// Returns the packages of its image.
     pub fn image_packages(&self) -> [String; 3] {
         ["base", "binary", "modules"]
             .map(|part| format!("linux-{part}-{}={}", self.release, self.version))
@@ -62,16 +62,15 @@ impl Kernel {
 pub struct Kernels {
     #[serde(rename = "kernel")]
     all: Vec<Kernel>,
-    /// The debug kernel, once somebody has had it built. It is none of `all`, which are
-    /// for every day.
+    /// The debug kernel, once it has been built. It is not in `all`, which are for every day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug: Option<Kernel>,
 }
 
 impl Kernels {
-    /// Chooses two kernels of two series: the newest one that boots, and the newest of
-    /// the others. `madison` is what `apt-cache madison` says of all packages whose names
-    /// start with `linux-`.
+    /// Chooses two kernels of two series: the newest one that boots, and the newest of the other
+    /// series. `madison` is what `apt-cache madison` prints for all packages whose names start
+    /// with `linux-`.
     pub fn choose(madison: &str) -> Result<Self> {
         let mut newest: BTreeMap<Series, Kernel> = BTreeMap::new();
         for kernel in candidates(&pool(madison)) {
@@ -98,14 +97,14 @@ impl Kernels {
         Ok(Self { all, debug: None })
     }
 
-    /// Reads what [`Kernels::write`] wrote.
+    /// Reads the file that [`Kernels::write`] wrote.
     pub fn read(file: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("{} cannot be read", file.display()))?;
         toml::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
     }
 
-    /// Writes them to `file`.
+    /// Writes the kernels to `file`.
     pub fn write(&self, file: &Path) -> Result<()> {
         let text = format!(
             "# The kernels that were newest when this environment was made.\n{}",
@@ -114,12 +113,12 @@ impl Kernels {
         std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
     }
 
-    /// All of them.
+    /// Returns all kernels but the debug kernel.
     pub fn all(&self) -> &[Kernel] {
         &self.all
     }
 
-    /// The one called `release`, or the newest bootable one.
+    /// Returns the kernel called `release`, or the newest bootable kernel.
     pub fn get(&self, release: Option<&str>) -> Result<&Kernel> {
         match release {
             None => self.all.first().ok_or_else(|| {
@@ -145,7 +144,7 @@ impl Kernels {
         }
     }
 
-    /// Like [`Kernels::get`], but it must boot.
+    /// Like [`Kernels::get`], but the kernel must boot.
     pub fn get_bootable(&self, release: Option<&str>) -> Result<&Kernel> {
         let kernel = self.get(release)?;
         if !kernel.bootable {
@@ -158,7 +157,7 @@ impl Kernels {
     }
 }
 
-/// Package names with the versions that the pool has of them.
+/// The versions of each package in the pool.
 type Pool<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 fn pool(madison: &str) -> Pool<'_> {
@@ -172,7 +171,7 @@ fn pool(madison: &str) -> Pool<'_> {
     pool
 }
 
-/// The plain amd64 kernels for which headers and source come in one version.
+/// Returns the plain amd64 kernels whose headers and source have the same version.
 fn candidates(pool: &Pool) -> Vec<Kernel> {
     let has = |package: String, version: &str| {
         pool.get(package.as_str())
@@ -202,7 +201,7 @@ fn candidates(pool: &Pool) -> Vec<Kernel> {
     found
 }
 
-/// `x.y.z+debN-amd64`, not the cloud and real-time flavours.
+/// Returns whether a release is `x.y.z+debN-amd64`, and not a cloud or real-time flavour.
 fn is_plain(release: &str) -> bool {
     release
         .split_once('-')
@@ -219,7 +218,7 @@ fn numbers(release: &str) -> impl Iterator<Item = u32> {
     version.split('.').map_while(|number| number.parse().ok())
 }
 
-/// Within a series, one that boots before a newer one that does not.
+/// Compares two kernels of a series: one that boots is better than a newer one that does not.
 fn preference(a: &Kernel, b: &Kernel) -> Ordering {
     a.bootable
         .cmp(&b.bootable)
@@ -230,7 +229,7 @@ fn preference(a: &Kernel, b: &Kernel) -> Ordering {
 mod tests {
     use super::*;
 
-    /// A pool as it was found: two series, the newer one without images.
+    /// A pool that was really found: two series, and no images of the newer one.
     fn madison(packages: &[(&str, &str)]) -> String {
         packages
             .iter()

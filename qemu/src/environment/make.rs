@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How the environment is made: from packages, in stages that each leave a stamp, so that what
-//! was interrupted goes on where it stopped.
+//! Makes the environment from packages, in stages. Each stage leaves a stamp, so that an
+//! interrupted build goes on where it stopped.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,10 +14,10 @@ use super::host;
 use super::kernels::{Kernel, Kernels};
 use super::progress::step;
 
-/// The suite of the environment; its backports have the kernels.
+/// The suite of the environment. Its backports have the kernels.
 const SUITE: &str = "trixie";
 
-/// Everything but kernels.
+/// The packages, apart from kernels.
 const PACKAGES: &str = "\
     make gcc-14 rustc rust-src bindgen coccinelle libpython3-dev pahole bc flex bison libelf-dev libssl-dev \
     perl python3 shellcheck xz-utils zstd cpio busybox-static \
@@ -34,12 +34,12 @@ const DEBUG: &str = include_str!("../../environment/debug.sh");
 const DEBUG_CONFIG: &str = include_str!("../../environment/debug.config");
 const INITRAMFS: &str = include_str!("../../guest/initramfs");
 
-/// How an environment is to be made.
+/// How to make an environment.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The Debian mirror; without one, that of this machine.
+    /// The Debian mirror. `None` stands for the mirror of this machine.
     pub mirror: Option<String>,
-    /// Remove what is there first.
+    /// Whether to remove the old environment first.
     pub fresh: bool,
 }
 
@@ -92,14 +92,14 @@ pub fn debug_kernel(folder: &Path, newest: &Kernel) -> Result<Kernel> {
     })
 }
 
-/// The stages. Each can be called again after it was interrupted.
+/// Runs stages. Each stage can be run again after it was interrupted.
 struct Maker<'a> {
     folder: &'a Path,
     settings: &'a Settings,
 }
 
 impl Maker<'_> {
-    /// Runs a stage, unless its stamp says that it was done with the same `recipe`.
+    /// Runs a stage, unless its stamp says that the stage was done with the same `recipe`.
     fn stage(&self, name: &str, recipe: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
         let stamp = self.folder.join("stamp").join(name);
         if fs::read_to_string(&stamp).is_ok_and(|done| done == recipe) {
@@ -122,11 +122,11 @@ impl Maker<'_> {
 
     fn base(&self) -> Result<()> {
         host::need_packages()?;
-        // What comes later is gone with the old root.
+        // The later stages are gone with the old root.
         for stamp in fs::read_dir(self.folder.join("stamp"))? {
             fs::remove_file(stamp?.path())?;
         }
-        // Without one mmdebstrap takes Debian's own, and the tools' stage adds its backports.
+        // Without a mirror, mmdebstrap takes Debian's own, and the stage `packages` adds its backports.
         let mirror = self.settings.mirror.clone().or_else(host::mirror);
         let mode = if Uid::effective().is_root() {
             "root"
@@ -236,7 +236,7 @@ impl Maker<'_> {
         Ok(release.trim_end().to_owned())
     }
 
-    /// The way into the environment for who changes it, with this machine's network.
+    /// Prepares a command that changes the environment, with this machine's network.
     fn inside(&self) -> Result<Enter> {
         let mut enter = Enter::new(&self.folder.join("root"), Who::Root)?;
         for file in [

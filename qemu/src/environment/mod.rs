@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The environment: one Debian 13 system with the kernels, the tools that build for
-//! them, QEMU, and the programs of its guests. Made from packages, in stages that
-//! each leave a stamp, so that what was interrupted goes on where it stopped.
+//! The environment: one Debian 13 system with the kernels, the tools that build for them, QEMU,
+//! and the programs of its guests.
 
 mod enter;
 pub mod host;
@@ -31,12 +30,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment in the user's cache folder, made or completed first if it has to be.
+    /// Returns the environment in the user's cache folder. Makes or completes it first if
+    /// necessary.
     pub fn ready() -> Result<Self> {
         Self::make(&Settings::default())
     }
 
-    /// Makes or completes it.
+    /// Makes the environment, or completes it.
     pub fn make(settings: &Settings) -> Result<Self> {
         let folder = host::cache()?.join("env");
         for part in ["stamp", "log"] {
@@ -49,11 +49,11 @@ impl Environment {
         Ok(Self { folder, kernels })
     }
 
-    /// Gets mdadm's own tests, unless they are there already; their names. In a guest they are
-    /// in `/usr/src/mdadm`.
+    /// Gets mdadm's own tests, unless they are there already, and returns their names. In a guest
+    /// they are in `/usr/src/mdadm`.
     pub fn mdadm_tests() -> Result<Vec<String>> {
         let Self { folder, .. } = Self::ready()?;
-        // On demand, since not every mirror has sources.
+        // This is done on demand, because not every mirror has sources.
         let _lock = host::lock(&folder.join("mdadm-lock"), "gets mdadm's tests")?;
         make::mdadm_tests(&folder)?;
         let tests = folder.join("root/usr/src/mdadm/tests");
@@ -70,45 +70,45 @@ impl Environment {
         Ok(names)
     }
 
-    /// Builds the debug kernel from the source of the newest kernel that boots, unless it
-    /// is there already. Takes as long as a kernel takes.
+    /// Builds the debug kernel from the source of the newest kernel that boots, unless it is
+    /// there already. This takes as long as any kernel takes.
     pub fn make_debug_kernel() -> Result<Kernel> {
         let Self {
             folder,
             mut kernels,
         } = Self::ready()?;
-        // A lock of its own, so that guests can be run meanwhile.
+        // This is a lock of its own, so that guests can run meanwhile.
         let _lock = host::lock(&folder.join("debug-lock"), "builds the debug kernel")?;
         let kernel = make::debug_kernel(&folder, kernels.get_bootable(None)?)?;
         kernels.debug = Some(kernel.clone());
         kernels.write(&folder.join("kernels.toml"))?;
-        // Its initramfs is made like the others'.
+        // This makes its initramfs, like those of the other kernels.
         Self::ready()?;
         Ok(kernel)
     }
 
-    /// Its root folder, as this machine sees it.
+    /// Returns the environment's root folder, as this machine sees it.
     pub fn root(&self) -> PathBuf {
         self.folder.join("root")
     }
 
-    /// The folder for what is learnt about this machine (see [`crate::machine::kvm`]).
+    /// Returns the folder for what is learnt about this machine (see [`crate::machine::kvm`]).
     pub fn notes(&self) -> &Path {
         &self.folder
     }
 
-    /// Its kernels.
+    /// Returns the environment's kernels.
     pub fn kernels(&self) -> &Kernels {
         &self.kernels
     }
 
-    /// The way into it for the caller, who cannot change it.
+    /// Prepares a command of the caller, who cannot change the environment.
     pub fn enter(&self) -> Result<Enter> {
         Enter::new(&self.root(), Who::Caller)
     }
 
-    /// The way into it with the repository at `/md-p2p`, of which only the folder that
-    /// modules are built in can be written to.
+    /// Prepares a command that sees the repository at `/md-p2p`. It can write only to the folder
+    /// in which modules are built.
     pub fn enter_repository(&self) -> Result<Enter> {
         let repository = host::repository();
         self.enter()?
@@ -117,20 +117,20 @@ impl Environment {
             .current_dir("/md-p2p")
     }
 
-    /// Runs a command as the root of a copy of it, with the repository at `/md-p2p` to
-    /// read. What it changes is gone afterwards.
+    /// Runs a command as root in a copy of the environment, with the repository at `/md-p2p` to
+    /// read. Its changes are gone afterwards.
     pub fn run_in_copy<S: AsRef<OsStr>>(&self, command: &[S]) -> Result<ExitStatus> {
         let folder = host::repository().join("target/copy");
         let _lock = host::lock(&folder.with_extension("lock"), "works in a copy")?;
-        // Of one that was killed.
+        // A command that was killed has left it.
         remove(&folder)?;
         let status = self.in_copy(&folder, command)?.status();
         remove(&folder)?;
         Ok(status?)
     }
 
-    /// Such a command. What it changes is in `folder`, which is made, and can be removed with
-    /// [`remove`].
+    /// Prepares a command as for [`Environment::run_in_copy`]. Its changes go to `folder`, which
+    /// is made here, and can be removed with [`remove`].
     pub fn in_copy<S: AsRef<OsStr>>(&self, folder: &Path, command: &[S]) -> Result<Command> {
         for part in ["upper", "work"] {
             outside("mkdir", &["-p"], &folder.join(part))?;
@@ -143,14 +143,14 @@ impl Environment {
         Ok(inside)
     }
 
-    /// Waits until nobody else builds modules, and keeps others from it.
+    /// Waits until nobody else builds modules, and keeps others from building them.
     pub fn lock_modules(&self) -> Result<Flock<File>> {
         host::lock(&build_folder()?.join("lock"), "builds modules")
     }
 
-    /// `make -C kbuild` for `kernel` with more `arguments`, to be run under
-    /// [`Environment::lock_modules`]. It sees what `binds` show at places in /run: folder,
-    /// place, and whether it can write there.
+    /// Prepares `make -C kbuild` for `kernel` with more `arguments`, to run under
+    /// [`Environment::lock_modules`]. Each of `binds` shows a folder at a place in /run, and says
+    /// whether make can write there.
     pub fn kbuild<S: AsRef<OsStr>>(
         &self,
         kernel: &Kernel,
@@ -170,13 +170,12 @@ impl Environment {
     }
 }
 
-/// Whether a file among mdadm's tests is one: `00raid0`. `00raid0.broken` tells about one.
+/// Returns whether a file is one of mdadm's tests, like `00raid0`. `00raid0.broken` is about one.
 fn is_test(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_digit()) && !name.contains('.')
 }
 
-/// Removes what a command in a copy has changed, in which nobody but the environment's root
-/// may.
+/// Removes the changes of a command in a copy. Only the environment's root may remove them.
 pub fn remove(folder: &Path) -> Result<()> {
     outside("rm", &["-rf", "--one-file-system"], folder)
 }
@@ -189,7 +188,7 @@ fn outside(program: &str, arguments: &[&str], folder: &Path) -> Result<()> {
     }
 }
 
-/// Where modules are built, on this machine.
+/// Returns the folder on this machine in which modules are built.
 fn build_folder() -> Result<PathBuf> {
     let folder = host::repository().join("target/kbuild");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a long step shows while it runs: a moving line on a terminal, one plain line
-//! per step elsewhere. The step's whole output goes to a log file.
+//! Shows a long step while it runs: by a moving line on a terminal, and by one plain line
+//! elsewhere. The step's whole output goes to a log file.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How many lines of a failed step's log are shown.
+/// The number of lines that are shown of a failed step's log.
 const TAIL: usize = 15;
 
 /// Runs `command` as the step `name`, with `input` on its standard input.
 ///
 /// # Errors
 ///
-/// If it fails: the end of its output, and where the rest is.
+/// If the command fails. The error has the end of its output, and says where the rest is.
 pub fn step(name: &str, mut command: Command, input: Stdio, log: &Path) -> Result<()> {
     let started = Instant::now();
     let bar = ProgressBar::new_spinner();
@@ -42,7 +42,7 @@ pub fn step(name: &str, mut command: Command, input: Stdio, log: &Path) -> Resul
             command.get_program().to_string_lossy()
         )
     })?;
-    // It holds the other end of the pipe, which is to end with the child.
+    // `command` holds the other end of the pipe, which has to end with the child.
     drop(command);
 
     let mut file =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The machine that QEMU shows to the guest: a topology as QEMU's command line.
+//! QEMU's command line: the machine that QEMU shows to the guest.
 
 use std::os::fd::RawFd;
 
@@ -10,8 +10,8 @@ use super::devices;
 use super::places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM};
 use super::topology::Topology;
 
-/// What a system guest's boot is for, and that it is quick and quiet. The BPF module of
-/// security that systemd sets up takes a good part of a boot that is emulated.
+/// Kernel words of a system guest: what to start, and to boot quickly and quietly. The BPF security
+/// module that systemd sets up would take a good part of an emulated boot.
 const SYSTEM_BOOT: &[&str] = &[
     "systemd.wants=vm.service",
     "systemd.show_status=no",
@@ -23,7 +23,7 @@ const SYSTEM_BOOT: &[&str] = &[
     "modprobe.blacklist=kvm_amd,kvm_intel",
 ];
 
-/// What an emulated CPU can do.
+/// The emulated CPU, and the features that it lacks: see [`Machine::processors`].
 const EMULATED: &str = "max,smap=off,smep=off,erms=off,fsrm=off";
 
 /// What runs the guest's instructions.
@@ -36,18 +36,18 @@ pub enum Accel {
     Tcg,
 }
 
-/// What the guest's two processors are.
+/// The guest's two processors.
 #[derive(Clone, Copy, Debug)]
 pub struct Processors {
-    /// What runs them.
+    /// What runs their instructions.
     pub accel: Accel,
-    /// Whether both run at the same time where they are emulated.
+    /// Whether both run at the same time when they are emulated.
     pub parallel: bool,
-    /// Whether the kernel takes any two devices for reachable.
+    /// Whether the kernel assumes that any two devices reach each other.
     pub reach_all: bool,
 }
 
-/// QEMU's command line, made bit by bit.
+/// QEMU's command line, which is made bit by bit.
 #[derive(Debug)]
 pub struct Machine {
     arguments: Vec<String>,
@@ -55,22 +55,22 @@ pub struct Machine {
     initrd: String,
 }
 
-/// What connects a guest to its runner: a descriptor for each of QEMU's sockets.
+/// The connections between a guest and its runner: a descriptor for each of QEMU's sockets.
 #[derive(Clone, Copy, Debug)]
 pub struct Channels {
     /// QEMU's own monitor.
     pub qmp: RawFd,
     /// The requests of `vmctl`.
     pub control: RawFd,
-    /// What the script prints.
+    /// The script's standard output.
     pub stdout: RawFd,
-    /// Its complaints.
+    /// The script's standard error.
     pub stderr: RawFd,
 }
 
 impl Machine {
-    /// A machine that boots `release` and has nothing but its two serial ports: one for the
-    /// kernel's messages, one for what the guest's first programs say.
+    /// Makes a machine that boots `release`, and has nothing but two serial ports: one for the
+    /// kernel's messages, and one for the output of the guest's first programs.
     pub fn new(release: &str, processors: Processors, boot: Boot) -> Self {
         let mut machine = Self {
             arguments: Vec::new(),
@@ -93,31 +93,31 @@ impl Machine {
             machine.option("-serial", &[&format!("chardev:{name}")]);
         }
         machine.kernel(&[
-            // Everything, at once, and a panic is the end of QEMU.
+            // All messages are printed at once, and a panic ends QEMU.
             "console=ttyS0,115200",
             "ignore_loglevel",
             "printk.devkmsg=on",
             "log_buf_len=4M",
             "panic=-1",
-            // What hangs is to be seen, on a slow machine too.
+            // A hang is reported, but not on a machine that is just slow.
             "watchdog_thresh=30",
             "rcupdate.rcu_cpu_stall_timeout=60",
-            // Emulated time is dear.
+            // Emulation is slow enough without these.
             "mitigations=off",
-            // What was translated of a program is found again if it is where it was.
+            // QEMU reuses the translation of a program that stays at its address.
             "norandmaps",
             "tsc=reliable",
             "no_timer_check",
             "random.trust_cpu=on",
             "raid=noautodetect",
-            // An interrupt while the kernel looks for the fifth level of page tables makes
-            // KASAN take addresses that need it for wild ones.
+            // If an interrupt comes while the kernel looks for the fifth level of page tables,
+            // KASAN reports addresses that need this level.
             "no5lvl",
         ]);
         machine
     }
 
-    /// Adds the drives of `topology` and the way to them.
+    /// Adds the drives of `topology`, and the bridges and ports that lead to them.
     pub fn add_topology(&mut self, topology: &Topology) {
         if topology.iommu {
             self.kernel(&["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"]);
@@ -133,8 +133,8 @@ impl Machine {
         self.share("job", JOB, "on");
     }
 
-    /// Adds what makes the guest a system: the disk that its root lasts on, a folder for what
-    /// is to come out of it, and what systemd is to do and to leave.
+    /// Makes the guest a system: adds the disk that keeps its root, a folder for files that come
+    /// out of the guest, and words for systemd.
     pub fn add_system(&mut self) {
         self.share(OUT, &format!("{RUN}/{OUT}"), "off");
         self.option("-blockdev", &[&devices::medium(SYSTEM).to_string()]);
@@ -160,7 +160,7 @@ impl Machine {
         }
     }
 
-    /// Adds a terminal: that of whoever runs QEMU.
+    /// Adds the terminal on which QEMU runs.
     pub fn add_terminal(&mut self) {
         self.option("-chardev", &["stdio,id=terminal,signal=off"]);
         self.device(&json!({ "driver": "virtio-serial-pci", "bus": "pcie.0", "id": "terminals" }));
@@ -200,7 +200,7 @@ impl Machine {
             .extend(words.iter().map(ToString::to_string));
     }
 
-    /// The arguments for QEMU.
+    /// Returns the arguments for QEMU.
     pub fn arguments(mut self) -> Vec<String> {
         let kernel = self.kernel_arguments.join(" ");
         let initrd = std::mem::take(&mut self.initrd);
@@ -209,12 +209,13 @@ impl Machine {
         self.arguments
     }
 
-    /// Says what CPUs the guest has. The kernel takes any two devices for reachable if they are
-    /// of AMD's from Zen on, so they are only where that is asked for.
+    /// Adds the CPUs. They are AMD's only on request, because the kernel assumes that any two
+    /// devices reach each other with AMD's CPUs since Zen.
     ///
-    /// Emulated, they take turns unless they are to run in parallel: where other guests run too,
-    /// the whole takes two thirds of the time then. Each change of what the kernel may touch ends a block of translated code, and strings are moved
-    /// byte by byte where the CPU says that this is quick.
+    /// Emulated CPUs take turns unless they are to run in parallel. If other guests run too, all
+    /// of them take two thirds of the time then. An emulated CPU lacks SMAP and SMEP, because each
+    /// change of what the kernel may touch ends a block of translated code. It lacks ERMS and FSRM,
+    /// because QEMU moves strings byte by byte if the CPU says that this is quick.
     fn processors(&mut self, processors: Processors) {
         let (accel, cpu) = match processors.accel {
             Accel::Tcg if processors.parallel => ("tcg,thread=multi", EMULATED),
@@ -254,7 +255,7 @@ mod tests {
         }
     }
 
-    /// What follows `option` on the command line of a machine with these processors.
+    /// Returns the value of `option` on the command line of a machine with these processors.
     fn value(option: &str, processors: Processors) -> String {
         let arguments = Machine::new("7.2", processors, Boot(1)).arguments();
         let place = arguments.iter().position(|argument| argument == option);

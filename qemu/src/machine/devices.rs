@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The drives of a topology, and the way to them, as devices of QEMU's.
+//! The drives of a topology as QEMU's devices, with the bridges and ports that lead to them.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::places::RUN;
 use super::topology::{Drive, Kind, Place, Topology};
 
-/// The slots of drives' second controllers, above those of the first ones.
+/// The first slot of second controllers, above the slots of the first controllers.
 const SECOND_SLOTS: usize = 50;
 
-/// Returns the drives of `topology`, what they keep their data in, and all that lies between
-/// them and the host bridge: each an option of QEMU's and its value.
+/// Returns options of QEMU's, each with its value: for the drives of `topology`, for their media,
+/// and for all that lies between the drives and the host bridge.
 pub fn of(topology: &Topology) -> Vec<(&'static str, Value)> {
     let add = |value| ("-device", value);
     let mut options = Vec::new();
@@ -36,7 +36,7 @@ pub fn of(topology: &Topology) -> Vec<(&'static str, Value)> {
     options
 }
 
-/// Switches and further host bridges. A switch has one root port above it.
+/// Returns switches and further host bridges. A switch has one root port above it.
 fn bridges(topology: &Topology) -> Vec<Value> {
     let places: BTreeSet<Place> = topology.drives.iter().flat_map(Drive::places).collect();
     let mut bridges = Vec::new();
@@ -60,7 +60,7 @@ fn bridges(topology: &Topology) -> Vec<Value> {
     bridges
 }
 
-/// The port at `place` that the controller `id` is plugged into, in slot `number`.
+/// Returns the port at `place` that the controller `id` is plugged into, in slot `number`.
 fn port(id: &str, place: Place, number: usize) -> Value {
     let (driver, bus) = match place {
         Place::Root => ("pcie-root-port", "pcie.0".to_owned()),
@@ -70,7 +70,7 @@ fn port(id: &str, place: Place, number: usize) -> Value {
     json!({ "driver": driver, "id": format!("port-{id}"), "bus": bus, "chassis": number, "slot": number })
 }
 
-/// The device that `drive` is to the guest, as `-device` and `device_add` take it.
+/// Returns the device that `drive` is to the guest, as `-device` and `device_add` take it.
 pub fn device(drive: &Drive) -> Value {
     let driver = match drive.kind {
         Kind::Nvme => "nvme",
@@ -94,7 +94,7 @@ pub fn device(drive: &Drive) -> Value {
     device
 }
 
-/// The second controller of a `drive` that has two. It has no controller memory.
+/// Returns the second controller of a `drive` that has two. It has no controller memory.
 fn second_device(drive: &Drive) -> Value {
     json!({
         "driver": "nvme",
@@ -109,7 +109,8 @@ fn second(drive: &Drive) -> String {
     format!("{}-second", drive.name)
 }
 
-/// What makes the two controllers of a `drive` one drive to the guest.
+/// Returns the subsystem that makes two controllers one drive to the guest. `None` for a `drive`
+/// with one controller.
 fn subsystem(drive: &Drive) -> Option<Value> {
     let subsystem = json!({
         "driver": "nvme-subsys",
@@ -123,13 +124,13 @@ fn subsystem_id(drive: &Drive) -> String {
     format!("{}-subsystem", drive.name)
 }
 
-/// Whether a `drive` cannot be one with its namespace.
+/// Returns whether a `drive` needs a device for its namespace.
 fn has_namespace(drive: &Drive) -> bool {
     drive.protected || drive.second_path.is_some()
 }
 
-/// The namespace of such a `drive`: two controllers show it, or it has eight bytes of metadata for
-/// each block, with protection information of type 1 in them.
+/// Returns the namespace of a `drive`, or `None` if it needs no device. Two controllers show it, or
+/// it has eight bytes of metadata for each block, with protection information of type 1.
 fn namespace(drive: &Drive) -> Option<Value> {
     let mut namespace = json!({
         "driver": "nvme-ns",
@@ -144,8 +145,8 @@ fn namespace(drive: &Drive) -> Option<Value> {
     has_namespace(drive).then_some(namespace)
 }
 
-/// What the drive of this `name` keeps its data in. A flush is not for the machine's own disk: the data need to
-/// survive QEMU, not a power failure.
+/// Returns the file in which the drive of this `name` keeps its data. A flush does not reach the
+/// machine's own disk, because the data need to survive QEMU, not a power failure.
 pub fn medium(name: &str) -> Value {
     json!({
         "driver": "raw",

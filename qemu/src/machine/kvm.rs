@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which accelerator QEMU gets: KVM where it really works, else TCG.
+//! Chooses the accelerator for QEMU: KVM if it really works, else TCG.
 //!
-//! `/dev/kvm` may be there and still not work. So the first run after this machine booted
-//! tries it with the guest's own kernel, and the answer is kept until the machine's next boot.
+//! `/dev/kvm` may exist and still not work. So the first run after this machine has booted tries
+//! KVM with the guest's own kernel. The answer is kept until the machine boots again.
 
 use std::fs;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ use crate::environment::{Environment, Kernel};
 use super::command_line::{Accel, Machine, Processors};
 use super::places::{Boot, RUN};
 
-/// How long a kernel under a KVM that works may take to say that it lives.
+/// How long a kernel may take to say that it lives, under a KVM that works.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns the best accelerator that works here.
@@ -38,7 +38,7 @@ pub fn choose(environment: &Environment, kernel: &Kernel) -> Result<Accel> {
         known if known == no => false,
         _ => {
             let works = kvm_boots(environment, kernel)?;
-            // Only a note: without it the next run tries again.
+            // Without this note the next run tries again.
             let _ = fs::write(&note, if works { yes } else { no });
             works
         }
@@ -66,7 +66,7 @@ fn kvm_boots(environment: &Environment, kernel: &Kernel) -> Result<bool> {
     while qemu.try_wait()?.is_none() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(50));
     }
-    // One that has ended needs no killing.
+    // QEMU may have ended already.
     let _ = qemu.kill();
     qemu.wait()?;
     let console = fs::read_to_string(run.path().join("console")).unwrap_or_default();

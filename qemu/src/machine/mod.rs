@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The machine that QEMU shows to a guest: a topology, as QEMU's command line, with the
-//! processors that work here; and what QEMU can be told while it runs.
+//! The machine that QEMU shows to a guest. A topology becomes QEMU's command line, with the
+//! processors that work here. While QEMU runs, it can be told more through its monitor.
 
 mod command_line;
 mod devices;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! QEMU's monitor protocol, as far as scenarios need it: one command at a time, with the
-//! events that came in between kept for who waits for them.
+//! QEMU's monitor protocol, as far as scenarios need it: one command at a time. Events that come
+//! in between are kept until somebody waits for them.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -22,7 +22,7 @@ pub struct Qmp {
 }
 
 impl Qmp {
-    /// A connection whose other end QEMU has, or will have once it has started.
+    /// Makes a connection of a socket. QEMU has the other end, or gets it when it starts.
     pub fn new(stream: UnixStream) -> Self {
         Self {
             stream: BufReader::new(stream),
@@ -82,7 +82,7 @@ impl Qmp {
                 bail!("nothing came from QEMU in time");
             }
             self.stream.get_ref().set_read_timeout(Some(left))?;
-            // What was read of a line stays in `self.line` when time is up.
+            // When time is up, a line that has been read in part stays in `self.line`.
             match self.stream.read_line(&mut self.line) {
                 Ok(0) => bail!("QEMU has ended"),
                 Ok(_) => {
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    /// A monitor that greets, and then answers each command with the next of `answers`.
+    /// Makes a monitor that greets, and then answers each command with the next of `answers`.
     fn monitor(answers: &'static [&'static str]) -> Qmp {
         let (ours, mut theirs) = UnixStream::pair().expect("a pair");
         thread::spawn(move || {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Topologies: which drives a guest has, and where on PCI they sit. Small TOML files
+//! Topologies: the drives of a guest, and their places on PCI. A topology is a small TOML file
 //! in `qemu/topologies`, or anyone's own.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::environment::host;
 
 const MIB: u64 = 1 << 20;
 
-/// What is in a topology file.
+/// The content of a topology file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topology {
@@ -23,8 +23,8 @@ pub struct Topology {
     /// Whether DMA passes an IOMMU.
     #[serde(default)]
     pub iommu: bool,
-    /// Whether the CPU is one whose host bridges pass DMA on between any two devices, or so the
-    /// kernel takes it: AMD's Zen.
+    /// Whether the CPU is AMD's Zen. The kernel assumes that its host bridges forward DMA between
+    /// any two devices.
     #[serde(default)]
     pub reach_all: bool,
     /// The drives, in the order in which the guest lists them.
@@ -35,11 +35,11 @@ pub struct Topology {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drive {
-    /// What scenarios call it; also its serial number.
+    /// Its name in scenarios, and its serial number.
     pub name: String,
-    /// What it is attached to.
+    /// The place that it is attached to.
     pub behind: Place,
-    /// What it is.
+    /// Its kind.
     #[serde(default)]
     pub kind: Kind,
     /// Its capacity.
@@ -51,13 +51,13 @@ pub struct Drive {
     /// Whether it keeps and checks protection information (T10 PI, type 1) of every block.
     #[serde(default)]
     pub protected: bool,
-    /// What a second controller of the same drive is attached to, if it has one. Such a drive
-    /// stays plugged in and whole: what `vmctl` does to drives it does to a single controller.
+    /// The place of a second controller of the same drive, if it has one. Such a drive stays
+    /// plugged in and whole, because `vmctl` acts on a single controller.
     #[serde(default)]
     pub second_path: Option<Place>,
 }
 
-/// What a drive is.
+/// The kind of a drive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -68,14 +68,14 @@ pub enum Kind {
     Virtio,
 }
 
-/// What a drive is attached to.
+/// The place that a drive is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A root port of the machine's first host bridge.
     Root,
-    /// A port of this PCIe switch; drives behind one switch reach each other.
+    /// A port of this PCIe switch. Drives behind one switch reach each other.
     Switch(u8),
-    /// A root port of this further host bridge, unreachable for everyone else.
+    /// A root port of this further host bridge. No other drive reaches it.
     Bridge(u8),
 }
 
@@ -84,7 +84,7 @@ pub enum Place {
 pub struct Size(pub u64);
 
 impl Topology {
-    /// The topology called `name`, or the one in the file of that name.
+    /// Returns the topology called `name`, or the topology in the file `name`.
     pub fn find(name: &str) -> Result<Self> {
         let known = folder().join(format!("{name}.toml"));
         if known.exists() {
@@ -144,7 +144,7 @@ impl Topology {
 }
 
 impl Drive {
-    /// What its controllers are attached to, the first one's place first.
+    /// Returns the places of its controllers, beginning with the first controller.
     pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
         [self.behind].into_iter().chain(self.second_path)
     }
@@ -245,7 +245,7 @@ impl<'de> Deserialize<'de> for Place {
     }
 }
 
-/// The names of the topologies in this repository.
+/// Returns the names of the topologies in this repository.
 pub fn names() -> Result<Vec<String>> {
     let folder = folder();
     let files =

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What becomes of a [`Run`]: a guest that is booted, and booted again as often as the script asks
-//! for it.
+//! Does a [`Run`]: boots a guest, and boots it again as often as the script asks for it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -26,21 +25,21 @@ use super::trace::DMA;
 /// How long a guest may take to come up, on a slow machine that has other work too.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How often a guest may fail to come up before that is told.
+/// How often a guest may fail to come up before the run has failed.
 const STILLBORN: u32 = 2;
 
-/// How long it may take to shut down.
+/// How long a guest may take to shut down.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How many times longer than others a system guest may take to come up and to shut down.
+/// How many times longer than other guests a system guest may take to come up and to shut down.
 const SYSTEM_PATIENCE: u32 = 5;
 
 impl Run {
-    /// Does it.
+    /// Does the run.
     ///
     /// # Errors
     ///
-    /// If nothing was started. What happens from then on is in the outcome.
+    /// If nothing was started. Whatever happens later is in the outcome.
     pub fn go(&self, environment: &Environment) -> Result<Outcome> {
         let started = Instant::now();
         let mut running = Running::prepare(self, environment)?;
@@ -75,7 +74,7 @@ impl Run {
     }
 }
 
-/// A run that has its folder and is under way.
+/// A run that has its folder, and has been started.
 struct Running<'a> {
     run: &'a Run,
     environment: &'a Environment,
@@ -85,10 +84,10 @@ struct Running<'a> {
     script: Vec<u8>,
     folder: PathBuf,
     boot: Boot,
-    /// Those that emulation alone ended: their messages are not to be judged.
+    /// Boots that ended only because of emulation. Their messages are not judged.
     excused: Vec<Boot>,
     modules: Modules,
-    /// An initramfs of the guest's own, and words for its kernel.
+    /// An initramfs that the guest has made, and words for its kernel.
     initrd: Option<String>,
     append: Option<String>,
     arguments: Vec<String>,
@@ -149,7 +148,7 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// Boots until there is nothing more to boot for.
+    /// Boots until the run ends.
     fn boot_on(&mut self) -> Result<End> {
         let mut stillborn = 0;
         loop {
@@ -160,9 +159,9 @@ impl<'a> Running<'a> {
             match self.attend(guest)? {
                 Next::End(end) => return Ok(end),
                 // QEMU's emulated processors race with devices that are being mapped, and with
-                // code that the kernel changes: now and then an assertion of its own ends it, or
-                // it says nothing for ever, or the kernel meets a breakpoint that is there no
-                // more. Nothing of ours has been loaded by then.
+                // code that the kernel changes. Now and then one of QEMU's assertions ends it, or
+                // the guest stays silent, or the kernel meets a breakpoint that has been removed.
+                // None of our code has been loaded by then.
                 Next::Stillborn(end) => {
                     stillborn += 1;
                     if stillborn > STILLBORN {
@@ -181,7 +180,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Says what is wrong with what the guest wants to be different.
+    /// Returns an error if what the guest wants to change is not possible.
     fn check_change(&self, change: &Change) -> Result<()> {
         if let Some(release) = &change.kernel {
             self.environment.kernels().get_bootable(Some(release))?;
@@ -195,7 +194,7 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// Makes it so. An initramfs and words for the kernel stay until there are others, or
+    /// Makes the change. An initramfs and words for the kernel stay until there are others, or
     /// another kernel.
     fn change(&mut self, change: Change) -> Result<()> {
         self.modules = change.modules.unwrap_or(self.modules);
@@ -208,7 +207,7 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// What this boot puts above the guest's root.
+    /// Makes the files that this boot puts above the guest's root.
     fn job(&self, end: &str) -> Result<PathBuf> {
         let folder = self.folder.join("job");
         let job = Job::new(&folder, self.run.system)?;
@@ -288,7 +287,7 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// QEMU's own standard input, output and error.
+    /// Returns QEMU's own standard input, output and error.
     fn stdio(&self) -> Result<[Stdio; 3]> {
         let log = File::create(self.file("qemu.log"))?;
         Ok(match self.run.script {
@@ -297,7 +296,8 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// An output of the script: its file, and who called, if he wants to see it.
+    /// Returns where an output of the script goes: to its file, and to the caller if the run is
+    /// shown.
     fn sink(&self, name: &str, caller: Sink) -> Result<Sink> {
         let file = OpenOptions::new()
             .append(true)
@@ -309,12 +309,12 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// A file of this boot.
+    /// Returns the path of a file of this boot.
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(self.boot.name(name))
     }
 
-    /// The kernel's messages of all boots that are to be judged.
+    /// Returns the kernel's messages of all boots that are judged.
     fn dmesg(&self) -> String {
         (1..=self.boot.0)
             .map(Boot)
@@ -328,12 +328,12 @@ impl<'a> Running<'a> {
         String::from_utf8_lossy(&bytes).replace('\r', "")
     }
 
-    /// Whether emulation alone is to blame for this boot's end.
+    /// Returns whether this boot ended only because of emulation.
     fn met_stale_breakpoint(&self) -> bool {
         self.accel == Accel::Tcg && dmesg::stale_breakpoint(&self.dmesg_of(self.boot))
     }
 
-    /// Leaves what tells how the run went; the drives only for who asked to keep them.
+    /// Removes everything that does not tell how the run went. Keeps the drives only on request.
     fn tidy(&self) -> Result<()> {
         fs::remove_dir_all(self.folder.join("job"))?;
         if self.run.prepare.is_some() {
@@ -379,7 +379,7 @@ impl<'a> Running<'a> {
                     });
                 }
             }
-            // The guest may shut down once all that its script printed is here.
+            // The guest may shut down once all output of its script has come.
             if state.outputs == 0 {
                 if let Some(tag) = state.exit.take() {
                     guest.answer(&tag, &Ok(String::new()));
@@ -390,7 +390,7 @@ impl<'a> Running<'a> {
         Ok(next)
     }
 
-    /// Does what the guest asks for, and says what follows if that is its end.
+    /// Does what the guest asks for. Returns what follows if this ends the boot.
     fn serve(&mut self, request: Request, guest: &mut Guest, state: &mut State) -> Option<Next> {
         let nothing = |()| String::new();
         let result = match request.verb {
@@ -428,17 +428,17 @@ impl<'a> Running<'a> {
         None
     }
 
-    /// What a plain kernel may take of this time, for the one that is booted.
+    /// Returns the time that the booted kernel may take for what takes a plain one this long.
     fn patience(&self, plain: Duration) -> Duration {
         self.kernel.patience() * plain
     }
 
-    /// The same for coming up and shutting down.
+    /// Like [`Running::patience`], for coming up and for shutting down.
     fn start_patience(&self, plain: Duration) -> Duration {
         self.patience(plain) * if self.run.system { SYSTEM_PATIENCE } else { 1 }
     }
 
-    /// What it means that time is up.
+    /// Returns how the run ends when time is up.
     fn late(&self, state: &State) -> End {
         if state.next.is_some() {
             End::Timeout(format!(
@@ -453,7 +453,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// What it means that a guest did not come up in time.
+    /// Returns how the run ends when a guest does not come up in time.
     fn silent(&self) -> End {
         End::Boot(format!(
             "there was no sign of it for {} s; {} ends in: {}",
@@ -463,7 +463,7 @@ impl<'a> Running<'a> {
         ))
     }
 
-    /// What it means that QEMU has ended unasked.
+    /// Returns how the run ends when QEMU has ended unasked.
     fn gone(&self, up: bool, status: ExitStatus) -> End {
         let log = self.last_line("qemu.log");
         let why = if log.is_empty() {
@@ -492,15 +492,15 @@ impl<'a> Running<'a> {
     }
 }
 
-/// Where a guest stands.
+/// The state of a guest.
 struct State {
-    /// Its script was started.
+    /// Whether its script was started.
     up: bool,
-    /// How many of the script's outputs are still to come in full.
+    /// The number of the script's outputs that have not come in full yet.
     outputs: u8,
-    /// The request in which it told the script's status, not answered yet.
+    /// The tag of the request with the script's status, while it has no answer.
     exit: Option<String>,
-    /// What follows when it has shut down.
+    /// What follows when the guest has shut down.
     next: Option<Next>,
     deadline: Instant,
     /// How long its shutdown may take.
@@ -529,7 +529,7 @@ impl Write for Tee {
     }
 }
 
-/// Words that no script prints by chance.
+/// Returns words that no script prints by chance.
 fn random() -> Result<String> {
     let mut bytes = [0; 16];
     io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `vmctl` in the guest can ask for. A request is one line, `TAG VERB HEX`, where HEX
-//! are the arguments, each ended by NUL; the answer is one line, `TAG ok TEXT` or
-//! `TAG error TEXT`.
+//! What `vmctl` in the guest can ask for.
+//!
+//! A request is one line, `TAG VERB HEX`. HEX are the arguments, each ended by NUL. The answer is
+//! one line, `TAG ok TEXT` or `TAG error TEXT`.
 
 use anyhow::{Result, anyhow, bail};
 
 use super::job::Modules;
 
-/// A request and the tag that its answer must bear.
+/// A request, and the tag that its answer must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Ties the answer to it.
+    /// Tells which request an answer belongs to.
     pub tag: String,
     /// What is asked for.
     pub verb: Verb,
@@ -41,7 +42,7 @@ pub enum Verb {
     Dma,
 }
 
-/// What is to be different from the next boot on.
+/// Changes from the next boot on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Whose modules there are.
@@ -54,7 +55,7 @@ pub struct Change {
     pub append: Option<String>,
 }
 
-/// What a drive is asked to do.
+/// The direction of I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Reads.
@@ -64,7 +65,7 @@ pub enum Direction {
 }
 
 impl Request {
-    /// Reads a line. An error comes with the tag, for the answer.
+    /// Parses a line. An error comes with the tag, for the answer.
     pub fn parse(line: &str) -> Result<Self, (String, anyhow::Error)> {
         let mut words = line.trim_end().splitn(3, ' ');
         let tag = words.next().unwrap_or_default().to_owned();
@@ -77,7 +78,7 @@ impl Request {
         }
     }
 
-    /// The line that answers the request of this `tag`.
+    /// Returns the line that answers the request with this `tag`.
     pub fn answer(tag: &str, result: &Result<String>) -> String {
         match result {
             Ok(text) => format!("{}\n", format!("{tag} ok {text}").trim_end()),
@@ -110,7 +111,7 @@ impl Verb {
 }
 
 impl Change {
-    /// Reads the options that `words` begin with, and says how many words they are.
+    /// Parses the options that `words` begin with. Returns the number of words that they take.
     fn parse(words: &[&str]) -> Result<(Self, usize)> {
         let mut change = Self::default();
         let mut used = 0;
@@ -128,7 +129,7 @@ impl Change {
     }
 }
 
-/// Arguments from their hexadecimal form.
+/// Parses arguments in hexadecimal form.
 fn arguments(hex: &str) -> Result<Vec<String>> {
     let bytes: Option<Vec<u8>> = (0..hex.len())
         .step_by(2)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reading the guest kernel's messages: whether it panicked, and whether it complained.
+//! Reads the guest kernel's messages: whether it panicked, and whether it complained.
 //!
-//! There is no list of complaints to be excused: a run whose kernel warned has failed.
+//! No complaint is excused: a run whose kernel warned has failed.
 
 /// Complaints that start a message.
 const STARTS: &[&str] = &[
@@ -41,15 +41,15 @@ const CONTAINS: &[&str] = &[
     "BUG: ",
     "Slab cache still has objects",
     "suspicious RCU usage",
-    // Of lockdep, which says nothing any more.
+    // lockdep reports nothing more after this.
     "turning off the locking correctness validator",
-    // An IOMMU that stopped a transfer.
+    // An IOMMU has stopped a transfer.
     "DMAR: [DMA ",
-    // What was not printed cannot testify.
+    // A complaint may be among what was not printed.
     "printk messages dropped",
 ];
 
-/// The lines in which the kernel complains.
+/// Returns the lines in which the kernel complains.
 pub fn complaints(dmesg: &str) -> Vec<&str> {
     dmesg
         .lines()
@@ -58,7 +58,7 @@ pub fn complaints(dmesg: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The line in which the kernel gives up, if it did.
+/// Returns the line in which the kernel panics, or `None`.
 pub fn panic(dmesg: &str) -> Option<&str> {
     dmesg
         .lines()
@@ -66,8 +66,8 @@ pub fn panic(dmesg: &str) -> Option<&str> {
         .map(str::trim_end)
 }
 
-/// Whether the kernel panicked at a breakpoint before it had started any program. Only an
-/// emulator makes it do that, which runs an instruction that the kernel has changed back already.
+/// Returns whether the kernel panicked at a breakpoint before it had started any program. This only
+/// happens in an emulator, which runs an instruction that the kernel has already changed back.
 pub fn stale_breakpoint(dmesg: &str) -> bool {
     let has = |start: &str| dmesg.lines().any(|line| message(line).starts_with(start));
     panic(dmesg).is_some() && has("Oops: int3: ") && !has("Run /init as init process")
@@ -78,7 +78,7 @@ fn is_complaint(message: &str) -> bool {
         || CONTAINS.iter().any(|part| message.contains(part))
 }
 
-/// A line without its time and, if that is on, its caller: `[    1.234567][  T123] `.
+/// Returns a line without its time and its caller: `[    1.234567][  T123] `.
 fn message(line: &str) -> &str {
     let mut rest = line.trim_start();
     while let Some((_, after)) = rest
@@ -94,7 +94,7 @@ fn message(line: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Lines of a boot in which nothing is wrong, among them some that look as if.
+    /// Lines of a boot in which nothing is wrong. Some of them look wrong.
     const CLEAN: &str = "\
 [    0.000000] Linux version 7.2.12+deb13-amd64 (debian-kernel@lists.debian.org)
 [    0.100000] rcu: Preemptible hierarchical RCU implementation.

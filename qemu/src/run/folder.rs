@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The folder of a run, and what is in it before the first boot.
+//! Makes the folder of a run, and what is in it before the first boot.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -13,10 +13,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::environment::{self, Environment, host};
 use crate::machine::{RUN, SYSTEM};
 
-/// The size of a system guest's disk, of which only what is written takes space.
+/// The size of a system guest's disk. Only what is written takes space.
 const SYSTEM_SIZE: u64 = 8 << 30;
 
-/// The folder of a run with what its copy of the environment has changed.
+/// The folder in a run's folder for the changes in its copy of the environment.
 pub const COPY: &str = "copy";
 
 /// Makes a new folder for a run: `keep`, or one below `target/vm` that is named after time and

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! One boot of the guest: QEMU, what connects it to its runner, and what a scenario can do
-//! to it while it runs.
+//! One boot of the guest: QEMU, its connections to the runner, and what a scenario can do to the
+//! guest while it runs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,12 +30,12 @@ const UNPLUG_PATIENCE: Duration = Duration::from_secs(300);
 /// The BAR of QEMU's NVMe drives that is their controller memory.
 const CMB_BAR: i64 = 2;
 
-/// What a guest reports.
+/// An event of a guest.
 #[derive(Debug)]
 pub enum Event {
-    /// `vmctl` asks for something. An error has the tag under which it is to be answered.
+    /// `vmctl` asks for something. An error comes with the tag for its answer.
     Request(Result<Request, (String, anyhow::Error)>),
-    /// All that the script printed on one of its two outputs has come.
+    /// One of the script's two outputs has come in full.
     Printed,
     /// QEMU has ended.
     Gone(ExitStatus),
@@ -43,24 +43,24 @@ pub enum Event {
     Late,
 }
 
-/// Where an output of the script goes as it comes.
+/// Where an output of the script goes, as it comes.
 pub type Sink = Box<dyn Write + Send>;
 
-/// What is needed to start one.
+/// Everything that is needed to start a guest.
 pub struct Plan {
-    /// The way into the environment, with what `machine` refers to.
+    /// Enters the environment, in which `machine` finds its files.
     pub enter: Enter,
-    /// The machine, but for its connections.
+    /// The machine, without its connections.
     pub machine: Machine,
     /// QEMU's own standard input, output and error.
     pub stdio: [Stdio; 3],
-    /// Where the command line is written down.
+    /// The file to which the command line is written.
     pub command_file: PathBuf,
-    /// Where QEMU writes its trace of DMA, if it does.
+    /// The file to which QEMU writes its trace of DMA, if it does.
     pub trace: Option<PathBuf>,
-    /// For standard output and standard error of the script.
+    /// Where standard output and standard error of the script go.
     pub sinks: [Sink; 2],
-    /// What the guest prints on both after the script has ended.
+    /// The words that the guest prints on both after the script has ended.
     pub end: String,
 }
 
@@ -133,7 +133,7 @@ impl Guest {
         })
     }
 
-    /// Waits for what comes next, until `deadline`.
+    /// Waits for the next event, until `deadline`.
     pub fn next(&mut self, deadline: Instant) -> Result<Event> {
         match self
             .events
@@ -141,21 +141,21 @@ impl Guest {
         {
             Ok(event) => Ok(event),
             Err(RecvTimeoutError::Timeout) => Ok(Event::Late),
-            // All connections have ended, and with them their readers.
+            // All connections have ended, and so have their readers.
             Err(RecvTimeoutError::Disconnected) => Ok(Event::Gone(self.qemu.wait()?)),
         }
     }
 
-    /// Answers a request. A guest that is gone does not mind.
+    /// Answers a request. It does not matter if the guest has gone.
     pub fn answer(&mut self, tag: &str, result: &Result<String>) {
         let _ = self
             .control
             .write_all(Request::answer(tag, result).as_bytes());
     }
 
-    /// Ends it at once.
+    /// Ends the guest at once.
     pub fn kill(mut self) -> Result<()> {
-        // One that has ended already is as good.
+        // QEMU may have ended already.
         let _ = self.qemu.kill();
         self.qemu.wait()?;
         for reader in self.readers.drain(..) {
@@ -166,7 +166,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Takes a drive away, and waits until the guest let it go.
+    /// Unplugs a drive, and waits until the guest has let it go.
     pub fn unplug(&mut self, name: &str) -> Result<()> {
         ensure!(
             !self.drive(name)?.protected,
@@ -182,7 +182,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Puts it back.
+    /// Plugs the drive in again.
     pub fn plug(&mut self, name: &str) -> Result<()> {
         let device = machine::device(self.drive(name)?);
         self.qmp.execute("device_add", device).map(drop)
@@ -209,7 +209,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Lets them work again.
+    /// Lets a drive's reads and writes work again.
     pub fn heal(&mut self, name: &str) -> Result<()> {
         self.drive(name)?;
         if self.failing.remove(name) {
@@ -220,7 +220,7 @@ impl Guest {
         Ok(())
     }
 
-    /// What the drives' DMA has touched since the last time.
+    /// Returns the bytes that the drives' DMA has touched since the last call.
     pub fn dma(&mut self) -> Result<Dma> {
         if self.iommu {
             bail!(
@@ -236,7 +236,7 @@ impl Guest {
         })?;
         let text = fs::read_to_string(trace)
             .with_context(|| format!("{} cannot be read", trace.display()))?;
-        // QEMU may be in the midst of a line.
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let dma = Dma::of(&text[self.traced..whole], &self.peers);
         self.traced = whole;
@@ -283,7 +283,7 @@ impl Guest {
     }
 }
 
-/// A connection: our end, and QEMU's.
+/// Makes a connection, and returns our end and QEMU's.
 fn wire() -> Result<(UnixStream, OwnedFd)> {
     let (ours, theirs) = UnixStream::pair()?;
     Ok((ours, theirs.into()))
@@ -330,8 +330,8 @@ fn forward_output(
     events: Sender<Event>,
 ) -> JoinHandle<()> {
     thread::spawn(move || {
-        // An error here is QEMU's end, or a reader of ours that has gone away: neither is
-        // the guest's fault, and what it printed is kept as far as it came.
+        // An error here means that QEMU has ended, or that a reader of ours has gone. Neither is
+        // the guest's fault. Its output is kept as far as it came.
         if matches!(copy_until(&mut from, &mut to, end.as_bytes()), Ok(true)) {
             let _ = events.send(Event::Printed);
         }
@@ -339,7 +339,7 @@ fn forward_output(
     })
 }
 
-/// Copies up to the words `end`, which are not copied; false if they did not come.
+/// Copies everything before the words `end`. Returns whether they came.
 fn copy_until(from: &mut impl Read, to: &mut impl Write, end: &[u8]) -> io::Result<bool> {
     let mut held = Vec::new();
     let mut buffer = [0; 64 << 10];
@@ -352,7 +352,7 @@ fn copy_until(from: &mut impl Read, to: &mut impl Write, end: &[u8]) -> io::Resu
         }
         held.extend_from_slice(&buffer[..read]);
         let found = held.windows(end.len()).position(|window| window == end);
-        // What may be the start of the end stays until more is known.
+        // Bytes that may be the beginning of `end` wait for those that follow.
         let sure = found.unwrap_or_else(|| {
             let starts = |at: &usize| end.starts_with(&held[*at..]);
             (held.len().saturating_sub(end.len())..held.len())
@@ -368,7 +368,7 @@ fn copy_until(from: &mut impl Read, to: &mut impl Write, end: &[u8]) -> io::Resu
     }
 }
 
-/// A command line that a shell would take.
+/// Returns a command line that a shell would accept.
 fn shell_line(program: &str, arguments: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c);
     let mut line = program.to_owned();

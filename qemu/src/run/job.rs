@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What one boot puts above the guest's root: its init and `vmctl`, the modules, our
-//! programs, and the script with its files. See `guest/init`, `guest/system` and `guest/run` for the guest's side.
+//! The files that one boot puts above the guest's root: its init and `vmctl`, the modules, our
+//! programs, and the script with its files. `guest/init`, `guest/system` and `guest/run` are the
+//! guest's side.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,17 +24,17 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mdp2p", "mdp2p"),
 ];
 
-/// What they are compiled for: they run on another system than they are built on.
+/// The target of these programs. They run on another system than they are built on.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Whose modules the guest has.
+/// The modules that the guest has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Modules {
-    /// The kernel's, and ours as `make install` puts them.
+    /// The kernel's modules, and ours as `make install` installs them.
     #[default]
     P2p,
-    /// The kernel's only.
+    /// The kernel's modules only.
     Stock,
 }
 
@@ -49,8 +50,8 @@ impl FromStr for Modules {
     }
 }
 
-/// What systemd is not to start: it has nothing to do with drives, arrays and modules, and
-/// emulated time is dear.
+/// Units that systemd does not start. They have nothing to do with drives, arrays and modules, and
+/// would take their time in emulation.
 const NOT_STARTED: &[&str] = &[
     "dev-hugepages.mount",
     "dev-mqueue.mount",
@@ -84,7 +85,7 @@ const NOT_STARTED: &[&str] = &[
     "uuidd.socket",
 ];
 
-/// Makers of units that have nothing to make, and take their time for it.
+/// Generators of units that would generate nothing, and take their time for it.
 const NO_GENERATORS: &[&str] = &[
     "getty",
     "gpt-auto",
@@ -97,7 +98,7 @@ const NO_GENERATORS: &[&str] = &[
     "tpm2",
 ];
 
-/// Runs in the environment.
+/// Builds a script's own module. It runs in the environment.
 const MODULE: &str = include_str!("../../environment/module.sh");
 
 /// The folder of a boot's files, laid out like a root folder.
@@ -107,8 +108,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// An empty one in `folder`, instead of what is there, for a guest with our init or, as a
-    /// `system`, with systemd.
+    /// Makes a job in `folder`, and removes what was there. The guest has our init or, as a
+    /// `system`, systemd.
     pub fn new(folder: &Path, system: bool) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
@@ -126,7 +127,7 @@ impl Job {
             job.write("vm/init", include_str!("../../guest/system"), true)?;
             let unit = "etc/systemd/system/vm.service";
             job.write(unit, include_str!("../../guest/vm.service"), false)?;
-            // An empty file stands for none.
+            // An empty file hides the unit of the environment.
             for unit in NOT_STARTED {
                 job.write(&format!("etc/systemd/system/{unit}"), "", false)?;
             }
@@ -148,7 +149,7 @@ impl Job {
         Ok(job)
     }
 
-    /// What the guest's programs read, as lines `name=value` of shell.
+    /// Writes the settings that the guest's programs read, as lines `name=value` of shell.
     pub fn settings(&self, settings: &[(&str, &str)]) -> Result<()> {
         let text: String = settings
             .iter()
@@ -157,7 +158,7 @@ impl Job {
         self.write("vm/settings", &text, false)
     }
 
-    /// The script and its arguments. One without `#!` is bash.
+    /// Adds the script and its arguments. A script without `#!` is bash.
     pub fn script(&self, name: &OsStr, text: &[u8], arguments: &[String]) -> Result<()> {
         let name = Path::new("vm/work").join(name);
         self.write_bytes(&name, text, true)?;
@@ -174,13 +175,13 @@ impl Job {
         self.write("vm/command", &command, false)
     }
 
-    /// A file for the script's working folder.
+    /// Adds a file to the script's working folder.
     pub fn add(&self, file: &Path) -> Result<()> {
         copy_into(file, &self.root.join("vm/work"), "add")
     }
 
-    /// For the script's working folder, for each of these sources `NAME.c` the module
-    /// `NAME.ko` for `kernel`.
+    /// Builds the module `NAME.ko` for `kernel` from each source `NAME.c`, and adds it to the
+    /// script's working folder.
     pub fn build(
         &self,
         environment: &Environment,
@@ -213,7 +214,7 @@ impl Job {
         Ok(())
     }
 
-    /// Our programs, built if they are not up to date.
+    /// Adds our programs. Builds them if they are not up to date.
     pub fn programs(&self) -> Result<()> {
         for (package, program) in PROGRAMS {
             let built = build_program(package, program)?;
@@ -224,7 +225,7 @@ impl Job {
         Ok(())
     }
 
-    /// Our modules for `kernel`, built and installed if they are not up to date.
+    /// Adds our modules for `kernel`. Builds and installs them if they are not up to date.
     pub fn modules(&self, environment: &Environment, kernel: &Kernel) -> Result<()> {
         let _lock = environment.lock_modules()?;
         let installed = install_modules(environment, kernel)?;
@@ -251,7 +252,7 @@ impl Job {
     }
 }
 
-/// Builds what a job would bring along, if it is not up to date: our programs and modules.
+/// Builds what a job brings along, if it is not up to date: our programs and modules.
 pub fn build(environment: &Environment, kernel: &Kernel, modules: Modules) -> Result<()> {
     for (package, program) in PROGRAMS {
         build_program(package, program)?;
@@ -263,7 +264,7 @@ pub fn build(environment: &Environment, kernel: &Kernel, modules: Modules) -> Re
     Ok(())
 }
 
-/// A script as the user names it: a file, or `-` for standard input.
+/// Reads a script: a file, or standard input for `-`.
 pub fn read_script(script: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     if script == Path::new("-") {
@@ -285,7 +286,7 @@ fn copy_into(file: &Path, folder: &Path, option: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds a program that needs nothing of the system it runs on.
+/// Builds a program that needs nothing of the system that it runs on.
 fn build_program(package: &str, program: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = host::repository().join("target");
@@ -320,8 +321,8 @@ fn build_program(package: &str, program: &str) -> Result<PathBuf> {
     Ok(target.join(TARGET).join("release").join(program))
 }
 
-/// Builds the modules, installs them into a folder of their own with what modprobe needs
-/// to find them, and returns the folder `lib/modules/RELEASE` in it.
+/// Builds the modules, and installs them into a folder of their own, with the files that modprobe
+/// needs. Returns the folder `lib/modules/RELEASE` in it.
 fn install_modules(environment: &Environment, kernel: &Kernel) -> Result<PathBuf> {
     kbuild(environment, kernel, &[], &[])?;
     let built = host::repository()
@@ -341,7 +342,7 @@ fn install_modules(environment: &Environment, kernel: &Kernel) -> Result<PathBuf
         fs::remove_dir_all(&root)?;
     }
     fs::create_dir_all(installed.join("kernel"))?;
-    // depmod looks at the kernel's own modules too, in their place.
+    // depmod also reads the kernel's own modules, in their place.
     let own = environment
         .root()
         .join("usr/lib/modules")
@@ -369,7 +370,7 @@ fn install_modules(environment: &Environment, kernel: &Kernel) -> Result<PathBuf
     Ok(installed)
 }
 
-/// `make -C kbuild`, with its output on standard error.
+/// Runs `make -C kbuild`, with its output on standard error.
 fn kbuild(
     environment: &Environment,
     kernel: &Kernel,
@@ -390,7 +391,7 @@ fn kbuild(
     Ok(())
 }
 
-/// Name, size and age of each module in `folder`.
+/// Lists the name, size and age of each module in `folder`.
 fn listing(folder: &Path) -> Result<String> {
     let files =
         fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;

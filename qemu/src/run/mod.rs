@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A run: a guest of some topology, booted to run one script, and booted again as often as
-//! the script asks for it.
+//! A run: a guest of some topology is booted to run one script. It is booted again as often as the
+//! script asks for it.
 
 mod boots;
 mod control;

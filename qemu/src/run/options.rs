@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is to be run, and in what.
+//! The options of a run: the script, and the guest that it wants.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,8 +12,8 @@ use crate::machine::Topology;
 
 use super::job::Modules;
 
-/// What is to be run, and in what. Made with [`Run::new`], changed by its methods, and done
-/// by [`Run::go`].
+/// A script, and the guest that it runs in. [`Run::new`] makes a run, its methods change it, and
+/// [`Run::go`] does it.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub(super) script: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Run {
 
 impl Run {
     /// Runs the file `script`, or standard input for `-`, on the topology `switch`, with our
-    /// modules at hand and 600 s of time.
+    /// modules, for at most 600 s.
     pub fn new(script: impl Into<PathBuf>) -> Self {
         Self {
             script: Some(script.into()),
@@ -42,7 +42,7 @@ impl Run {
         }
     }
 
-    /// Gives whoever calls a shell on his terminal instead.
+    /// Opens a shell on the caller's terminal instead.
     pub fn shell() -> Self {
         Self {
             script: None,
@@ -74,13 +74,13 @@ impl Run {
         self
     }
 
-    /// Boots this kernel, not the newest.
+    /// Boots this kernel, not the newest one.
     pub fn kernel(mut self, release: impl Into<String>) -> Self {
         self.kernel = Some(release.into());
         self
     }
 
-    /// Has these modules at hand.
+    /// Gives the guest these modules.
     pub fn modules(mut self, modules: Modules) -> Self {
         self.modules = modules;
         self
@@ -92,21 +92,20 @@ impl Run {
         self
     }
 
-    /// Builds a module of the script's own from `NAME.c`, and puts `NAME.ko` into its
-    /// working folder.
+    /// Builds a module from `NAME.c`, and puts `NAME.ko` into the script's working folder.
     pub fn build(mut self, source: impl Into<PathBuf>) -> Self {
         self.sources.push(source.into());
         self
     }
 
     /// Boots from a copy of the environment in which this script, a file of the repository, has
-    /// been run before: there compilers are quick.
+    /// run before. Compilers are quicker there than in the guest.
     pub fn prepare(mut self, script: impl Into<PathBuf>) -> Self {
         self.prepare = Some(script.into());
         self
     }
 
-    /// Writes a trace event of QEMU's to the run's folder.
+    /// Lets QEMU write a trace event to the run's folder.
     pub fn trace(mut self, event: impl Into<String>) -> Self {
         self.traces.push(event.into());
         self
@@ -130,15 +129,15 @@ impl Run {
         self
     }
 
-    /// Has the guest started by systemd, as real systems are, and keep what it changes of its
-    /// root until the run ends.
+    /// Lets systemd start the guest, like real systems. The guest keeps the changes of its root
+    /// until the run ends.
     pub fn system(mut self, system: bool) -> Self {
         self.system = system;
         self
     }
 
-    /// Has the guest's processors run at the same time where they are emulated, not in turns: it
-    /// is dear, and for what goes wrong only if two things happen at once.
+    /// Lets emulated processors run at the same time, not in turns. This is slow, but finds what
+    /// goes wrong only if two things happen at once.
     pub fn parallel(mut self, parallel: bool) -> Self {
         self.parallel = parallel;
         self
@@ -153,12 +152,12 @@ impl Run {
             .unwrap_or(OsStr::new("script"))
     }
 
-    /// Whether it is a shell, not a script.
+    /// Returns whether this is a shell, not a script.
     pub fn is_shell(&self) -> bool {
         self.script.is_none()
     }
 
-    /// Says what is wrong with it as far as that can be seen without an environment.
+    /// Returns an error if something is wrong that can be seen without an environment.
     pub fn check(&self) -> Result<()> {
         Topology::find(&self.topology)?;
         let script = self.script.iter().filter(|script| **script != *"-");

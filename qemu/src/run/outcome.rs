@@ -13,14 +13,14 @@ use crate::machine::Accel;
 use super::dmesg;
 use super::job::Modules;
 
-/// From here on statuses are the harness's own.
+/// The first status that is the harness's own.
 const FIRST_OWN: u8 = 200;
 
 /// Why a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", content = "detail", rename_all = "lowercase")]
 pub enum End {
-    /// Its script did, with this status.
+    /// The script ended with this status.
     Script(u8),
     /// The guest's kernel panicked, with this message.
     Panic(String),
@@ -30,16 +30,17 @@ pub enum End {
     Timeout(String),
     /// QEMU ended before the script did.
     Qemu(String),
-    /// The script ended, but the guest's kernel had complained: the first complaint, and how
-    /// many there are.
+    /// The script ended, but the guest's kernel had complained: the first complaint, and the number
+    /// of complaints.
     Splat(String, usize),
 }
 
 impl End {
-    /// The exit status that tells it: the script's own below 200.
+    /// Returns the exit status for it. A status below 200 is the script's own.
     pub fn status(&self) -> u8 {
         match self {
-            // A script that uses the harness's statuses fails, but is not mistaken for it.
+            // A script may end with one of the harness's statuses. It has failed, but must not look
+            // as if the harness had.
             Self::Script(status) => (*status).min(FIRST_OWN - 1),
             Self::Panic(_) => 200,
             Self::Boot(_) => 201,
@@ -49,7 +50,8 @@ impl End {
         }
     }
 
-    /// What the guest's kernel said goes before what the script made of it.
+    /// Returns the end of the run, given the kernel's messages. They count more than the script's
+    /// status.
     pub fn considering(self, dmesg: &str) -> Self {
         if let Some(line) = dmesg::panic(dmesg) {
             return Self::Panic(line.to_owned());
@@ -94,7 +96,7 @@ pub struct Outcome {
     pub end: End,
     /// What the script printed.
     pub stdout: String,
-    /// What it printed on standard error.
+    /// What the script printed on standard error.
     pub stderr: String,
     /// The kernel's messages, of all boots.
     pub dmesg: String,
@@ -103,13 +105,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// See [`End::status`].
+    /// Returns the exit status: see [`End::status`].
     pub fn status(&self) -> u8 {
         self.end.status()
     }
 }
 
-/// What `exit.json` says.
+/// The content of `exit.json`.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
     /// The exit status of `cargo vm run`.
@@ -117,19 +119,19 @@ pub struct Report<'a> {
     /// Why the run ended.
     #[serde(flatten)]
     pub end: &'a End,
-    /// The same as a sentence.
+    /// Why the run ended, as a sentence.
     pub sentence: String,
-    /// How long it took.
+    /// How long the run took.
     pub seconds: f64,
     /// How often the guest was booted.
     pub boots: u32,
-    /// The kernel it booted.
+    /// The kernel that was booted last.
     pub kernel: &'a str,
-    /// The modules it had.
+    /// The modules that the guest had.
     pub modules: Modules,
-    /// Its topology.
+    /// The guest's topology.
     pub topology: &'a str,
-    /// What ran its instructions.
+    /// What ran the guest's instructions.
     pub accel: Accel,
 }
 

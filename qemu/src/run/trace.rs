@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reading QEMU's trace of the DMA of its NVMe drives: which bytes went to or came from
-//! host memory, and which a drive's controller memory.
+//! Reads QEMU's trace of the DMA of its NVMe drives: how many bytes went to or came from host
+//! memory, and how many a drive's controller memory.
 
 use std::ops::Range;
 
-/// The trace event in which an NVMe drive says an address and a length.
+/// The trace event in which an NVMe drive tells an address and a length.
 pub const DMA: &str = "pci_nvme_map_addr";
 
-/// Bytes by where they were.
+/// Bytes by the memory that they were in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dma {
     /// In host memory.
@@ -17,7 +17,7 @@ pub struct Dma {
 }
 
 impl Dma {
-    /// Adds up a `trace`, in which `peers` are the addresses of controller memory.
+    /// Adds up the bytes in a `trace`. `peers` are the addresses of controller memory.
     pub fn of(trace: &str, peers: &[Range<u64>]) -> Self {
         let mut dma = Self::default();
         for (address, length) in trace.lines().filter_map(parse) {
@@ -31,8 +31,8 @@ impl Dma {
     }
 }
 
-/// Address and length in a line like `pci_nvme_map_addr addr 0xfe001000 len 4096`, whatever
-/// stands before.
+/// Returns the address and length in a line like `pci_nvme_map_addr addr 0xfe001000 len 4096`,
+/// whatever comes before this in the line.
 fn parse(line: &str) -> Option<(u64, u64)> {
     let (_, values) = line.split_once(&format!("{DMA} "))?;
     let mut words = values.split_whitespace();
