@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rebuilds beside the kernel's own md, as ratios measured in one guest: `rebuild.sh`.
+//! Compares rebuilds with those of the kernel's own md, as ratios that `rebuild.sh` measures in one
+//! guest.
 //!
 //! `cargo bench --package md-p2p-tests --bench rebuild`
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The array `/dev/md0` of a guest: how it is made, assembled, asked and stopped. What is done
-//! thousands of times is done through sysfs, since a process takes long where the CPU is emulated.
+//! Makes, assembles, asks and stops the array `/dev/md0` of a guest. Most of this goes through
+//! sysfs, because it is done thousands of times, and a process takes long on an emulated CPU.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -20,38 +20,37 @@ use crate::wait::until;
 /// The array.
 pub const DISK: &str = "/dev/md0";
 
-/// Where the data of a member begin: what is before them is superblock, bitmap and bad blocks.
+/// The offset of a member's data. Before them are the superblock, the bitmap and bad blocks.
 pub const DATA: u64 = 1 << 20;
 
-/// What is compared at once when an image of metadata is taken.
+/// The bytes of a piece of metadata.
 const PIECE: usize = 4096;
 
-/// Arrays as mdadm makes them: what it has written to the members, by its words. To make one
-/// again is to write that, and to assemble it.
+/// The metadata that mdadm has written to members, by its arguments. An array is made again by
+/// writing its metadata and assembling it.
 #[derive(Debug, Default)]
 pub struct Images {
     known: HashMap<String, Vec<Image>>,
 }
 
-/// The words for an internal bitmap, and for a lockless one, which mdadm does not know everywhere.
+/// mdadm's arguments for an internal bitmap, and for a lockless one, which not every mdadm knows.
 const INTERNAL: &str = "--bitmap=internal";
 const LOCKLESS: &str = "--bitmap=lockless";
 
-/// Where the superblock of a bitmap is, in metadata 1.2 as mdadm lays them out.
+/// The offset of a bitmap's superblock, as mdadm lays out metadata 1.2.
 const BITMAP: u64 = 8192;
 
-/// `version` and `state` in `bitmap_super_s` of `drivers/md/md-bitmap.h`: where they are, and
-/// what they are in a lockless bitmap that is yet to be written: `BITMAP_MAJOR_LOCKLESS`,
-/// `BITMAP_FIRST_USE`.
+/// The offsets of `version` and `state` in `bitmap_super_s` of `drivers/md/md-bitmap.h`, and their
+/// values in a new lockless bitmap: `BITMAP_MAJOR_LOCKLESS` and `BITMAP_FIRST_USE`.
 const VERSION: (usize, u32) = (4, 6);
 const STATE: (usize, u32) = (48, 1 << 3);
 
-/// The metadata of a member: each piece that is not zero, and its offset.
+/// The metadata of a member: each piece that is not zero, with its offset.
 type Image = Vec<(u64, Vec<u8>)>;
 
 impl Images {
-    /// Makes the array that `mdadm --create` makes with these words, of `/dev/faulty0` and so on.
-    /// All devices must hold zeros.
+    /// Makes the array that `mdadm --create` makes with these arguments, of `/dev/faulty0` and so
+    /// on. All devices must hold zeros.
     pub fn create(&mut self, words: &str, devices: &[usize]) -> Result<()> {
         if let Some(images) = self.known.get(words) {
             for (device, image) in devices.iter().zip(images) {
@@ -89,7 +88,8 @@ fn take(device: usize) -> Result<Image> {
         .collect())
 }
 
-/// As `mdadm --create --bitmap=lockless` leaves it. Such a superblock has no checksum.
+/// Changes an image into what `mdadm --create --bitmap=lockless` writes. A bitmap's superblock has
+/// no checksum.
 fn make_lockless(image: &mut Image) -> Result<()> {
     let superblock = image.iter_mut().find(|(offset, _)| *offset == BITMAP);
     let (_, piece) = superblock.context("there is no bitmap")?;
@@ -109,7 +109,7 @@ fn put(device: usize, image: &Image) -> Result<()> {
     Ok(())
 }
 
-/// Assembles it of these devices, all of them members with equal event counts.
+/// Assembles the array of these devices, which are members with equal event counts.
 fn assemble(devices: &[usize]) -> Result<()> {
     new_array()?;
     set("metadata_version", "1.2")?;
@@ -119,7 +119,7 @@ fn assemble(devices: &[usize]) -> Result<()> {
     set("array_state", "active")
 }
 
-/// The number is free as soon as the array before has gone.
+/// Makes the disk of a new array. Its number is free as soon as the last array has gone.
 fn new_array() -> Result<()> {
     let path = parameter("new_array")?;
     until(|| match fs::write(&path, "md0") {
@@ -129,7 +129,7 @@ fn new_array() -> Result<()> {
     .context("there is no new array")
 }
 
-/// A parameter of md's module, whichever it is.
+/// Returns the path of a parameter of md's module, be it md-p2p or md-mod.
 fn parameter(name: &str) -> Result<String> {
     ["md_p2p", "md_mod"]
         .map(|module| format!("/sys/module/{module}/parameters/{name}"))
@@ -138,12 +138,12 @@ fn parameter(name: &str) -> Result<String> {
         .context("md is not there")
 }
 
-/// From now on md starts arrays whose parity is missing as well as wrong.
+/// Makes md start arrays that are both degraded and dirty.
 pub fn start_dirty_degraded() -> Result<()> {
     Ok(fs::write(parameter("start_dirty_degraded")?, "1")?)
 }
 
-/// Stops it, whether its members answer or not.
+/// Stops the array, whether its members answer or not.
 pub fn stop() -> Result<()> {
     let busy = Errno::EBUSY as i32;
     until(
@@ -155,7 +155,7 @@ pub fn stop() -> Result<()> {
     .context("stopping the array")
 }
 
-/// Runs mdadm with these words.
+/// Runs mdadm with these arguments.
 pub fn mdadm(arguments: &str) -> Result<()> {
     let output = Command::new("mdadm")
         .args(arguments.split_whitespace())
@@ -178,7 +178,7 @@ pub fn has_lockless() -> Result<bool> {
     Ok(has)
 }
 
-/// What the array says in its folder `md`.
+/// Reads a file in the array's folder `md`.
 pub fn md(name: &str) -> Result<String> {
     attr(name, "/sys/block/md0/md")
 }
@@ -189,7 +189,7 @@ pub fn set(name: &str, value: &str) -> Result<()> {
     fs::write(&path, value).with_context(|| format!("writing {value} to {path}"))
 }
 
-/// How many members are missing.
+/// Returns how many members are missing.
 pub fn degraded() -> Result<u64> {
     if !Path::new("/sys/block/md0/md/degraded").exists() {
         return Ok(0);
@@ -197,7 +197,7 @@ pub fn degraded() -> Result<u64> {
     Ok(md("degraded")?.parse()?)
 }
 
-/// Returns whether nothing is synced or waits for it.
+/// Returns whether nothing is synced, and nothing waits for a sync.
 pub fn is_idle() -> Result<bool> {
     if !Path::new("/sys/block/md0/md/sync_action").exists() {
         return Ok(true);
@@ -205,7 +205,7 @@ pub fn is_idle() -> Result<bool> {
     Ok(md("sync_action")? == "idle" && md("resync_start")? == "none")
 }
 
-/// The folders of the members.
+/// Returns the folders of the members.
 pub fn members() -> Result<Vec<String>> {
     let names = fs::read_dir("/sys/block/md0/md")?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
@@ -216,7 +216,7 @@ pub fn members() -> Result<Vec<String>> {
         .collect())
 }
 
-/// The folder of the member in sync whose slot is 0.
+/// Returns the folder of the member in sync that has slot 0.
 pub fn member_in_slot_0() -> Result<String> {
     for member in members()? {
         let state = md(&format!("{member}/state"))?;
@@ -232,12 +232,12 @@ pub fn member_offset(member: &str) -> Result<u64> {
     Ok(md(&format!("{member}/offset"))?.parse()?)
 }
 
-/// A buffer in host memory.
+/// Makes a buffer in host memory.
 pub fn host(length: usize) -> Result<Buffer> {
     Buffer::new(Memory::Host, length, Path::new("/sys"))
 }
 
-/// What the array holds, read through host memory.
+/// Reads the array through host memory.
 pub fn read_host(offset: u64, length: usize) -> Result<Vec<u8>> {
     let mut buffer = host(length)?;
     let target = Target::source(Path::new(DISK))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tries one [`Case`] in a guest whose drives stand behind `faulty.ko`: makes the array, does
-//! the I/O, and compares with a model what the array, its members and its counters say.
+//! Tries one [`Case`] in a guest whose drives are behind `faulty.ko`: makes the array, does the I/O,
+//! and compares the array, its members and its counters with a model.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -25,26 +25,27 @@ use crate::wait::until;
 const K: u64 = 1024;
 const M: u64 = 1024 * K;
 
-/// Where the partition begins, and how long it is.
+/// The offset and the length of the partition.
 const PARTITION: (u64, u64) = (M, 2 * M);
 
-/// The I/O: parts of two chunks, and whole ones between them; more than what is staged at once.
+/// The place of the I/O: parts of two chunks, and whole chunks between them. It is longer than what
+/// is staged at once.
 const OFFSET: u64 = 60 * K;
 const LENGTH: usize = 268 * 1024;
 
-/// What holds old data before the I/O, counted from where the disk or partition begins.
+/// The bytes that hold old data before the I/O, from the beginning of the disk or partition.
 const OLD: u64 = 512 * K;
 
-/// Reads of a mirror that are tried until one meets the member that fails.
+/// The number of reads of a mirror that are tried until one meets the member that fails.
 const READS: u64 = 4;
 
-/// Bytes that are compared at a time.
+/// The bytes that are compared at a time.
 const BLOCK: usize = 1024 * 1024;
 
-/// Where cases are tried.
+/// Tries cases with the memory of one provider.
 #[derive(Debug)]
 pub struct FaultTrial {
-    /// Whose memory the I/O uses; no member's.
+    /// The provider whose memory the I/O uses. It is not a member.
     provider: Bdf,
     images: Mutex<Images>,
 }
@@ -57,17 +58,17 @@ struct Array<'a> {
     model: Model,
 }
 
-/// What came of the I/O.
+/// The result of the I/O.
 struct Attempt {
     met: bool,
     ios: u64,
     errno: Option<Errno>,
-    /// What the reads returned.
+    /// The data that the reads returned.
     read: Vec<Vec<u8>>,
 }
 
 impl FaultTrial {
-    /// With the memory of the device at this address.
+    /// Uses the memory of the device at this address.
     pub fn new(provider: Bdf) -> Self {
         let images = Mutex::default();
         Self { provider, images }
@@ -112,7 +113,7 @@ impl Trial for FaultTrial {
 }
 
 impl Array<'_> {
-    /// Brings it into the state that the case is about, with old data.
+    /// Writes old data, and brings the array into the state that the case is about.
     fn prepare(&mut self) -> Result<()> {
         let size = attr("size", "/sys/block/md0")?.parse::<u64>()? * SECTOR as u64;
         self.model = Model::new(0, vec![0; usize::try_from(size)?]);
@@ -125,7 +126,7 @@ impl Array<'_> {
         buffer.put(&old);
         Target::sink(Path::new(DISK))?.write(&buffer, self.base(), old.len())?;
         self.model.put(self.base(), &old);
-        // A lockless bitmap has what was never written before brought in sync.
+        // With a lockless bitmap, md brings in sync what was never written before.
         until(is_idle).context("the old data do not come in sync")?;
 
         if self.case.members == Members::Replacement {
@@ -139,7 +140,7 @@ impl Array<'_> {
         set("p2pdma_policy", self.case.policy.word())
     }
 
-    /// Member 0 is being replaced, as far as the first sector.
+    /// Begins to replace member 0. The replacement waits at the first sector.
     fn begin_replacement(&self) -> Result<()> {
         set("sync_max", "0")?;
         let spare = self.case.shape.members();
@@ -148,7 +149,7 @@ impl Array<'_> {
         until(|| Ok(md("sync_action")? == "recover")).context("the replacement does not begin")
     }
 
-    /// A place in the data of the last member that the I/O touches.
+    /// Returns a place in the data of the last member that the I/O touches.
     fn bad_place(&self) -> u64 {
         match self.case.shape {
             Shape::Raid1 | Shape::Near => self.base() + OFFSET + 16 * K,
@@ -212,7 +213,7 @@ impl Array<'_> {
         let all = matches!(self.case.fault, Fault::MappingAll | Fault::TransferAll);
         for device in 0..devices(self.case) {
             let what = if all || device == 0 { what } else { "nothing" };
-            // Metadata lie before the data, and are to be written.
+            // Metadata come before the data, and can be written.
             let start = array::DATA / SECTOR as u64;
             let end = faulty::size(device)? / SECTOR as u64;
             let action = self.case.action.word();
@@ -301,8 +302,9 @@ impl Array<'_> {
         Ok(())
     }
 
-    /// After a write that failed, each sector is old or new; the model takes what was found.
-    /// The CPU cannot tell what it copied of a provider that has gone, and parity needs a copy.
+    /// Checks that each sector is old or new after a write that failed, and puts what was found into
+    /// the model. With parity, and a provider that has gone, a sector may hold anything, because
+    /// parity needs a copy, and the CPU cannot tell what it copied.
     fn settle(&mut self, found: &[u8], new: &[u8]) -> Result<()> {
         let offset = self.range().0;
         if self.case.shape.has_parity() && self.case.fault.is_gone() {
@@ -322,7 +324,8 @@ impl Array<'_> {
         Ok(())
     }
 
-    /// No member is failed but for its medium, and none has bad blocks for another's fault.
+    /// Checks that a member is failed only for its medium, and that no member has bad blocks for the
+    /// fault of another.
     fn judge_members(&self, degraded_before: u64) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         if self.case.fault == Fault::MediumOne {
@@ -347,12 +350,12 @@ impl Array<'_> {
         Ok(wrong)
     }
 
-    /// md fails a member itself when its replacement is done.
+    /// Returns whether md itself has failed a member, because its replacement is done.
     fn was_replaced(&self, member: &str) -> bool {
         self.case.members == Members::Replacement && member == "dev-faulty0"
     }
 
-    /// md compares copies and parity, and finds no difference.
+    /// Checks that md compares copies and parity, and finds no difference.
     fn judge_copies(&self) -> Result<Option<String>> {
         if !self.case.shape.is_redundant() || degraded()? > 0 {
             return Ok(None);
@@ -363,7 +366,7 @@ impl Array<'_> {
         Ok((count != "0").then(|| format!("members differ: mismatch_cnt is {count}")))
     }
 
-    /// A member whose I/O is all accounted for can be failed and removed.
+    /// Checks that a member can be failed and removed. It cannot if I/O is not accounted for.
     fn judge_removal(&self) -> Result<Option<String>> {
         if !self.case.shape.is_redundant() || degraded()? > 0 {
             return Ok(None);
@@ -396,7 +399,7 @@ fn judge_end(case: &Case, attempt: &Attempt) -> Option<String> {
     (!kept).then(|| format!("the I/O ended with {end}, promised is {promise:?}"))
 }
 
-/// What the array counted of one direction.
+/// The array's counters of one direction.
 struct Counters {
     direct: u64,
     staged: u64,
@@ -422,7 +425,7 @@ impl Counters {
         }
     }
 
-    /// What succeeded is counted once, and what was refused is counted.
+    /// Checks that I/O that succeeded is counted once, and that refused I/O is counted.
     fn judge(&self, case: &Case, attempt: &Attempt) -> Vec<String> {
         let mut wrong = Vec::new();
         let tried = attempt.ios * LENGTH as u64;
@@ -450,12 +453,12 @@ impl Counters {
     }
 }
 
-/// Devices of a case: the members, and the replacement.
+/// Returns the number of devices of a case: the members, and the replacement.
 fn devices(case: &Case) -> usize {
     case.shape.members() + usize::from(case.members == Members::Replacement)
 }
 
-/// The words for mdadm, and the devices that are members.
+/// Returns the arguments for mdadm, and the devices that are members.
 fn create_words(case: &Case) -> (String, Vec<usize>) {
     let level = match case.shape {
         Shape::Linear => "linear --chunk=512",

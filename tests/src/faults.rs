@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The cases of the fault matrix: one I/O from peer memory, at one kind of array, that meets
-//! one fault. What a case promises is written here too, so that the runner only compares.
+//! The cases of the fault matrix. In a case, one I/O of one kind of array meets one fault. Each case
+//! also has its promise, so that a trial only compares.
 
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -28,7 +28,7 @@ macro_rules! factor {
 }
 
 factor! {
-    /// The level of the array, and the layout of a raid10.
+    /// The level of the array, with the layout of a raid10.
     Shape {
         Linear = "linear",
         Raid0 = "raid0",
@@ -50,7 +50,7 @@ factor! {
 }
 
 factor! {
-    /// Where the I/O goes: to the array, or to a partition of it.
+    /// The target of the I/O: the array, or a partition of it.
     Place {
         Disk = "disk",
         Partition = "partition",
@@ -58,7 +58,8 @@ factor! {
 }
 
 factor! {
-    /// What fails: on one member, on all, or on one after the others have done their part.
+    /// The fault: of one member, of all members, or of one member after the others have done their
+    /// part.
     Fault {
         Nothing = "no-fault",
         MappingOne = "mapping-one",
@@ -131,10 +132,10 @@ pub struct Case {
     pub policy: Policy,
 }
 
-/// How many factors there are.
+/// The number of factors.
 const FACTORS: usize = 9;
 
-/// No factor has more values.
+/// The largest number of values that a factor has.
 const VALUES: usize = 10;
 
 /// What the I/O of a case may end with.
@@ -142,9 +143,9 @@ const VALUES: usize = 10;
 pub enum Promise {
     /// Success, and nothing else.
     Success,
-    /// Success, or an error of that kind.
+    /// Success, or an error of this kind.
     Either(Errors),
-    /// An error of that kind.
+    /// An error of this kind.
     Failure(Errors),
 }
 
@@ -155,7 +156,7 @@ pub enum Errors {
     Refused,
     /// `EIO`, or `ENODATA` of a medium.
     Failed,
-    /// One of the two.
+    /// `EREMOTEIO` or `EIO`.
     Any,
 }
 
@@ -203,7 +204,7 @@ impl Case {
         // md knows failfast at these levels, and write-mostly at raid1.
         let failfast = self.failfast == Failfast::No || self.shape.is_mirror();
         let write_mostly = self.members != Members::WriteMostly || self.shape == Shape::Raid1;
-        // Nobody else may have the data that are lost.
+        // Data that are lost twice are nowhere any more.
         let losses = [
             self.known == Known::Bad,
             self.members == Members::Degraded,
@@ -222,7 +223,7 @@ impl Case {
         }
         match self.fault {
             Fault::GoneBefore => Promise::Failure(Errors::Any),
-            // A mirror may note that one copy is bad instead.
+            // A mirror may note that one copy is bad, and succeed.
             Fault::GoneAfter if met => Promise::Either(Errors::Any),
             Fault::MediumOne if met && !self.shape.is_redundant() => {
                 Promise::Failure(Errors::Failed)
@@ -339,7 +340,7 @@ pub fn regressions() -> Vec<Case> {
         policy: Policy::Auto,
     };
     let mut cases = Vec::new();
-    // What was done again went to twice the partition's start.
+    // Repeated I/O went to twice the partition's start.
     for shape in [Shape::Linear, Shape::Raid0] {
         for action in [Action::Read, Action::Write] {
             let place = Place::Partition;
@@ -378,7 +379,7 @@ pub fn regressions() -> Vec<Case> {
         failfast: Failfast::Yes,
         ..base
     });
-    // Likewise, where nothing may be staged, so that the read fails for good.
+    // Likewise when nothing may be staged, so that the read fails for good.
     for members in [Members::Whole, Members::Replacement] {
         cases.push(Case {
             action: Action::Read,
@@ -388,14 +389,14 @@ pub fn regressions() -> Vec<Case> {
             ..base
         });
     }
-    // A member was failed by a read whose transfer failed, where nothing may be staged.
+    // A member was failed by a read whose transfer failed, when nothing may be staged.
     cases.push(Case {
         action: Action::Read,
         fault: Fault::TransferOne,
         policy: Policy::Direct,
         ..base
     });
-    // A copy that was excused since the provider had gone was given up twice.
+    // A copy that was excused because the provider had gone was given up twice.
     for policy in [Policy::Auto, Policy::Direct] {
         cases.push(Case {
             shape: Shape::Near,
@@ -405,8 +406,8 @@ pub fn regressions() -> Vec<Case> {
             ..base
         });
     }
-    // Members were blamed for what had gone with the provider: failed by reads, given bad blocks
-    // by writes.
+    // Members were blamed for data that had gone with the provider: reads failed them, and writes
+    // gave them bad blocks.
     for shape in [Shape::Raid1, Shape::Near] {
         for action in [Action::Read, Action::Write] {
             let fault = Fault::GoneBefore;
@@ -426,7 +427,7 @@ pub fn regressions() -> Vec<Case> {
         members: Members::Replacement,
         ..base
     });
-    // What the stripe cache copied into memory that had gone was taken for read.
+    // A read succeeded although the stripe cache copied into memory that had gone.
     cases.push(Case {
         shape: Shape::Raid5,
         action: Action::Read,
@@ -436,9 +437,9 @@ pub fn regressions() -> Vec<Case> {
     cases
 }
 
-/// Returns numbers of `cases` that together have every pair of values which any of them has,
-/// after the [`regressions`]. The choice follows from the seed: a case is taken that has as
-/// many pairs yet unseen as any.
+/// Returns numbers of cases: the [`regressions`], and then cases that together have every pair of
+/// values that any usable case has. Each choice is a case with the most new pairs. The seed
+/// decides between equals.
 pub fn pairs(cases: &[Case], usable: impl Fn(&Case) -> bool, seed: u64) -> Vec<usize> {
     let mut random = Random::new(seed);
     let mut seen = vec![false; (FACTORS * VALUES).pow(2)];
@@ -449,7 +450,7 @@ pub fn pairs(cases: &[Case], usable: impl Fn(&Case) -> bool, seed: u64) -> Vec<u
     for number in &taken {
         cases[*number].pairs().for_each(|pair| seen[pair] = true);
     }
-    // A gain only shrinks: one that was computed earlier is an upper bound.
+    // A gain only shrinks, so that an earlier gain is an upper bound.
     let mut bounds: BinaryHeap<(usize, u64, usize)> = (0..cases.len())
         .filter(|number| usable(&cases[*number]))
         .map(|number| (usize::MAX, random.word(), number))
@@ -498,7 +499,7 @@ mod tests {
             };
             let covered = of(&mut taken.iter().map(|number| &cases[*number]));
             assert_eq!(covered, of(&mut cases.iter()));
-            // No fewer than the two longest factors have values.
+            // The two longest factors have so many pairs of values.
             let least = Shape::ALL.len() * Fault::ALL.len();
             let most = least * 3 / 2 + regressions().len();
             assert!((least..most).contains(&taken.len()), "{}", taken.len());

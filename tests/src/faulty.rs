@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The devices of `faulty.ko` in a guest, the provider's memory, and how much of it is free.
+//! The devices of `faulty.ko` in a guest, the provider's memory, and free peer memory.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -12,22 +12,22 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::sysfs::attr;
 
-/// The block device.
+/// Returns the path of a device.
 pub fn path(device: usize) -> String {
     format!("/dev/faulty{device}")
 }
 
-/// Its folder in sysfs.
+/// Returns the folder of a device in sysfs.
 pub fn folder(device: usize) -> String {
     format!("/sys/block/faulty{device}")
 }
 
-/// Its size in bytes.
+/// Returns the size of a device in bytes.
 pub fn size(device: usize) -> Result<u64> {
     Ok(attr("size", &folder(device))?.parse::<u64>()? * SECTOR as u64)
 }
 
-/// Makes a device hold zeros, which no level has to bring in sync.
+/// Fills a device with zeros, which no level has to bring in sync.
 pub fn wipe(device: usize) -> Result<()> {
     let path = path(device);
     let file = OpenOptions::new().write(true).open(&path)?;
@@ -41,7 +41,7 @@ pub fn arm(device: usize, fault: &str) -> Result<()> {
     tell(device, "fault", fault)
 }
 
-/// What `faulty.c` calls the supply of a device: `off`, `kept` or `lost`.
+/// Sets what `faulty.c` calls the supply of a device: `off`, `kept` or `lost`.
 pub fn power(device: usize, state: &str) -> Result<()> {
     tell(device, "supply", state)
 }
@@ -60,12 +60,12 @@ pub fn hits(device: usize) -> Result<u64> {
 #[derive(Debug)]
 pub struct Provider {
     config: File,
-    /// The PCI command register, as it was.
+    /// The first value of the PCI command register.
     command: [u8; 2],
 }
 
 impl Provider {
-    /// That of the device at this address, whose memory is on now.
+    /// Opens the device at this address. Its memory is on now.
     pub fn new(address: Bdf) -> Result<Self> {
         let path = PathBuf::from(format!("/sys/bus/pci/devices/{address}/config"));
         let config = OpenOptions::new()
@@ -78,12 +78,12 @@ impl Provider {
         Ok(Self { config, command })
     }
 
-    /// Memory decoding off, all else on: nothing answers at its addresses.
+    /// Turns memory decoding off, and nothing else, so that nothing answers at its addresses.
     pub fn go(&self) -> Result<()> {
         self.set([self.command[0] & !2, self.command[1]])
     }
 
-    /// As it was.
+    /// Turns memory decoding on again.
     pub fn come(&self) -> Result<()> {
         self.set(self.command)
     }

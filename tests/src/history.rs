@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What an area may hold when writes fail, are not flushed, and the power is cut.
+//! Tells what an area may hold after writes that fail or are not flushed, and after power cuts.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,25 +7,25 @@ use std::ops::Range;
 use anyhow::{Result, bail, ensure};
 use mdp2p_io::pattern::{Mismatch, Pattern, SECTOR};
 
-/// Which writes may have left a sector as it is, a bit for each.
+/// The writes that may have left a sector as it is, a bit for each.
 type Writes = u8;
 
 /// A sector that may hold anything.
 const ANY: Writes = Writes::MAX;
 
-/// Which of the writes to it each sector of an area may hold. Write 0 was before all others.
+/// The writes whose data each sector of an area may hold. Write 0 comes before all others.
 #[derive(Debug)]
 pub struct History {
-    /// What a read may return.
+    /// The data that a read may return.
     now: Vec<Writes>,
-    /// What may be left when the power is cut.
+    /// The data that may be left if the power is cut.
     kept: Vec<Writes>,
-    /// Writes so far.
+    /// The number of writes so far.
     count: u32,
 }
 
 impl History {
-    /// Of `length` bytes from 0 on, which hold write 0 for good.
+    /// Begins with `length` bytes, which hold write 0 for good.
     pub fn new(length: usize) -> Self {
         let first = vec![1; length / SECTOR];
         Self {
@@ -35,7 +35,7 @@ impl History {
         }
     }
 
-    /// The number of the next write.
+    /// Returns the number of the next write.
     pub fn next_write(&mut self) -> u32 {
         assert!(
             self.count < ANY.ilog2(),
@@ -45,14 +45,14 @@ impl History {
         self.count - 1
     }
 
-    /// What a write puts there: no two writes have a sector in common.
+    /// Returns the data of a write. No two writes write equal sectors.
     pub fn data(write: u32, range: &Range<usize>) -> Vec<u8> {
         let mut data = vec![0; range.len()];
         Pattern::new(u64::from(write) + 1).fill(range.start as u64, &mut data);
         data
     }
 
-    /// The write went through.
+    /// Notes that a write succeeded.
     pub fn written(&mut self, write: u32, range: &Range<usize>) {
         for sector in sectors(range) {
             self.now[sector] = 1 << write;
@@ -60,7 +60,7 @@ impl History {
         }
     }
 
-    /// The write went through, to the medium.
+    /// Notes that a write succeeded, and is on the medium.
     pub fn synced(&mut self, write: u32, range: &Range<usize>) {
         self.written(write, range);
         for sector in sectors(range) {
@@ -68,7 +68,8 @@ impl History {
         }
     }
 
-    /// The write went to some members or none: each sector is old or new.
+    /// Notes that a write failed. It went to some members or none, so that each sector is old or
+    /// new.
     pub fn failed(&mut self, write: u32, range: &Range<usize>) {
         for sector in sectors(range) {
             self.now[sector] |= 1 << write;
@@ -76,7 +77,7 @@ impl History {
         }
     }
 
-    /// The write failed after something else than its data was copied.
+    /// Notes that a write failed after other data than its own were copied.
     pub fn garbled(&mut self, range: &Range<usize>) {
         for sector in sectors(range) {
             self.now[sector] = ANY;
@@ -84,18 +85,18 @@ impl History {
         }
     }
 
-    /// A flush went through.
+    /// Notes that a flush succeeded.
     pub fn flushed(&mut self) {
         self.kept.clone_from(&self.now);
     }
 
-    /// The power was cut.
+    /// Notes that the power was cut.
     pub fn cut(&mut self) {
         self.now.clone_from(&self.kept);
     }
 
-    /// The power was cut while a member was missing whose data were told by parity: what shares
-    /// a stripe, of this length, with sectors that nobody knows may be anything.
+    /// Notes that the power was cut while parity stood for a missing member. A sector may hold
+    /// anything if its stripe, of this length, has a sector that may be old or new.
     pub fn cut_without_member(&mut self, stripe: usize) {
         for sectors in self.kept.chunks_mut(stripe / SECTOR) {
             if sectors.iter().any(|writes| writes.count_ones() > 1) {
@@ -105,7 +106,7 @@ impl History {
         self.cut();
     }
 
-    /// Compares what was found in the whole area.
+    /// Compares the whole area with what was found.
     pub fn compare(&self, found: &[u8]) -> Result<()> {
         ensure!(found.len() == self.now.len() * SECTOR, "not the whole area");
         for (sector, (found, writes)) in found.chunks(SECTOR).zip(&self.now).enumerate() {
@@ -158,7 +159,7 @@ mod tests {
     const AREA: Range<usize> = 0..8 * SECTOR;
     const PART: Range<usize> = SECTOR..3 * SECTOR;
 
-    /// The area with this write in the part, and write 0 around it.
+    /// Returns the area with this write in the part, and write 0 around it.
     fn with(write: u32) -> Vec<u8> {
         let mut data = History::data(0, &AREA);
         data[PART].copy_from_slice(&History::data(write, &PART));

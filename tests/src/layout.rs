@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the members of an array hold, worked out from md(4) and the papers that
-//! it names, not from md's code: an opinion of our own for each sector of data,
-//! P and Q. Layouts are mdadm's defaults (raid5 and raid6 left-symmetric, raid10
-//! near).
+//! Computes what the members of an array hold, for each sector of data, P and Q. This follows md(4)
+//! and the papers that it names, and so is independent of md's code. Layouts are mdadm's defaults
+//! (raid5 and raid6 left-symmetric, raid10 near).
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -18,27 +17,28 @@ use mdp2p_io::transfer::{Extent, Outcome, Target};
 pub struct Layout {
     /// The level.
     pub level: Level,
-    /// Members, those missing included.
+    /// The number of members, missing ones included.
     pub members: u64,
-    /// Bytes of a chunk; of a whole member for linear; for raid1, anything.
+    /// The bytes of a chunk. With linear it is the size of a member, and with raid1 it may be
+    /// anything.
     pub chunk: u64,
-    /// Copies of everything; raid10 only.
+    /// The number of copies, for raid10 only.
     pub copies: u64,
 }
 
-/// What a sector of a member holds.
+/// The content of a member's sector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// The array's data at this offset.
     Data(u64),
     /// The XOR of the array's data at these offsets.
     P(Vec<u64>),
-    /// The Reed-Solomon syndrome of the same.
+    /// The Reed-Solomon syndrome of the array's data at these offsets.
     Q(Vec<u64>),
 }
 
 impl Layout {
-    /// What `member` holds at `at`, in bytes from the beginning of its data.
+    /// Returns what `member` holds at `at`, in bytes from the beginning of its data.
     pub fn content(&self, member: u64, at: u64) -> Content {
         let (row, within) = (at / self.chunk, at % self.chunk);
         let data = |chunk: u64| Content::Data(chunk * self.chunk + within);
@@ -48,7 +48,7 @@ impl Layout {
             Level::Raid10 => data((row * self.members + member) / self.copies),
             Level::Raid0 | Level::Raid4 | Level::Raid5 | Level::Raid6 => {
                 let width = self.width();
-                // Counted from the first data chunk of the row.
+                // The place of the member, from the first data chunk of the row on.
                 let place = (member + self.members - self.first(row)) % self.members;
                 let all = || {
                     (0..width)
@@ -57,7 +57,7 @@ impl Layout {
                 };
                 match place {
                     place if place < width => data(row * width + place),
-                    // After the last data chunk, round the corner.
+                    // P comes after the last data chunk, and Q after P.
                     place if place == width => Content::P(all()),
                     _ => Content::Q(all()),
                 }
@@ -65,12 +65,12 @@ impl Layout {
         }
     }
 
-    /// Chunks of data in a row.
+    /// Returns the number of data chunks in a row.
     fn width(&self) -> u64 {
         self.members - self.level.parity() as u64
     }
 
-    /// The member with the first data chunk of a row.
+    /// Returns the member with the first data chunk of a row.
     fn first(&self, row: u64) -> u64 {
         // P moves one member to the left with each row.
         let p = self.members - 1 - row % self.members;
@@ -81,7 +81,7 @@ impl Layout {
         }
     }
 
-    /// The part of every member's data in which something of `range` can be.
+    /// Returns the part of a member's data in which something of `range` can be.
     fn span(&self, member: u64, range: &Range<u64>) -> Range<u64> {
         let chunks = range.start / self.chunk..range.end.div_ceil(self.chunk);
         let rows =
@@ -102,8 +102,8 @@ impl Layout {
         }
     }
 
-    /// What `member` should hold at `at` if the array holds `data` in `range`; none
-    /// if that does not follow.
+    /// Returns what `member` should hold at `at` if the array holds `data` in `range`. `None` if
+    /// this does not follow from `data`.
     fn expected(
         &self,
         data: impl Fn(u64) -> Sector,
@@ -128,8 +128,8 @@ impl Layout {
     }
 }
 
-/// The sum of `power`^i times the i-th sector, in GF(2^8) modulo
-/// x^8+x^4+x^3+x^2+1: Anvin, "The mathematics of RAID-6". P for power 1, Q for 2.
+/// Returns the sum of `power`^i times the i-th sector, in GF(2^8) modulo x^8+x^4+x^3+x^2+1. This is
+/// P for power 1, and Q for power 2: see Anvin, "The mathematics of RAID-6".
 fn syndrome(data: impl DoubleEndedIterator<Item = Sector>, power: u8) -> Sector {
     data.rev().fold([0; SECTOR], |mut sum, sector| {
         for (sum, byte) in sum.iter_mut().zip(sector) {
@@ -143,10 +143,10 @@ fn syndrome(data: impl DoubleEndedIterator<Item = Sector>, power: u8) -> Sector 
     })
 }
 
-/// A member as given: where its data begin, or nothing if it is missing.
+/// A member as given, with the offset of its data. `None` stands for a missing member.
 pub type Member = Option<(PathBuf, u64)>;
 
-/// Reads `member@OFFSET` or `missing`.
+/// Parses `member@OFFSET` or `missing`.
 pub fn parse_member(text: &str) -> Result<Member, String> {
     if text == "missing" {
         return Ok(None);
@@ -157,11 +157,11 @@ pub fn parse_member(text: &str) -> Result<Member, String> {
     Ok(Some((path.into(), mdp2p_io::size::parse(offset)?)))
 }
 
-/// Bytes that are read at a time.
+/// The bytes that are read at a time.
 const BLOCK: usize = 128 * 1024;
 
-/// Compares what `members` hold with what they should, if the array holds the
-/// sectors of `data` in `range`. Reads through host memory.
+/// Compares what `members` hold with what they should hold, if the array holds the sectors of
+/// `data` in `range`. Reads through host memory.
 pub fn check(
     layout: &Layout,
     members: &[Member],
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// The rows of an array as they are drawn in papers, one letter a chunk.
+    /// Draws the rows of an array as papers do, with one letter for each chunk.
     fn drawn(level: Level, members: u64, rows: u64) -> Vec<String> {
         let layout = layout(level, members);
         let letter = |content| match content {
@@ -261,7 +261,7 @@ mod tests {
         ) {
             let layout = layout(level, members);
             let sector = SECTOR as u64;
-            // Linear ends with its last member.
+            // A linear array ends with its last member.
             let room = if level == Level::Linear { members * layout.chunk } else { u64::MAX };
             let range = (first * sector).min(room)..((first + length) * sector).min(room);
             let kept: Vec<u64> = (0..members)

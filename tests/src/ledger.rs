@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The ledger of soaks: one line of JSON for each case that was run, whenever that was.
+//! The ledger of soaks: one line of JSON for each case that was ever run.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// All that it says held.
+    /// Everything that the case says was true.
     Passed,
-    /// Something did not.
+    /// Something was not true.
     Failed,
-    /// It does not apply here.
+    /// The case does not apply here.
     Skipped,
 }
 
@@ -29,7 +29,7 @@ pub struct Entry {
     pub kernel: String,
     /// Its source and its name there: `SOURCE/NAME`.
     pub case: String,
-    /// What it made its I/O from.
+    /// The seed of its I/O.
     pub seed: u64,
     /// How it ended.
     pub result: Verdict,
@@ -37,17 +37,17 @@ pub struct Entry {
     pub seconds: u64,
 }
 
-/// What is in a ledger.
+/// The content of a ledger.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The cases, in the order in which they ended.
     pub entries: Vec<Entry>,
-    /// Lines that are no entries: a run that was killed may leave half of one.
+    /// The number of lines that are no entries. A run that was killed may leave half a line.
     pub broken: usize,
 }
 
 impl Record {
-    /// Reads the ledger at `path`; one that is not there is empty.
+    /// Reads the ledger at `path`. A ledger that does not exist is empty.
     pub fn read(path: &Path) -> Result<Self> {
         match fs::read_to_string(path) {
             Ok(text) => Ok(Self::parse(&text)),
@@ -97,7 +97,7 @@ impl Ledger {
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
         let mut line = serde_json::to_string(entry)?;
         line.push('\n');
-        // In one call, so that lines of two soaks do not mix.
+        // This is one call, so that lines of two soaks do not mix.
         self.0.write_all(line.as_bytes())?;
         self.0.sync_data().context("the ledger cannot be written")
     }

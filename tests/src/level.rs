@@ -30,7 +30,7 @@ impl Level {
         !matches!(self, Level::Linear | Level::Raid0)
     }
 
-    /// Returns whether parity tells what a missing member held.
+    /// Returns whether parity stands for a missing member.
     pub fn has_parity(self) -> bool {
         self.parity() > 0
     }

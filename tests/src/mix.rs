@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reads and writes of any size at any place, through several memories at once,
-//! and a model in host memory that says what each read must find.
+//! Reads and writes of any size, at any place, through several memories at once. A model in host
+//! memory says what each read must find.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,22 +18,22 @@ use mdp2p_io::pattern::{Pattern, SECTOR};
 use mdp2p_io::random::Random;
 use mdp2p_io::transfer::{self, Extent, Failure, Outcome, Target, Work};
 
-/// What is to be done.
+/// A mix of reads and writes.
 #[derive(Debug)]
 pub struct Mix {
     /// A block device, or a file.
     pub path: PathBuf,
-    /// The bytes of it that are read and written.
+    /// The bytes of the device or file that are read and written.
     pub area: Range<u64>,
-    /// Where the data come from and go to.
+    /// The memories that the data come from and go to.
     pub memories: Vec<Memory>,
-    /// What decides on every op, and on the data of the writes.
+    /// The seed, which decides on every op, and on the data of writes.
     pub seed: u64,
-    /// When it ends.
+    /// When the mix ends.
     pub end: End,
-    /// Ops in flight.
+    /// The number of ops in flight.
     pub depth: usize,
-    /// Bytes of the greatest op.
+    /// The bytes of the largest op.
     pub largest: usize,
 }
 
@@ -46,18 +46,18 @@ pub enum End {
     After(Duration),
 }
 
-/// What came of it.
+/// The result of a mix.
 #[derive(Debug)]
 pub struct Mixed {
-    /// Of the ops. What is read before and after them counts only where it fails.
+    /// The outcome of the ops. Reads before and after them count only if they fail.
     pub outcome: Outcome,
     /// The ops of each memory.
     pub shares: Vec<Share>,
-    /// What the area must hold now, unless an I/O failed.
+    /// The data that the area must hold now, unless an I/O failed.
     pub model: Model,
 }
 
-/// What went through one memory.
+/// The I/O that went through one memory.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[expect(missing_docs, reason = "their names say it all")]
 pub struct Share {
@@ -111,16 +111,16 @@ impl fmt::Display for Share {
 struct Op {
     number: u64,
     write: bool,
-    /// Index into the memories.
+    /// The index of its memory.
     memory: usize,
-    /// Where in the buffer, which is at the beginning of a page, the data begin.
+    /// The offset of the data in the buffer, which begins at a page.
     within: usize,
     offset: u64,
     length: usize,
 }
 
 impl Op {
-    /// Its data afterwards.
+    /// Does the op, and returns its data.
     fn go(
         &self,
         target: &Target,
@@ -140,7 +140,7 @@ impl Op {
         }
     }
 
-    /// Whether it matters which of the two is first.
+    /// Returns whether it matters which of the two ops is first.
     fn disturbs(&self, other: &Op) -> bool {
         let end = |op: &Op| op.offset + op.length as u64;
         (self.write || other.write) && self.offset < end(other) && other.offset < end(self)
@@ -173,8 +173,8 @@ impl Plan {
         }
     }
 
-    /// Any number of binary digits is as likely as any other: small ops are as
-    /// frequent as large ones.
+    /// Returns the number of sectors of an op. All numbers of binary digits are equally likely, so
+    /// that small ops are as frequent as large ones.
     fn sectors(&mut self) -> u64 {
         let most = (self.largest / SECTOR) as u64;
         let least = 1 << self.random.below(u64::from(most.ilog2()) + 1);
@@ -182,7 +182,7 @@ impl Plan {
     }
 }
 
-/// What the threads have in common.
+/// The state that the threads share.
 #[derive(Debug)]
 struct State {
     plan: Plan,
@@ -191,8 +191,8 @@ struct State {
 }
 
 impl State {
-    /// The next op, unless it is over: the first thing that goes wrong ends it, for
-    /// what comes after it tells nothing new.
+    /// Returns the next op, or `None` if the mix is over. The first thing that goes wrong ends the
+    /// mix, because whatever comes later tells nothing new.
     fn take(&mut self, until: &Until) -> Option<Op> {
         let outcome = &self.mixed.outcome;
         if until.reached(self.plan.next) || outcome.errors + outcome.mismatches > 0 {
@@ -203,8 +203,8 @@ impl State {
         Some(op)
     }
 
-    /// Whether an earlier op has to end first. As nothing overtakes what it
-    /// disturbs, the seed alone decides what the area holds, whatever the depth.
+    /// Returns whether an earlier op has to end first. No op overtakes an op that it disturbs, so
+    /// that the seed alone decides what the area holds, whatever the depth.
     fn blocked(&self, op: &Op) -> bool {
         let earlier = |other: &&Op| other.number < op.number;
         self.under_way
@@ -244,7 +244,7 @@ fn compare(outcome: &mut Outcome, model: &Model, whose: &str, offset: u64, data:
     }
 }
 
-/// [`End`], once it has begun.
+/// [`End`], once the mix has begun.
 #[derive(Debug)]
 enum Until {
     Op(u64),
@@ -263,7 +263,7 @@ impl Until {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// An op has ended.
+    /// Is notified when an op has ended.
     ended: Condvar,
     until: Until,
 }
@@ -275,7 +275,7 @@ impl Shared {
         self.state.lock().expect(PANICKED)
     }
 
-    /// The next op, when it may begin.
+    /// Returns the next op, when it may begin.
     fn next(&self) -> Option<Op> {
         let mut state = self.lock();
         let op = state.take(&self.until)?;
@@ -290,11 +290,11 @@ impl Shared {
     }
 }
 
-/// Bytes that are read at a time before and after the ops.
+/// The bytes that are read at a time before and after the ops.
 const BLOCK: usize = 128 * 1024;
 
 impl Mix {
-    /// Does it. `sysfs` is where sysfs is mounted.
+    /// Does the mix. `sysfs` is where sysfs is mounted.
     pub fn run(&self, sysfs: &Path) -> Result<Mixed> {
         let target = Target::both(&self.path)?;
         let buffers = self.buffers(sysfs)?;
@@ -309,7 +309,7 @@ impl Mix {
         Ok(mixed)
     }
 
-    /// For each thread one of every memory, so that it can do any op.
+    /// Makes a buffer in every memory for each thread, so that it can do any op.
     fn buffers(&self, sysfs: &Path) -> Result<Vec<Vec<Buffer>>> {
         let one = |memory: &Memory| Buffer::new(*memory, self.largest + PAGE, sysfs);
         (0..self.depth)
@@ -317,7 +317,7 @@ impl Mix {
             .collect()
     }
 
-    /// What the area holds at first is the first model.
+    /// Reads the area into the first model.
     fn begin(&self) -> Result<Mixed> {
         let mut bytes = Vec::new();
         let mut outcome = self.read_all(|_, data| bytes.extend_from_slice(data))?;
@@ -356,7 +356,7 @@ impl Mix {
         shared.state.into_inner().expect(PANICKED).mixed
     }
 
-    /// Everything once more, through host memory.
+    /// Compares the area with the model once more, through host memory.
     fn finish(&self, mixed: &mut Mixed) -> Result<()> {
         let Mixed { outcome, model, .. } = mixed;
         let last =
@@ -389,8 +389,8 @@ impl Mix {
         }
     }
 
-    /// What an op writes, like no other: the seed and the op's number can be read off
-    /// that of the data.
+    /// Returns the data that an op writes. No other op writes them, and their seed tells the mix's
+    /// seed and the op's number.
     fn data(&self, op: &Op) -> Pattern {
         Pattern::new(
             self.seed

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What an area must hold, byte by byte, where no seed tells it.
+//! A model of what an area must hold, byte by byte, if no seed tells it.
 
 use std::ops::Range;
 
@@ -13,30 +13,30 @@ pub struct Model {
 }
 
 impl Model {
-    /// An area that begins at `start` and holds `bytes`, whole sectors.
+    /// Makes a model of an area that begins at `start` and holds `bytes`, in whole sectors.
     pub fn new(start: u64, bytes: Vec<u8>) -> Self {
         Self { start, bytes }
     }
 
-    /// All of it.
+    /// Returns the whole content.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The sector at `offset`.
+    /// Returns the sector at `offset`.
     pub fn sector(&self, offset: u64) -> Sector {
         let mut sector = [0; SECTOR];
         sector.copy_from_slice(&self.bytes[self.place(offset, SECTOR)]);
         sector
     }
 
-    /// It holds `data` at `offset` from now on.
+    /// Puts `data` at `offset`.
     pub fn put(&mut self, offset: u64, data: &[u8]) {
         let place = self.place(offset, data.len());
         self.bytes[place].copy_from_slice(data);
     }
 
-    /// The sectors of `data`, found at `offset`, that are not as they must be.
+    /// Returns the wrong sectors of `data`, which was found at `offset`.
     pub fn mismatches(&self, offset: u64, data: &[u8]) -> Vec<Mismatch> {
         (offset..)
             .step_by(SECTOR)
@@ -45,7 +45,7 @@ impl Model {
             .collect()
     }
 
-    /// The offset of the first byte of them that is wrong.
+    /// Returns the offset of the first wrong byte of `data`, which was found at `offset`.
     pub fn first_wrong(&self, offset: u64, data: &[u8]) -> Option<u64> {
         let expected = &self.bytes[self.place(offset, data.len())];
         let at = expected.iter().zip(data).position(|(a, b)| a != b)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tells the kernel of a partition that no table has: partition 1 of a disk.
+//! Tells the kernel about partition 1 of a disk, which is in no table.
 
 use std::fs::File;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub fn add(disk: &Path, start: u64, length: u64) -> Result<()> {
     tell(disk, 1, start, length)
 }
 
-/// Forgets partition 1.
+/// Makes the kernel forget partition 1.
 pub fn remove(disk: &Path) -> Result<()> {
     tell(disk, 2, 0, 0)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is said of a transfer, to people and to programs.
+//! Tells people and programs how a transfer went.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -10,28 +10,28 @@ use crate::mix::Share;
 use mdp2p_io::memory::Memory;
 use mdp2p_io::transfer::{Outcome, Why};
 
-/// What a program gets to read: one object.
+/// The report for programs: one object.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Of this format.
+    /// The version of this format.
     version: u32,
     verb: &'static str,
-    /// Where all went through, if it was one.
+    /// The memory, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<Memory>,
-    /// Bytes of the I/Os that went through whole.
+    /// The bytes of the I/Os that succeeded in full.
     bytes: u64,
-    /// I/Os that went through whole.
+    /// The number of I/Os that succeeded in full.
     ios: u64,
-    /// I/Os that did not.
+    /// The number of I/Os that did not.
     errors: u64,
     /// The kernel's name for the first error that is not a short I/O.
     errno: Option<String>,
-    /// Sectors that are not what they should be.
+    /// The number of wrong sectors.
     mismatches: u64,
-    /// SHA-256 of what was read, if all was.
+    /// The SHA-256 of what was read, if everything was read.
     checksum: Option<String>,
-    /// What went through each memory, if it was not one.
+    /// The I/O that went through each memory, if there were several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     memories: Vec<Share>,
 }
@@ -64,7 +64,7 @@ impl Report {
         }
     }
 
-    /// Sums up what went through several memories.
+    /// Sums up I/O through several memories.
     pub fn of_shares(verb: &'static str, shares: Vec<Share>, outcome: &Outcome) -> Self {
         Self {
             memory: None,
@@ -73,12 +73,12 @@ impl Report {
         }
     }
 
-    /// One object for programs.
+    /// Returns one JSON object for programs.
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
 
-    /// One line for people.
+    /// Returns one line for people.
     pub fn line(&self) -> String {
         let Self {
             verb,
@@ -105,7 +105,7 @@ impl Report {
         line
     }
 
-    /// 0 if all is well, 1 if anything differs, 3 if an I/O failed.
+    /// Returns status 0 if all is right, 1 if anything differs, 3 if an I/O failed.
     pub fn status(&self) -> ExitCode {
         match (self.errors, self.mismatches) {
             (0, 0) => ExitCode::SUCCESS,
@@ -120,7 +120,7 @@ fn listed(shares: &[Share]) -> String {
     shares.join(", ")
 }
 
-/// The first failures and mismatches, one a line, and how many more there are.
+/// Returns lines with the first failures and mismatches, and how many more there are.
 pub fn details(outcome: &Outcome) -> Vec<String> {
     let more = |all: u64, shown: usize, what: &str| {
         let left = all - shown as u64;

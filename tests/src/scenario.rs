@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The head of a scenario: a comment that says what must hold, and in what
-//! machine it is to be tried.
+//! Reads the head of a scenario: a comment with its promise, and the machine that tries it.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,41 +7,41 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// How much is to be tried.
+/// How much to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// What fits into half an hour: `make test`.
+    /// Scenarios that fit into half an hour: `make test`.
     Test,
-    /// Everything: `make soak`.
+    /// All scenarios: `make soak`.
     Soak,
 }
 
-/// What a scenario says of itself.
+/// The head of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// What must hold.
+    /// What must be true.
     pub promise: String,
-    /// Where it belongs: every scenario has to say it.
+    /// The runs that it belongs to, which every scenario has to say.
     pub scope: Scope,
-    /// Names of the topologies: it is tried in each.
+    /// The topologies in which the scenario is tried.
     pub topologies: Vec<String>,
     /// More topologies, in which only `make soak` tries it.
     pub soak_topologies: Vec<String>,
-    /// Whose modules: `p2p` or `stock`.
+    /// The modules: `p2p` or `stock`.
     pub modules: String,
-    /// Whether systemd starts its machine, and its root lasts.
+    /// Whether systemd starts the machine, whose root then lasts.
     pub system: bool,
-    /// Whether its machine's processors are to run at the same time, emulated too.
+    /// Whether the machine's processors run at the same time even if they are emulated.
     pub parallel: bool,
-    /// What is run in a copy of the environment, from which it boots then.
+    /// A script that runs in a copy of the environment. The machine then boots from this copy.
     pub prepare: Option<String>,
-    /// Files that it needs: a name in `files`, or a path in the repository.
+    /// Files that the scenario needs: names in `files`, or paths in the repository.
     pub files: Vec<String>,
-    /// Modules of its own: C in `files`.
+    /// C sources of its own modules: names in `files`, or paths in the repository.
     pub sources: Vec<String>,
-    /// Trace events of QEMU.
+    /// Events that QEMU traces.
     pub traces: Vec<String>,
-    /// Time that it may take on a machine with nothing else to do.
+    /// The time that it may take on an idle machine.
     pub timeout: Duration,
 }
 
@@ -87,7 +86,7 @@ impl Head {
         Ok(head)
     }
 
-    /// The topologies in which a run of this scope tries it.
+    /// Returns the topologies in which a run of this scope tries the scenario.
     pub fn topologies_in(&self, scope: Scope) -> Vec<&str> {
         let (first, more): (&[String], &[String]) = match (scope, self.scope) {
             (Scope::Soak, _) => (&self.topologies, &self.soak_topologies),
@@ -141,8 +140,8 @@ fn is_key(line: &str) -> bool {
         .is_some_and(|(key, _)| key.chars().all(|letter| letter.is_ascii_lowercase()))
 }
 
-/// Returns where a file is that a scenario in the folder `scenarios` names: in its folder `files`
-/// or, if the name is a path, in the repository.
+/// Returns the path of a file that a scenario in the folder `scenarios` names. The file is in the
+/// folder `files` or, if the name is a path, in the repository.
 pub fn file(scenarios: &Path, name: &str) -> PathBuf {
     if name.contains('/') {
         scenarios.join("../..").join(name)

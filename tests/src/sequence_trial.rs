@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Plays a [`Sequence`] in a guest whose drives stand behind `faulty.ko`: makes the array, lets
-//! the events happen, and compares with a history what it holds in the end.
+//! Plays a [`Sequence`] in a guest whose drives are behind `faulty.ko`: makes the array, lets the
+//! events happen, and compares what the array holds in the end with a history.
 
 use std::fs::OpenOptions;
 use std::ops::Range;
@@ -27,27 +27,28 @@ use crate::wait::until;
 
 const K: usize = 1024;
 
-/// Bytes that are written to and compared byte by byte; behind them are zeros.
+/// The bytes that are written and compared. Behind them are zeros.
 const AREA: usize = 512 * K;
 
 const CHUNK: usize = 64 * K;
 
-/// Of a write: parts of two chunks, and two whole ones between them.
+/// The length of a write: parts of two chunks, and two whole chunks between them.
 const LENGTH: usize = 136 * K;
 
-/// Where the first write begins, and how far each is from the one before, which it overlaps.
+/// The offset of the first write, and the distance from one write to the next, which overlap.
 const FIRST: usize = 60 * K;
 const STEP: usize = CHUNK;
 
-/// Of the devices, in the order of the drives that `faulty.ko` is told: two near, one far.
+/// The numbers of devices, which follow the order of the drives that `faulty.ko` is told: two near
+/// drives, and a far one.
 const NEAR: [usize; 4] = [0, 1, 3, 4];
 const FAR: [usize; 2] = [2, 5];
 const DEVICES: Range<usize> = 0..6;
 
-/// The policies, each with the one that follows.
+/// The policies, in the order in which they follow each other.
 const POLICIES: [&str; 3] = ["auto", "direct", "off"];
 
-/// Where sequences are played.
+/// Plays sequences with the memory of one provider.
 #[derive(Debug)]
 pub struct SequenceTrial {
     provider: Bdf,
@@ -63,21 +64,21 @@ struct Play {
     peer: Buffer,
     host: Buffer,
     history: History,
-    /// Members, and spares that were added.
+    /// The members, and spares that were added.
     devices: Vec<usize>,
-    /// Those of them that no I/O reaches.
+    /// The devices that no I/O reaches.
     dead: Vec<usize>,
     policy: usize,
-    /// Bytes of writes from peer memory that went through, and that were tried, since the array
+    /// The bytes of writes from peer memory that succeeded, and that were tried, since the array
     /// was assembled.
     written: u64,
     tried: u64,
-    /// Events that had nothing to happen to.
+    /// The number of events that had nothing to happen to.
     idle: usize,
     wrong: Vec<String>,
 }
 
-/// How a write may end.
+/// The ends that a write may have.
 #[derive(Debug, PartialEq, Eq)]
 enum Allowed {
     Success,
@@ -86,7 +87,7 @@ enum Allowed {
 }
 
 impl SequenceTrial {
-    /// With the memory of the device at this address.
+    /// Uses the memory of the device at this address.
     pub fn new(provider: Bdf) -> Self {
         let images = Mutex::default();
         Self { provider, images }
@@ -94,7 +95,7 @@ impl SequenceTrial {
 
     fn begin(&self, sequence: Sequence) -> Result<Play> {
         for device in DEVICES {
-            // What writes before remember is not to be lost in this one's cut.
+            // A cut must not undo writes of an earlier sequence.
             faulty::power(device, "off")?;
             faulty::power(device, "kept")?;
             faulty::arm(device, "nothing both 0 0 0 0")?;
@@ -148,7 +149,7 @@ impl Trial for SequenceTrial {
 }
 
 impl Play {
-    /// Write 0: to all of the area, for good.
+    /// Does write 0, which goes to all of the area, and stays there.
     fn fill(&self) -> Result<()> {
         let mut host = array::host(AREA)?;
         host.put(&History::data(0, &(0..AREA)));
@@ -219,7 +220,7 @@ impl Play {
         Allowed::Success
     }
 
-    /// The next write, and the error that it ended with.
+    /// Does the next write, and returns its error.
     fn write_somehow(&mut self, from_peer: bool) -> Result<Option<Errno>> {
         let number = self.history.next_write();
         let first = FIRST + STEP * (number as usize - 1);
@@ -245,8 +246,8 @@ impl Play {
                 Ok(None)
             }
             Err(Why::Errno(errno)) => {
-                // The CPU cannot tell what it copied of a provider that has gone, and parity
-                // needs a copy.
+                // Parity needs a copy, and the CPU cannot tell what it copied from a provider
+                // that has gone.
                 if from_peer && self.unplugged && self.sequence.level.has_parity() {
                     self.history.garbled(&range);
                 } else {
@@ -268,7 +269,8 @@ impl Play {
         Ok(())
     }
 
-    /// The first or last member without which the array goes on; of one that has no redundancy any.
+    /// Fails the first or the last member. If the array has redundancy, it must go on without the
+    /// member.
     fn fail(&mut self) -> Result<()> {
         let level = self.sequence.level;
         let mut alive = Vec::new();
@@ -331,7 +333,7 @@ impl Play {
         }
     }
 
-    /// The power goes in the midst of a write; what the members held then is assembled.
+    /// Cuts the power during a write, and assembles what the members hold then.
     fn cut(&mut self) -> Result<()> {
         let missing = degraded()? > 0 || !self.dead.is_empty();
         let mut in_sync = self.devices.clone();
@@ -384,8 +386,8 @@ impl Play {
     fn assemble(&mut self, missing: bool, in_sync: &[usize]) -> Result<()> {
         let mut words = format!("--assemble --run {DISK}");
         if missing && self.sequence.level.has_parity() {
-            // What a stripe without a member held is lost, as far as it was written to. That
-            // does not matter to mdadm if it is raid4's parity, but md has to be told.
+            // A stripe that was written without a member is lost. mdadm does not mind if the
+            // member held raid4's parity, but md has to be told.
             array::start_dirty_degraded()?;
             words += " --force";
         }
@@ -396,8 +398,8 @@ impl Play {
         };
         let all = self.devices.iter().filter(alive);
         if let Err(error) = mdadm(&format!("{words}{}", paths(all.collect()))) {
-            // A member that was about to be recovered may alone have been told so. mdadm takes
-            // it for the most recent then, and leaves out those who do not know.
+            // Only a member that was about to be recovered may have been told so. mdadm then
+            // takes it for the most recent member, and leaves out the others.
             let (told, rest) = self
                 .devices
                 .iter()
@@ -437,7 +439,7 @@ impl Play {
         self.judge_copies()
     }
 
-    /// What went through was counted once.
+    /// Checks that the bytes of successful writes were counted once.
     fn judge_counters(&mut self) -> Result<()> {
         let number = |name: &str| -> Result<u64> { Ok(md(name)?.parse()?) };
         let counted = number("p2pdma_write_direct_bytes")? + number("p2pdma_write_staged_bytes")?;
@@ -449,14 +451,14 @@ impl Play {
         Ok(())
     }
 
-    /// Nobody is blamed but those that failed, and whatever can be in sync is.
+    /// Checks that only failed members are blamed, and that all others are in sync.
     fn judge_members(&mut self) -> Result<()> {
         if !self.sequence.level.is_redundant() {
             return Ok(());
         }
         let alive = self.devices.len() - self.dead.len();
         let expected = alive.min(self.sequence.members());
-        // Between a resync and the recovery after it md is idle for a moment.
+        // md is idle for a moment between a resync and the recovery after it.
         if until(|| Ok(self.in_sync()? == expected && is_idle()?)).is_err() {
             let in_sync = self.in_sync()?;
             self.wrong
@@ -479,7 +481,7 @@ impl Play {
         Ok(count)
     }
 
-    /// md compares copies and parity, and finds no difference.
+    /// Checks that md compares copies and parity, and finds no difference.
     fn judge_copies(&mut self) -> Result<()> {
         if !self.sequence.level.is_redundant() || degraded()? > 0 {
             return Ok(());
@@ -500,7 +502,7 @@ impl Play {
     }
 }
 
-/// The devices that the array is made of.
+/// Returns the devices that the array is made of.
 fn members(sequence: &Sequence) -> Vec<usize> {
     let count = sequence.members();
     let mut members = NEAR[..count].to_vec();
@@ -532,7 +534,7 @@ fn words(sequence: &Sequence, bitmap: bool, members: &[usize]) -> String {
     words
 }
 
-/// The array, for writes that end when they are on the medium, or that do not.
+/// Opens the array. A `synced` write ends when its data are on the medium.
 fn open(synced: bool) -> Result<Target> {
     let flags = O_DIRECT | if synced { O_DSYNC } else { 0 };
     let file = OpenOptions::new()
@@ -546,7 +548,7 @@ fn flush() -> Result<(), std::io::Error> {
     OpenOptions::new().write(true).open(DISK)?.sync_all()
 }
 
-/// What md says of a device, nothing if it has none of it.
+/// Returns what md says of a device, or nothing if the device is not in the array.
 fn state(device: usize) -> Result<String> {
     let name = format!("dev-faulty{device}/state");
     if !Path::new("/sys/block/md0/md").join(&name).exists() {
@@ -555,7 +557,7 @@ fn state(device: usize) -> Result<String> {
     md(&name)
 }
 
-/// Adds a device, or adds it again. One that has just been removed is busy for a moment.
+/// Adds a device, or adds it again. A device that has just been removed is busy for a moment.
 fn add(device: usize) -> Result<()> {
     let words = format!("{DISK} --add {}", faulty::path(device));
     until(|| Ok(mdadm(&words).is_ok())).with_context(|| words.clone())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! All sequences of up to three events, at every level, with members that are all near the
-//! provider or not. Each has a number.
+//! All sequences of up to three events, at every level, with all members near the provider or not.
+//! Each sequence has a number.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ macro_rules! words {
 }
 
 words! {
-    /// What happens.
+    /// An event.
     Event {
         /// A write from peer memory.
         PeerWrite = "peer-write",
@@ -34,35 +34,35 @@ words! {
         HostWrite = "host-write",
         /// A flush of all caches.
         Flush = "flush",
-        /// No I/O reaches a member any more.
+        /// A member fails: no I/O reaches it any more.
         Fail = "fail",
-        /// What has failed is back, and is added again.
+        /// Failed members are back, and are added again.
         ReAdd = "re-add",
-        /// A member that is far from the provider is added, as a spare.
+        /// A device that is far from the provider is added as a spare.
         AddFar = "add-far",
         /// The provider's memory does not answer any more.
         Unplug = "unplug",
         /// The next policy: `auto`, `direct`, `off`.
         Policy = "policy",
-        /// The power goes in the midst of a write, and the array is assembled of what is left.
+        /// The power is cut during a write, and the array is assembled of what is left.
         Cut = "cut",
     }
 }
 
 words! {
-    /// Where the members are.
+    /// The distance of the members.
     Reach {
-        /// All near the provider.
+        /// All members are near the provider.
         Near = "near",
-        /// The last one is far from it.
+        /// The last member is far from the provider.
         Split = "split",
     }
 }
 
-/// No sequence is longer.
+/// The length of the longest sequences.
 const LONGEST: u32 = 3;
 
-/// A sequence, and the array that it happens to.
+/// A sequence of events, and the array that they happen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Sequence {
@@ -73,27 +73,27 @@ pub struct Sequence {
     length: usize,
 }
 
-/// What a number decides beside the sequence, so that neighbours differ.
+/// Further choices that follow from a sequence's number, so that neighbours differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Luck {
-    /// The array has a write-intent bitmap.
+    /// Whether the array has a write-intent bitmap.
     pub bitmap: bool,
-    /// Writes go to the medium before they end.
+    /// Whether writes are on the medium before they end.
     pub synced: bool,
-    /// The first member that can be spared fails, else the last.
+    /// Whether the first member fails that the array can spare, and not the last one.
     pub fail_first: bool,
-    /// A cut is at the first member, else at the last.
+    /// Whether a cut is at the first member, and not at the last one.
     pub cut_first: bool,
-    /// A cut waits until the other members have their parts.
+    /// Whether a cut waits until the other members have their parts.
     pub cut_late: bool,
-    /// Members with an even number lose what was not flushed in a cut.
+    /// Whether members with even numbers lose data in a cut that were not flushed.
     pub lose_even: bool,
-    /// Members with an odd number do.
+    /// Whether members with odd numbers lose such data.
     pub lose_odd: bool,
 }
 
 impl Sequence {
-    /// The sequence with this number.
+    /// Returns the sequence with this number, or `None` if there is none.
     pub fn new(number: usize) -> Option<Self> {
         let (array, within) = (number / each(), number % each());
         let level = *Level::value_variants().get(array / Reach::ALL.len())?;
@@ -113,12 +113,12 @@ impl Sequence {
         })
     }
 
-    /// What happens, in this order.
+    /// Returns the events in their order.
     pub fn events(&self) -> &[Event] {
         &self.events[..self.length]
     }
 
-    /// How many members the array has.
+    /// Returns how many members the array has.
     pub fn members(&self) -> usize {
         match self.level {
             Level::Raid4 | Level::Raid5 => 3,
@@ -127,7 +127,7 @@ impl Sequence {
         }
     }
 
-    /// How many members may be missing.
+    /// Returns how many members may be missing.
     pub fn spare(&self) -> usize {
         match self.level {
             Level::Raid1 | Level::Raid10 => 1,
@@ -135,8 +135,8 @@ impl Sequence {
         }
     }
 
-    /// Returns whether something in it has nothing to happen to, as a member that is added again
-    /// where none has failed: a shorter sequence says the same.
+    /// Returns whether an event has nothing to happen to, like a member that is added again although
+    /// none has failed. A shorter sequence says the same.
     pub fn has_idle_event(&self) -> bool {
         let redundant = self.level.is_redundant();
         let (mut failed, mut dead, mut unplugged) = (0, false, false);
@@ -147,11 +147,11 @@ impl Sequence {
                 Event::ReAdd if !dead => return true,
                 Event::ReAdd => (failed, dead) = (0, false),
                 Event::AddFar if !redundant => return true,
-                // It may take the place of one that has failed.
+                // The spare may take the place of a failed member.
                 Event::AddFar => failed = failed.saturating_sub(1),
                 Event::Unplug if unplugged => return true,
                 Event::Unplug => unplugged = true,
-                // A member of an array that needs it is back with the power.
+                // If the array cannot do without a member, the member comes back with the power.
                 Event::Cut => {
                     unplugged = false;
                     dead &= redundant;
@@ -162,9 +162,9 @@ impl Sequence {
         false
     }
 
-    /// What else its number decides.
+    /// Returns the further choices that follow from its number.
     pub fn luck(&self) -> Luck {
-        // Any odd multiplier stirs the low bits up; the high ones are used.
+        // Any odd multiplier mixes the low bits into the high ones, which are used.
         let bits = (self.number as u32).wrapping_mul(0x9e37_79b1) >> 24;
         let bit = |place: u32| bits >> place & 1 != 0;
         Luck {
@@ -179,19 +179,20 @@ impl Sequence {
     }
 }
 
-/// How many sequences there are.
+/// Returns the number of sequences.
 pub fn count() -> usize {
     Level::value_variants().len() * Reach::ALL.len() * each()
 }
 
-/// How many there are for one array.
+/// Returns the number of sequences for one array.
 fn each() -> usize {
     (1..=LONGEST)
         .map(|length| Event::ALL.len().pow(length))
         .sum()
 }
 
-/// The length of a sequence, and its place among those of this length: the short ones are first.
+/// Returns the length of a sequence, and its place among the sequences of this length. Short
+/// sequences come first.
 fn shape(mut within: usize) -> (usize, usize) {
     for length in 1..LONGEST {
         let count = Event::ALL.len().pow(length);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A soak: the cases of all sources, of which each that has not passed yet is run.
+//! A soak runs the cases of all sources that have not passed yet.
 //!
-//! A source is a program in `tests/soak/`. `SOURCE list` prints a line `KERNEL CASE` for
-//! each case, with `-` for one that needs no kernel. `MD_P2P_KERNELS` names those that there
-//! are. `SOURCE run CASE`, with `MD_P2P_KERNEL` and `MD_P2P_SEED` set, runs one: status 0 says
-//! that it passed, 77 that it was skipped, with the reason in its last line.
+//! A source is a program in `tests/soak/`. `SOURCE list` prints a line `KERNEL CASE` for each case,
+//! with `-` for a case that needs no kernel. `MD_P2P_KERNELS` has the kernels. `SOURCE run CASE`,
+//! with `MD_P2P_KERNEL` and `MD_P2P_SEED` set, runs a case. Status 0 says that the case passed, and
+//! 77 that it was skipped, with the reason in its last line.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -27,28 +27,28 @@ use crate::ledger::{Entry, Ledger, Record, Verdict};
 /// The status of a case that does not apply.
 const SKIPPED: i32 = 77;
 
-/// The kernel of a case that needs none.
+/// The name of the kernel of a case that needs none.
 const NO_KERNEL: &str = "-";
 
-/// Lines of a failed case's output that are shown.
+/// The lines of a failed case's output that are shown.
 const SHOWN: usize = 20;
 
-/// How often a case that runs is looked at.
+/// The time between two looks at a running case.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Something that can be run, on one kernel.
+/// A case of a source, on one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoakCase {
     /// The file name of its source.
     pub source: String,
-    /// Its name there.
+    /// Its name in the source.
     pub name: String,
     /// The kernel's release, or `-`.
     pub kernel: String,
 }
 
 impl SoakCase {
-    /// Its name in the ledger.
+    /// Returns its name in the ledger.
     pub fn id(&self) -> String {
         format!("{}/{}", self.source, self.name)
     }
@@ -66,7 +66,7 @@ impl SoakCase {
     }
 }
 
-/// What `--only` is compared with.
+/// The text that `--only` is compared with.
 impl fmt::Display for SoakCase {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.kernel.as_str() {
@@ -76,7 +76,7 @@ impl fmt::Display for SoakCase {
     }
 }
 
-/// Asks the sources in `folder`, in the order of their names.
+/// Asks the sources in `folder` for their cases, in the order of the sources' names.
 pub fn cases(folder: &Path, kernels: &[String]) -> Result<Vec<SoakCase>> {
     let mut sources: Vec<PathBuf> = fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
@@ -99,22 +99,22 @@ pub fn cases(folder: &Path, kernels: &[String]) -> Result<Vec<SoakCase>> {
     Ok(cases)
 }
 
-/// What a soak is of.
+/// A soak.
 #[derive(Debug)]
 pub struct Soak {
     /// The folder of the sources.
     pub sources: PathBuf,
-    /// The folder for what cases print.
+    /// The folder for the output of cases.
     pub logs: PathBuf,
     /// The state of the repository.
     pub commit: String,
-    /// What cases make their I/O from.
+    /// The seed of the cases' I/O.
     pub seed: u64,
-    /// When no case is begun any more.
+    /// The time from which on no case is begun.
     pub end: Option<Instant>,
 }
 
-/// How many cases ended how, and how many there was no time for.
+/// The numbers of cases, by how they ended.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     /// Cases that passed.
@@ -123,7 +123,7 @@ pub struct Sum {
     pub failed: usize,
     /// Cases that do not apply.
     pub skipped: usize,
-    /// Cases that were not run, or not to their end.
+    /// Cases that were not run, or did not run to their end.
     pub left: usize,
 }
 
@@ -138,8 +138,8 @@ impl fmt::Display for Sum {
 }
 
 impl Soak {
-    /// The cases that are to be run: those that `only` names, without those that passed. What
-    /// passed in a tree with changes proves nothing, since nobody can tell which they were.
+    /// Returns the cases to run: those that match `only`, without those that passed. A case that
+    /// passed in a tree with changes proves nothing, because nobody can tell the changes.
     pub fn due(
         &self,
         cases: Vec<SoakCase>,
@@ -220,7 +220,7 @@ impl Soak {
         Ok(())
     }
 
-    /// Runs a case; `None` if it was not let end.
+    /// Runs a case. Returns `None` if the case was stopped.
     fn try_case(&self, case: &SoakCase, stop: &AtomicBool) -> Result<Option<ExitStatus>> {
         let log = self.log(case);
         log.parent().map(fs::create_dir_all).transpose()?;
@@ -235,7 +235,7 @@ impl Soak {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
-            // A group of its own: a signal to it reaches all that it has started.
+            // The case gets a process group, so that a signal reaches all that it has started.
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} does not start", case.source))?;
@@ -251,13 +251,13 @@ impl Soak {
         }
     }
 
-    /// Where what a case prints is kept.
+    /// Returns the file for the output of a case.
     fn log(&self, case: &SoakCase) -> PathBuf {
         let name = format!("{}/{}", case.id(), case.kernel).replace('/', ",");
         self.logs.join(name)
     }
 
-    /// The command that runs a case again.
+    /// Returns the command that runs a case again.
     fn again(&self, case: &SoakCase) -> String {
         let kernel = match case.kernel.as_str() {
             NO_KERNEL => String::new(),
@@ -289,10 +289,10 @@ impl Soak {
     }
 }
 
-/// Ends a case and all that it has started, which may take its time to clean up.
+/// Ends a case and all that it has started. They may take time to clean up.
 fn end(child: &mut Child) -> Result<()> {
     let group = Pid::from_raw(i32::try_from(child.id())?);
-    // It may have ended by itself by now.
+    // The case may have ended by itself by now.
     let _ = killpg(group, Signal::SIGTERM);
     child.wait()?;
     Ok(())
@@ -306,7 +306,8 @@ fn verdict(status: ExitStatus) -> Verdict {
     }
 }
 
-/// What a thread that panicked leaves is whole: each change is one call.
+/// Locks a mutex, even if a thread has panicked. Each change is one call, so that no data are half
+/// changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

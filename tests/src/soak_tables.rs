@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a ledger says in sum: which cases were run at which commit, and what fails how often.
+//! Sums up a ledger: the cases that were run at each commit, and how often cases failed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -12,9 +12,9 @@ struct Runs {
     failed: usize,
     skipped: usize,
     seconds: u64,
-    /// Names of the cases: one may be run several times.
+    /// The names of the cases. A case may have several runs.
     cases: HashSet<String>,
-    /// Where it failed last.
+    /// The commit at which the case failed last.
     failed_at: String,
 }
 
@@ -33,8 +33,8 @@ impl Runs {
     }
 }
 
-/// Two tables: the runs by commit, kernel and kind, in the order in which they began; and the
-/// cases that ever failed, with how often.
+/// Returns two tables. The first has the runs by commit, kernel and kind, in the order in which
+/// these began. The second has the cases that ever failed, and how often.
 pub fn tables(record: &Record) -> String {
     let mut kinds = Vec::new();
     let mut sums: BTreeMap<_, Runs> = BTreeMap::new();
@@ -85,7 +85,7 @@ fn time(seconds: u64) -> String {
     )
 }
 
-/// Lines up columns; those from column `right` on are numbers.
+/// Aligns columns. The columns from `right` on are numbers.
 fn table(head: &str, right: usize, lines: impl Iterator<Item = Vec<String>>) -> String {
     let head: Vec<String> = head.split(' ').map(str::to_owned).collect();
     let lines: Vec<Vec<String>> = [head].into_iter().chain(lines).collect();

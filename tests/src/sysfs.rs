@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-/// What a file of sysfs says, without the newline.
+/// Returns what a file of sysfs says, without the newline.
 pub fn attr(name: &str, folder: &str) -> Result<String> {
     let path = format!("{folder}/{name}");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;

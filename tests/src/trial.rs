@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Cases that have a number and are tried one after the other, in one boot.
+//! Tries numbered cases one after the other, in one boot.
 
 use std::fmt::Display;
 use std::fs;
@@ -14,29 +14,29 @@ use anyhow::{Result, bail, ensure};
 
 use crate::wait::patience;
 
-/// What one case may take; there only to end what hangs.
+/// The time that one case may take. It is only there to end what hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// Whether an I/O met what the case is about.
     pub met: bool,
-    /// Everything that is not as it should be.
+    /// Everything that is wrong.
     pub wrong: Vec<String>,
 }
 
-/// Something that tries cases, for which it needs `'static` hands: one that hangs is left behind.
+/// Something that tries cases. It is `'static`, because a case that hangs is left behind.
 pub trait Trial: Send + Sync + 'static {
     /// A case.
     type Case: Display + Copy + Send + 'static;
 
-    /// Tries it. An error is one of the test itself.
+    /// Tries a case. An error is a mistake of the test itself.
     fn run(&self, case: &Self::Case) -> Result<Findings>;
 }
 
-/// Tries these cases, each with its number, and says what came of them. Status 0 if all are well,
-/// 1 if one is not. `again` is the command that tries one again, without its number.
+/// Tries these cases, which come with their numbers, and prints the results. Returns status 0 if all
+/// are right, else 1. `again` is the command that tries a case again, without its number.
 pub fn run<T: Trial>(
     trial: T,
     cases: impl IntoIterator<Item = (usize, T::Case)>,
@@ -55,9 +55,9 @@ pub fn run<T: Trial>(
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-/// Tries a case, and says what came of it. After one that hangs nothing can be tried.
+/// Tries a case, and prints the result. After a case that hangs, nothing more can be tried.
 fn is_ok<T: Trial>(trial: &Arc<T>, number: usize, case: T::Case) -> Result<bool> {
-    // What the kernel says of it is to be found. Where there is no log, nothing is lost.
+    // The kernel log shows which messages belong to the case. It does not matter if there is none.
     let _ = fs::write("/dev/kmsg", format!("trial: {number} {case}\n"));
     let began = Instant::now();
     let limit = LIMIT * patience();
@@ -84,7 +84,7 @@ fn is_ok<T: Trial>(trial: &Arc<T>, number: usize, case: T::Case) -> Result<bool>
     Ok(false)
 }
 
-/// Reads `A..B`, or `A` for the one case.
+/// Parses `A..B`, or `A` for one case.
 pub fn numbers(text: &str) -> Result<Range<usize>, String> {
     let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
     match text.split_once("..") {
@@ -93,7 +93,7 @@ pub fn numbers(text: &str) -> Result<Range<usize>, String> {
     }
 }
 
-/// The numbers in these ranges, if there are no more than `count` cases.
+/// Returns the numbers in these ranges. There are only `count` cases.
 pub fn chosen(ranges: &[Range<usize>], count: usize) -> Result<Vec<usize>> {
     let numbers: Vec<usize> = ranges.iter().cloned().flatten().collect();
     if let Some(number) = numbers.iter().find(|number| **number >= count) {

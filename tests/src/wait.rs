@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Waits in a guest, longer on a kernel that is slow.
+//! Waits in a guest. A slow kernel gets more time.
 
 use std::fs;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-/// Returns how many times longer than others this kernel may take.
+/// Returns how many times longer than other kernels this one may take.
 pub fn patience() -> u32 {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     if release.trim().ends_with("-debug") {
@@ -17,7 +17,7 @@ pub fn patience() -> u32 {
     }
 }
 
-/// Waits until it is so, or fails after some time.
+/// Waits until `is_so`, or fails after some time.
 pub fn until(is_so: impl Fn() -> Result<bool>) -> Result<()> {
     let began = Instant::now();
     let limit = patience() * Duration::from_secs(10);

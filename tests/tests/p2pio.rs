@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `p2pio` on files, where no PCI device is needed: a file that is mapped can
-//! stand for a provider's memory, since that is mapped from a file too.
+//! `p2pio` on files, without a PCI device. A mapped file can stand for a provider's memory, because
+//! that is mapped from a file too.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
@@ -61,8 +61,8 @@ impl Place {
         fs::write(self.target(), data).expect("writing to the target");
     }
 
-    /// A sysfs with one device that publishes memory, and one that does not; the
-    /// file that stands for the memory.
+    /// Makes a sysfs with one device that publishes memory, and one that does not. Returns the file
+    /// that stands for the memory.
     fn sysfs(&self, bytes: u64) -> PathBuf {
         let devices = self.path("sys/bus/pci/devices");
         let pool = devices.join(PEER).join("p2pmem");
@@ -74,7 +74,7 @@ impl Place {
         pool.join("allocate")
     }
 
-    /// `p2pio` in this folder.
+    /// Prepares `p2pio` in this folder.
     fn p2pio(&self, arguments: &str) -> Assert {
         Command::new(env!("CARGO_BIN_EXE_p2pio"))
             .current_dir(self.folder.path())
@@ -82,7 +82,7 @@ impl Place {
             .assert()
     }
 
-    /// Likewise, where no file can be written to beyond so many sectors.
+    /// Prepares `p2pio` likewise, but no file can have more than so many sectors.
     fn limited(&self, sectors: u64, arguments: &str) -> Assert {
         let limit = format!("trap '' XFSZ; ulimit -f {sectors}; exec \"$@\"");
         Command::new("sh")
@@ -236,7 +236,7 @@ fn peer_memory_is_mapped_from_the_provider() {
     Pattern::new(4).fill(48 * K as u64, &mut last);
     assert!(fs::read(memory).expect("the memory")[..16 * K] == last);
     place.p2pio("check --memory host --seed 4 target").success();
-    // A domain of 0 goes without saying.
+    // A domain of 0 may be left out.
     place
         .p2pio("check --sysfs sys --memory 03:00.0 --block-size 16K --depth 1 --seed 4 target")
         .success();
@@ -381,7 +381,7 @@ fn a_mix_leaves_what_its_model_says_and_nothing_beside_it() {
         report["bytes"],
         number("read_bytes") + number("written_bytes")
     );
-    // Nothing but the shares says which memory it was.
+    // Only the shares say which memory it was.
     assert!(report["memory"].is_null());
 }
 
@@ -424,7 +424,7 @@ fn a_mix_finds_what_it_did_not_write() {
         .expect("opening the target");
     let done = AtomicBool::new(false);
     thread::scope(|threads| {
-        // Again and again, for a write may repair it before it is read.
+        // This is done again and again, because a write may repair it before it is read.
         threads.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 damage.write_all_at(&[0xee; 16], 40_000).expect("damaging");
@@ -462,7 +462,7 @@ fn a_mix_finds_at_the_end_what_no_op_has_read() {
     let place = Place::new(64 * K);
     let memory = place.sysfs(0);
     fs::remove_file(&memory).expect("removing `allocate`");
-    // What is put into this memory to be written somewhere else changes the target too.
+    // Data that are put into this memory to be written elsewhere change the target too.
     symlink(place.target(), &memory).expect("making the target a memory");
     place
         .p2pio(&format!(
@@ -540,7 +540,7 @@ fn members_are_compared_with_a_file_too() {
         .stderr(contains("reading nothing: No such file"));
 }
 
-/// What p2pio refuses, whatever the kernel would say, and the words that it uses.
+/// p2pio refuses these arguments with these words, whatever the kernel would say.
 #[test]
 fn wrong_arguments_are_refused_with_a_reason_and_nothing_is_written() {
     let place = Place::new(64 * K);

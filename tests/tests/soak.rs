@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A soak runs what is due, remembers each case once it has ended, and nothing that has not.
+//! A soak runs the cases that are due. It remembers the cases that have ended, and no others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -61,7 +61,7 @@ impl Bench {
         command
     }
 
-    /// What it prints, and its status.
+    /// Runs `soak`, and returns what it prints and its status.
     fn run(&self, verb: &str, commit: &str, options: &[&str]) -> (String, i32) {
         let output = self
             .command(verb, commit, options)
@@ -84,7 +84,7 @@ impl Bench {
     }
 }
 
-/// All but the slow ones.
+/// Options for all cases but the slow ones.
 const QUICK: [&str; 2] = ["--only", "good|bad|odd|alone"];
 
 #[test]
@@ -224,7 +224,7 @@ fn who_ends_it_ends_its_cases_and_keeps_what_is_done() {
     eventually(|| gone(sleeper).then_some(()));
 }
 
-/// Whether a process has ended, if only as a zombie.
+/// Returns whether a process has ended. It may be a zombie.
 fn gone(process: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat"));
     stat.map_or(true, |stat| stat.contains(") Z "))

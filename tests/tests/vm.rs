@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every `scenarios/*.sh` is a test, in each topology that it names: it runs in a
-//! virtual machine of its own and ends with 0, and the kernel in there has nothing to
-//! complain about. Status 77 skips it, with its last line as the reason.
+//! Every `scenarios/*.sh` is a test, in each topology that it names. It runs in a virtual machine of
+//! its own, and passes if it ends with 0 and the kernel has no complaints. Status 77 skips it, with
+//! its last line as the reason.
 //!
-//! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]`. Without a name
-//! it runs those that say `# run: test`; with `MD_P2P_SOAK=1` in the environment, all.
-//! `MD_P2P_KERNEL=RELEASE` says which kernel is booted: the newest, if nothing does.
-//! `MD_P2P_SEED=N` is the first argument of the scenario, for those that make up I/O.
+//! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]` runs the scenarios with this
+//! name. Without a name it runs those that say `# run: test` or, with `MD_P2P_SOAK=1` in the
+//! environment, all. `MD_P2P_KERNEL=RELEASE` chooses the kernel, which else is the newest.
+//! `MD_P2P_SEED=N` becomes the first argument of the scenario. It is for scenarios that make up I/O.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -25,20 +25,20 @@ use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 /// The status by which a scenario says that it does not apply.
 const SKIPPED: u8 = 77;
 
-/// What a scenario says that it may take is for a machine with nothing else to do. Time
-/// limits are there to end what hangs: on a busy machine, nothing may fail by them.
+/// How many times longer than it says a scenario may take, because it says this of an idle machine.
+/// A time limit only ends what hangs. It must not fail a scenario on a busy machine.
 const BUSY: u32 = 3;
 
-/// Says in the environment that all scenarios are wanted.
+/// The environment variable that asks for all scenarios.
 const SOAK: &str = "MD_P2P_SOAK";
 
-/// Names in the environment the kernel that is booted.
+/// The environment variable with the kernel.
 const KERNEL: &str = "MD_P2P_KERNEL";
 
-/// Holds in the environment what a scenario makes its I/O from, if that is made up.
+/// The environment variable with the seed of a scenario's I/O.
 const SEED: &str = "MD_P2P_SEED";
 
-/// Lines of a failed scenario's output that are shown.
+/// The lines of a failed scenario's output that are shown.
 const SHOWN: usize = 40;
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// How long each took, for whoever wants to know where the time of a run goes.
+/// How long each scenario took, to show where the time of a run goes.
 #[derive(Clone, Default)]
 struct Times(Arc<Mutex<Vec<(Duration, String)>>>);
 
@@ -72,7 +72,7 @@ impl Times {
         outcome
     }
 
-    /// In seconds, the longest first.
+    /// Prints the times in seconds, the longest first.
     fn show(&self) {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         times.sort_by(|one, other| other.cmp(one));
@@ -102,7 +102,7 @@ fn trials(arguments: &Arguments, times: &Times) -> Result<Vec<Trial>> {
             .with_context(|| script.display().to_string())?;
         scenarios.push((script, head));
     }
-    // The long ones first, so that no processor waits for the last of them.
+    // Long scenarios come first, so that no processor waits for a long one in the end.
     scenarios.sort_by_key(|(_, head)| Reverse(head.timeout));
     let mut trials = Vec::new();
     for (script, head) in scenarios {
@@ -125,7 +125,7 @@ fn trials(arguments: &Arguments, times: &Times) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
-/// What is to be run. A scenario that somebody names is run wherever it belongs.
+/// Returns what to run. A scenario that is named is run wherever it belongs.
 fn scope(arguments: &Arguments) -> Scope {
     if arguments.filter.is_some() || std::env::var_os(SOAK).is_some() {
         Scope::Soak
@@ -134,7 +134,7 @@ fn scope(arguments: &Arguments) -> Scope {
     }
 }
 
-/// The command that runs this one again, in this topology and on this kernel.
+/// Returns the command that runs a scenario again, in this topology and on this kernel.
 fn again(name: &str, topology: &str) -> String {
     let given = |name| Some(format!("{name}={} ", std::env::var(name).ok()?));
     let settings: String = [KERNEL, SEED].into_iter().filter_map(given).collect();
@@ -204,7 +204,7 @@ fn failure(head: &Head, outcome: &Outcome, again: &str) -> String {
     )
 }
 
-/// The last lines of `text`, set off.
+/// Returns the last lines of `text`, indented.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(SHOWN)..]

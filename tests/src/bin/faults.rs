@@ -13,26 +13,26 @@ use md_p2p_tests::faults::{self, Bitmap, Case};
 use md_p2p_tests::trial;
 use mdp2p_machine::pci::bdf::Bdf;
 
-/// What tries a case again, in front of its number.
+/// The command that tries a case again, without its number.
 const AGAIN: &str = "cargo vm run --build tests/scenarios/files/faulty.c --add tests/scenarios/lib.bash tests/scenarios/faults.sh";
 
 /// Tries cases of the fault matrix on /dev/faulty0 and so on
 #[derive(Parser)]
 #[command(name = "faults", version)]
 struct Arguments {
-    /// Whose peer memory the I/O uses: the device that faulty.ko was told
+    /// The PCI address of the provider: the device that faulty.ko was told
     #[arg(long, required_unless_present_any = ["list", "count"])]
     provider: Option<Bdf>,
-    /// Try these, A..B or one number, instead of a choice that has every pair of factors
+    /// Try these cases, A..B or one number, instead of a choice that has every pair of factors
     #[arg(value_parser = trial::numbers)]
     cases: Vec<Range<usize>>,
-    /// What the choice follows from
+    /// The seed of the choice
     #[arg(long, default_value = "1")]
     seed: u64,
     /// Only list the cases
     #[arg(long)]
     list: bool,
-    /// Only say how many cases there are
+    /// Only print the number of cases
     #[arg(long)]
     count: bool,
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `p2pio`: moves data between block devices and the memory of PCI devices, and
-//! says exactly what went wrong. Ends with 0 if all is well, 1 if data differ, 2
-//! if it was called wrongly, 3 if an I/O failed.
+//! `p2pio`: moves data between block devices and the memory of PCI devices, and says exactly what
+//! went wrong. Ends with status 0 if all is right, 1 if data differ, 2 if it was called wrongly, 3
+//! if an I/O failed.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -65,19 +65,19 @@ enum Verb {
     Copy {
         #[command(flatten)]
         common: Common,
-        /// Where to: a block device or a file that exists
+        /// The other target: a block device, or a file that exists
         #[arg(long, value_name = "TARGET")]
         to: PathBuf,
-        /// Offset there [default: the same as here]
+        /// Offset in the other target [default: --offset]
         #[arg(long, value_name = "SIZE", value_parser = sectors)]
         to_offset: Option<u64>,
     },
     /// Read and write at random through several memories at once, and compare with a model
     ///
-    /// The ops have any size, begin anywhere in TARGET and in a page, and overlap only where they
-    /// read. What is there at first is the model; a write changes it, a read is compared with it,
-    /// and so is everything at the end, through host memory. The first thing that goes wrong ends
-    /// it. What op N has written has the seed: --seed times 1000000000, plus N.
+    /// Ops have any size, and begin anywhere in TARGET and in a page. Only reads overlap. The first
+    /// model is what TARGET holds. A write changes the model, and a read is compared with it. At the
+    /// end everything is compared, through host memory. The first mistake ends the mix. Op N writes
+    /// data with the seed --seed times 1000000000, plus N.
     Mix {
         #[command(flatten)]
         mixed: Mixed,
@@ -98,10 +98,10 @@ enum Verb {
 struct Area {
     /// Block device, or file that exists
     target: PathBuf,
-    /// Where to begin
+    /// The offset of the first byte
     #[arg(long, value_name = "SIZE", value_parser = sectors, default_value = "0")]
     offset: u64,
-    /// How much [default: up to the end of TARGET]
+    /// The length [default: up to the end of TARGET]
     #[arg(long, value_name = "SIZE", value_parser = some_sectors)]
     length: Option<u64>,
 }
@@ -113,10 +113,10 @@ struct Common {
     /// `host`, or the PCI address of the device whose memory is used
     #[arg(long, value_name = "BDF|host")]
     memory: Memory,
-    /// Bytes of one I/O
+    /// The size of one I/O
     #[arg(long, value_name = "SIZE", value_parser = some_sectors, default_value = "64K")]
     block_size: u64,
-    /// I/Os in flight, each with a buffer of the block size
+    /// The number of I/Os in flight, each with a buffer of the block size
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), default_value = "4")]
     depth: u16,
     /// Print one JSON object instead of a line
@@ -144,18 +144,18 @@ struct Mixed {
     /// `host`, or the PCI address of a device whose memory is used; once for each memory
     #[arg(long = "memory", value_name = "BDF|host", required = true)]
     memories: Vec<Memory>,
-    /// What the ops and their data are made from
+    /// The seed of the ops and their data
     #[arg(long)]
     seed: u64,
     #[command(flatten)]
     until: Until,
-    /// I/Os in flight, each with a buffer of the largest size in every memory
+    /// The number of I/Os in flight, each with a buffer of the largest size in every memory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), default_value = "4")]
     depth: u16,
-    /// Bytes of the largest I/O
+    /// The size of the largest I/O
     #[arg(long, value_name = "SIZE", value_parser = some_sectors, default_value = "300K")]
     max_size: u64,
-    /// Store here what TARGET must hold now, as long as the area
+    /// Write here what TARGET must hold in the area now
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Print one JSON object instead of a line
@@ -172,7 +172,7 @@ struct Until {
     /// End after so many I/Os
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ops: Option<u64>,
-    /// End after this time
+    /// End after so many seconds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
 }
@@ -185,22 +185,22 @@ struct Array {
     /// Level of the array
     #[arg(long)]
     level: Level,
-    /// Chunk size; of linear, the size of a member
+    /// The chunk size, or the size of a member for linear
     #[arg(long, value_name = "SIZE", value_parser = some_sectors, default_value = "512K")]
     chunk: u64,
-    /// Copies of everything in a raid10
+    /// The number of copies in a raid10
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), default_value = "2")]
     copies: u64,
     /// What the data are made from
     #[arg(long, default_value = "0")]
     seed: u64,
-    /// The data, instead of a seed: its first byte is at --offset
+    /// The data, instead of a seed: the file's first byte is at --offset
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     data: Option<PathBuf>,
-    /// Where the data begin in the array
+    /// The offset of the data in the array
     #[arg(long, value_name = "SIZE", value_parser = sectors, default_value = "0")]
     offset: u64,
-    /// How much of the array has them
+    /// The length of the data in the array
     #[arg(long, value_name = "SIZE", value_parser = some_sectors)]
     length: u64,
 }
@@ -273,8 +273,7 @@ fn work(verb: Verb) -> Result<ExitCode> {
 }
 
 impl Area {
-    /// Ends the program if what is asked for makes no sense, whatever the kernel
-    /// would say.
+    /// Ends the program if the arguments make no sense, whatever the kernel would say.
     fn verify(&self, memories: &[Memory], sysfs: &Path) {
         for memory in memories {
             if let Some(why) = memory.missing(sysfs) {
@@ -371,7 +370,7 @@ impl Common {
 }
 
 impl Data {
-    /// The pattern, and its offset minus that of the target.
+    /// Returns the pattern, and the offset in the pattern minus the offset in the target.
     fn shifted(&self, offset: u64) -> (Pattern, i64) {
         let there = self.pattern_offset.unwrap_or(offset);
         (Pattern::new(self.seed), difference(there, offset))
@@ -409,7 +408,7 @@ impl Mixed {
 }
 
 impl Until {
-    /// clap sees to it that one of the two is given.
+    /// Returns when the mix ends. clap makes sure that one of the two is given.
     fn end(&self) -> End {
         match self.seconds {
             Some(seconds) => End::After(Duration::from_secs(seconds.into())),
@@ -457,7 +456,7 @@ impl Array {
     }
 }
 
-/// Prints what came of it; the exit status.
+/// Prints the result, and returns the exit status.
 fn said(report: &Report, outcome: &Outcome, json: bool) -> Result<ExitCode> {
     for line in details(outcome) {
         eprintln!("p2pio: {line}");
@@ -485,7 +484,7 @@ fn is_whole(bytes: u64) -> bool {
     bytes % SECTOR as u64 == 0
 }
 
-/// Reads a size that is a multiple of a sector and that a file can have.
+/// Parses a size that is a multiple of a sector, and that a file can have.
 fn sectors(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
         bytes if i64::try_from(bytes).is_err() => Err("no file is that long".into()),
@@ -496,7 +495,7 @@ fn sectors(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Likewise, and not zero.
+/// Like [`sectors`], but not zero.
 fn some_sectors(text: &str) -> Result<u64, String> {
     match sectors(text)? {
         0 => Err("zero bytes are nothing to do".into()),
@@ -504,7 +503,7 @@ fn some_sectors(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `to - from`; both are at most `i64::MAX`.
+/// Returns `to - from`. Both are at most `i64::MAX`.
 fn difference(to: u64, from: u64) -> i64 {
     to.wrapping_sub(from) as i64
 }

@@ -12,23 +12,23 @@ use md_p2p_tests::sequences::{self, Sequence};
 use md_p2p_tests::trial;
 use mdp2p_machine::pci::bdf::Bdf;
 
-/// What plays a sequence again, in front of its number.
+/// The command that plays a sequence again, without its number.
 const AGAIN: &str = "cargo vm run --topology split --build tests/scenarios/files/faulty.c --add tests/scenarios/lib.bash tests/scenarios/sequences.sh";
 
 /// Plays sequences of events on /dev/faulty0 and so on
 #[derive(Parser)]
 #[command(name = "sequences", version)]
 struct Arguments {
-    /// Whose peer memory the I/O uses: the device that faulty.ko was told
+    /// The PCI address of the provider: the device that faulty.ko was told
     #[arg(long, required_unless_present_any = ["list", "count"])]
     provider: Option<Bdf>,
-    /// Play these, A..B or one number
+    /// Play these sequences, A..B or one number
     #[arg(value_parser = trial::numbers, required_unless_present = "count")]
     sequences: Vec<Range<usize>>,
     /// Only list the sequences
     #[arg(long)]
     list: bool,
-    /// Only say how many sequences there are
+    /// Only print the number of sequences
     #[arg(long)]
     count: bool,
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `soak`: runs every case that has not passed at this commit, and keeps a ledger; `make soak`.
+//! `soak`: runs every case that has not passed at this commit, and keeps a ledger. `make soak` calls
+//! it.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -37,25 +38,25 @@ enum Verb {
 
 #[derive(Args)]
 struct Wanted {
-    /// Only cases for which this matches `SOURCE/CASE KERNEL`
+    /// Take only cases whose `SOURCE/CASE KERNEL` matches
     #[arg(long, value_name = "REGEX")]
     only: Option<Regex>,
     /// Begin no case after so many hours
     #[arg(long, value_name = "HOURS")]
     hours: Option<f64>,
-    /// What cases make their I/O from
+    /// The seed of the cases' I/O
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
-    /// How many cases run at the same time
+    /// Run so many cases at the same time
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     jobs: usize,
     /// A kernel to try [default: all of the environment]
     #[arg(long = "kernel", value_name = "RELEASE")]
     kernels: Vec<String>,
-    /// A name for this state of the repository [default: as git has it]
+    /// A name for this state of the repository [default: git's]
     #[arg(long, value_name = "NAME")]
     commit: Option<String>,
-    /// The folder of the programs that know cases
+    /// The folder of the sources, which are programs
     #[arg(long, value_name = "FOLDER", default_value = "tests/soak")]
     sources: PathBuf,
 }
@@ -121,7 +122,7 @@ impl Wanted {
     }
 }
 
-/// The release, if this line of `cargo vm list` is about a kernel that boots.
+/// Returns the release if a line of `cargo vm list` is about a kernel that boots, or `None`.
 fn kernel(line: &str) -> Option<&str> {
     match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["kernel" | "debug", release, "boots"] => Some(release),
@@ -142,7 +143,7 @@ fn commit() -> Result<String> {
     )
 }
 
-/// What a command prints.
+/// Returns what a command prints.
 fn said(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
