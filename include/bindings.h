@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* All that bindgen reads: allow shim_.* and md_p2p_.* only. */
+/* All that bindgen reads. kbuild/Kbuild lets only shim_* and md_p2p_* through. */
 #include "shim.h"

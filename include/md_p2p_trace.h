@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The tracepoint md_p2p:md_p2p_route: one event for each decision about I/O
- * from peer memory.
+ * from peer memory. kmod/shim/md_p2p.c makes it.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM md_p2p
@@ -21,7 +21,7 @@ TRACE_DEFINE_ENUM(MD_P2P_REFUSED);
 
 /*
  * @member is NULL if the decision is about all members of the array.
- * @provider is as shim_pci_id() numbers it.
+ * @provider is the number that shim_pci_id() returns.
  */
 TRACE_EVENT(md_p2p_route,
 

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The border between the Rust glue and C. bindgen reads this file alone, so it
- * names kernel structures but never looks into them.
+ * The border between C and Rust. bindgen reads this header alone, so it names
+ * structures of the kernel but never looks into them.
  *
- * shim_*: plumbing that needs C macros or inline functions; kmod/shim.c.
- * md_p2p_glue_*: decisions; kmod/glue.rs.
+ * shim_*: what Rust may call in C, because it needs macros or inline functions.
+ * The C files behind it never call Rust.
+ * md_p2p_glue_*: what C may call in Rust, because it is a decision.
  */
 #ifndef MD_P2P_SHIM_H
 #define MD_P2P_SHIM_H
 
 #include <linux/types.h>
 
-struct bio;
-struct md_io_clone;
 struct md_p2p_array;
 struct md_p2p_counters;
 struct md_p2p_pages;
@@ -21,10 +20,10 @@ struct md_rdev;
 struct mddev;
 struct pci_dev;
 
-/* Members of an array that can be told apart; kmod/decide/reach.rs. */
+/* The number of members that have a slot: see kmod/decide/reach.rs. */
 #define MD_P2P_SLOTS 64
 
-/* One counter each, per array and per CPU; the unit is in the name. */
+/* An array has each of these counters once a CPU. The unit is in the name. */
 enum md_p2p_counter {
 	MD_P2P_READ_DIRECT_BYTES,
 	MD_P2P_READ_DIRECT_IOS,
@@ -43,7 +42,7 @@ enum md_p2p_counter {
 	MD_P2P_COUNTERS = MD_P2P_MEMBER_WRITE_BYTES + MD_P2P_SLOTS
 };
 
-/* What happens to a peer bio: kmod/decide/route.rs. */
+/* What happens to a peer bio: see kmod/decide/route.rs. */
 enum md_p2p_route {
 	MD_P2P_DIRECT,
 	MD_P2P_STAGED,
@@ -52,99 +51,7 @@ enum md_p2p_route {
 	MD_P2P_LATER		/* ask again about the member */
 };
 
-/*
- * The lock over all that changes rarely: arrays, members, providers. It may
- * be taken while an array is suspended, so nobody who holds it may wait for
- * I/O: memory is allocated as with GFP_NOIO until shim_unlock(). Returns what
- * shim_unlock() wants back. Sleeps.
- */
-unsigned int shim_lock(void);
-void shim_unlock(unsigned int noio);
-
-/* RCU: a slot that is read under rcu_read_lock() and exchanged by anyone. */
-void *shim_rcu_dereference(void **slot);
-void *shim_rcu_exchange(void **slot, void *value);
-void shim_rcu_synchronize(void);
-
-/* Counters: NULL if there is no memory. */
-struct md_p2p_counters *shim_counters_new(void);
-void shim_counters_free(struct md_p2p_counters *counters);
-void shim_counters_add(struct md_p2p_counters *counters,
-		       enum md_p2p_counter which, u64 value);
-u64 shim_counters_sum(const struct md_p2p_counters *counters,
-		      enum md_p2p_counter which);
-/* To zero, while nobody adds to it. */
-void shim_counters_clear(struct md_p2p_counters *counters,
-			 enum md_p2p_counter which);
-
-/*
- * PCI devices. Those returned carry a reference for shim_pci_put();
- * shim_pci_next() starts with NULL and ends with NULL.
- */
-struct pci_dev *shim_pci_next(struct pci_dev *from);
-void shim_pci_get(struct pci_dev *dev);
-void shim_pci_put(struct pci_dev *dev);
-const char *shim_pci_name(const struct pci_dev *dev);
-/* Domain, bus, device and function in one number: 32, 8, 5 and 3 bits. */
-u64 shim_pci_id(struct pci_dev *dev);
-/* Whether it takes part in P2PDMA: it may have peer pages, or only share BARs. */
-bool shim_pci_has_p2pdma(struct pci_dev *dev);
-/* Whether anyone may allocate its p2pmem: see pci_p2pmem_publish(). Sleeps. */
-bool shim_pci_publishes(struct pci_dev *dev);
-/* Whether it answers, with its memory: false once it has been pulled. */
-bool shim_pci_answers(struct pci_dev *dev);
-/*
- * The first peer pages of @bar at @from or behind: their first and last byte.
- * False if there are none.
- */
-bool shim_pci_p2pmem(struct pci_dev *dev, unsigned int bar, u64 from,
-		     u64 *start, u64 *end);
-int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
-
-/* Members and arrays, for as long as MD holds them. */
-/*
- * The PCI devices of which any may do the DMA of a member, each with a
- * reference for shim_pci_put(). Returns their number; 0 if they are not all
- * known, or more than @max, or no PCI devices. Sleeps.
- */
-unsigned int shim_member_clients(struct md_rdev *rdev, struct pci_dev **clients,
-				 unsigned int max);
-bool shim_member_maps_peer(struct md_rdev *rdev);
-bool shim_member_is_journal(struct md_rdev *rdev);
-/* Journals and members beyond the last slot have one that is too large. */
-void shim_member_set_slot(struct md_rdev *rdev, unsigned int slot);
-/* The name of the member's block device. Returns its length. */
-int shim_member_name(struct md_rdev *rdev, char *name, size_t size);
-const char *shim_array_name(struct mddev *mddev);
-int shim_array_level(struct mddev *mddev);
-bool shim_array_runs(struct mddev *mddev);
-/* False if the queue limits are locked: try again later. */
-bool shim_array_advertise(struct mddev *mddev, bool advertise);
-
-/* Host pages, and threads to copy; NULL if there is no memory. Both sleep. */
-struct md_p2p_stager *shim_stager_new(struct mddev *mddev);
-void shim_stager_free(struct md_p2p_stager *stager);
-
-/*
- * Peer pages, side by side, each with one reference: their kernel address, or
- * NULL if the provider has no room, or no peer pages at the physical address
- * @window any more. Neither sleeps; shim_peer_pages_put() may be called from an
- * interrupt.
- */
-void *shim_peer_pages_alloc(struct pci_dev *provider, u64 window,
-			    unsigned int count);
-void shim_peer_pages_put(void *first, unsigned int count);
-
-u64 shim_random(void);
-/* Of a clock that never goes back. */
-u64 shim_milliseconds(void);
-
-/* The module parameter p2pdma_rebuild_share: 0 to 100. */
-unsigned int shim_rebuild_share(void);
-int shim_rebuild_init(void);
-void shim_rebuild_exit(void);
-
-/* Whose names the kernel's md and ours are: see kmod/decide/names.rs. */
+/* Who has the names that exist only once: see kmod/decide/names.rs. */
 enum md_p2p_names {
 	MD_P2P_OURS,
 	MD_P2P_THEIRS,
@@ -163,58 +70,112 @@ enum md_p2p_event {
 	MD_P2P_LEAVING,
 };
 
-int shim_names_take(void (*probe)(dev_t devt));
-void shim_names_leave(void);
-enum md_p2p_names md_p2p_glue_names(enum md_p2p_names names,
-				    enum md_p2p_event event);
+/* kmod/shim/helpers.c */
 
-/* The physical address of the first peer page of @bio. */
-u64 shim_peer_address(const struct bio *bio);
-/* Whether what the CPU copies of @bio's peer pages, or into them, gets there. */
-bool shim_answers(const struct md_p2p_array *array, const struct bio *bio);
 /*
- * Takes @bio, which MD has not accounted for, through host pages and back into
- * the array, some time soon. Does not sleep.
+ * Takes the lock over all that changes rarely: arrays, members, providers. It
+ * may be taken while an array is suspended, so its holder must not wait for
+ * I/O: memory is allocated as with GFP_NOIO until shim_unlock(). Returns what
+ * shim_unlock() wants back. Sleeps.
  */
-void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
-/*
- * If @bio is such a clone, or a part of one: the members' queues are to charge
- * the application's cgroup for it.
- */
-void shim_charge(struct bio *bio);
-/*
- * Takes a member's part of what MD has accounted for through host pages, some
- * time soon: the sectors of the application's bio from @offset on. @part is the
- * member's bio, which has not been submitted, or has failed. It comes back
- * to its bi_end_io, and shim_part() says how. Does not sleep.
- */
-void shim_stage_part(struct md_p2p_stager *stager, struct md_io_clone *io,
-		     struct bio *part, struct md_rdev *rdev, u64 to,
-		     unsigned int offset, unsigned int sectors);
-enum shim_part {
-	SHIM_DIRECT,	/* it was not staged */
-	SHIM_STAGED,	/* it was, at the first try; so it is below */
-	SHIM_REPEATED,	/* it was, after it had failed */
-	SHIM_LOST,	/* the provider has gone: it is not there, or half of it is */
-};
-enum shim_part shim_part(struct bio *part);
-/*
- * Some time soon, in a thread that may sleep: MD is told that the members may
- * differ where @io is, and its clone ends once more. Does not sleep.
- */
-void shim_settle(struct md_p2p_stager *stager, struct md_io_clone *io);
-void shim_resync(struct md_io_clone *io);
-/* Whether it can: an atomic write is never split, and may be too large. */
-bool shim_can_stage(const struct bio *bio);
+unsigned int shim_lock(void);
+void shim_unlock(unsigned int noio);
 
-/* The module parameter p2pdma_policy, as md_p2p_glue_parse_policy() numbers. */
-int shim_default_policy(void);
+/* RCU: a slot is read under rcu_read_lock(), and anyone may exchange it. */
+void *shim_rcu_dereference(void **slot);
+void *shim_rcu_exchange(void **slot, void *value);
+void shim_rcu_synchronize(void);
 
-/* Calls md_p2p_glue_providers_changed() soon, from a workqueue. */
+/* Returns the milliseconds of a clock that never goes back. */
+u64 shim_milliseconds(void);
+u64 shim_random(void);
+
+/* kmod/shim/counters.c */
+
+/* Returns NULL if there is no memory. */
+struct md_p2p_counters *shim_counters_new(void);
+void shim_counters_free(struct md_p2p_counters *counters);
+void shim_counters_add(struct md_p2p_counters *counters,
+		       enum md_p2p_counter which, u64 value);
+u64 shim_counters_sum(const struct md_p2p_counters *counters,
+		      enum md_p2p_counter which);
+/* Sets a counter to zero, while nobody adds to it. */
+void shim_counters_clear(struct md_p2p_counters *counters,
+			 enum md_p2p_counter which);
+
+/* kmod/shim/pci.c */
+
+/*
+ * Returns the next PCI device of the machine, with a reference for
+ * shim_pci_put(). It starts with NULL and ends with NULL.
+ */
+struct pci_dev *shim_pci_next(struct pci_dev *from);
+void shim_pci_get(struct pci_dev *dev);
+void shim_pci_put(struct pci_dev *dev);
+const char *shim_pci_name(const struct pci_dev *dev);
+/* Returns domain, bus, device and function: 32, 8, 5 and 3 bits. */
+u64 shim_pci_id(struct pci_dev *dev);
+/* Tells whether it takes part in P2PDMA. It may only share BARs. */
+bool shim_pci_has_p2pdma(struct pci_dev *dev);
+/* Tells whether anyone may allocate its p2pmem: pci_p2pmem_publish(). Sleeps. */
+bool shim_pci_publishes(struct pci_dev *dev);
+/* Tells whether it answers, with its memory: false once it has been pulled. */
+bool shim_pci_answers(struct pci_dev *dev);
+/*
+ * Finds the first peer pages of @bar at @from or behind: their first and last
+ * byte. Returns false if there are none.
+ */
+bool shim_pci_p2pmem(struct pci_dev *dev, unsigned int bar, u64 from,
+		     u64 *start, u64 *end);
+/* Returns pci_p2pdma_distance(), below zero if it is unreachable. Sleeps. */
+int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
+/* Has the providers looked up anew, soon, in a workqueue. Does not sleep. */
 void shim_look_for_providers(void);
 
-/* Rust, called by the shim. Addresses and lengths in bytes. */
-struct md_p2p_array *md_p2p_glue_array_new(struct mddev *mddev);
+/* kmod/shim/p2pmem.c */
+
+/*
+ * Allocates peer pages that lie side by side, each with one reference. Returns
+ * their kernel address, or NULL if the provider has no room, or has no peer
+ * pages at the physical address @window any more. Does not sleep.
+ */
+void *shim_peer_pages_alloc(struct pci_dev *provider, u64 window,
+			    unsigned int count);
+/* Gives the pages back. May be called from an interrupt. */
+void shim_peer_pages_put(void *first, unsigned int count);
+/* Returns the module parameter p2pdma_rebuild_share: 0 to 100. */
+unsigned int shim_rebuild_share(void);
+
+/* kmod/shim/members.c: members and arrays, for as long as MD holds them */
+
+/*
+ * Finds the PCI devices of which any may do the DMA of a member, each with a
+ * reference for shim_pci_put(). Returns their number. It is 0 if they are not
+ * all known, if they are more than @max, or if they are no PCI devices. Sleeps.
+ */
+unsigned int shim_member_clients(struct md_rdev *rdev, struct pci_dev **clients,
+				 unsigned int max);
+bool shim_member_maps_peer(struct md_rdev *rdev);
+bool shim_member_is_journal(struct md_rdev *rdev);
+/* A journal, and a member beyond the last slot, has a slot that is too large. */
+void shim_member_set_slot(struct md_rdev *rdev, unsigned int slot);
+/* Writes the name of the member's block device. Returns its length. */
+int shim_member_name(struct md_rdev *rdev, char *name, size_t size);
+const char *shim_array_name(struct mddev *mddev);
+int shim_array_level(struct mddev *mddev);
+bool shim_array_runs(struct mddev *mddev);
+/* Returns false if the queue limits are locked: try again later. */
+bool shim_array_advertise(struct mddev *mddev, bool advertise);
+
+/* kmod/shim/stager.c: host pages and threads, NULL without memory. Both sleep. */
+
+struct md_p2p_stager *shim_stager_new(struct mddev *mddev);
+void shim_stager_free(struct md_p2p_stager *stager);
+
+/* kmod/glue.rs: called by C. Addresses and lengths are in bytes. */
+
+/* Makes an array with the policy of this number; NULL without memory. */
+struct md_p2p_array *md_p2p_glue_array_new(struct mddev *mddev, int policy);
 void md_p2p_glue_array_free(struct md_p2p_array *array);
 void md_p2p_glue_member_added(struct md_p2p_array *array, struct md_rdev *rdev);
 void md_p2p_glue_member_removed(struct md_p2p_array *array,
@@ -238,16 +199,16 @@ void md_p2p_glue_count(const struct md_p2p_array *array, bool write,
 void md_p2p_glue_count_member(const struct md_p2p_array *array,
 			      unsigned int slot, bool write, u64 bytes);
 /*
- * Whether the owner of a peer page is still there to give what is in it: 1 or 0,
- * below zero if it is not known whose page it is.
+ * Returns 1 if the owner of a peer page is still there to give what is in it,
+ * and 0 if not. Returns a number below zero if the owner is not known.
  */
 int md_p2p_glue_answers(const struct md_p2p_array *array, u64 address);
-/* A direct I/O with the member in a slot has worked, or only its repetition has. */
+/* Direct I/O with the member in a slot has worked; or only its repetition has. */
 void md_p2p_glue_way_worked(const struct md_p2p_array *array, u64 address,
 			    unsigned int slot);
 void md_p2p_glue_way_failed(const struct md_p2p_array *array, u64 address,
 			    unsigned int slot);
-/* As shim_pci_id(); U32_MAX if the page is no known provider's. */
+/* Returns shim_pci_id(), or U32_MAX if the page is no known provider's. */
 u64 md_p2p_glue_provider(const struct md_p2p_array *array, u64 address);
 ssize_t md_p2p_glue_show_counter(const struct md_p2p_array *array,
 				 enum md_p2p_counter which, char *page,
@@ -260,6 +221,7 @@ ssize_t md_p2p_glue_show_policy(const struct md_p2p_array *array, char *page,
 				size_t size);
 bool md_p2p_glue_store_policy(struct md_p2p_array *array, const char *word,
 			      size_t length);
+/* Returns the number of a policy's word, below zero if it is no such word. */
 int md_p2p_glue_parse_policy(const char *word, size_t length);
 ssize_t md_p2p_glue_show_distance(const struct md_p2p_array *array,
 				  const struct md_rdev *rdev, char *page,
@@ -269,19 +231,19 @@ ssize_t md_p2p_glue_show_member_bytes(const struct md_p2p_array *array,
 				      char *page, size_t size);
 void md_p2p_glue_rebuild_starts(const struct md_p2p_array *array);
 /*
- * A loan of peer pages for @bytes, to read them from the member in one slot and
- * write them to those whose bits are set, which are in sync already in a resync;
- * NULL if it is to be done through host pages. Does not sleep; nor do the other
- * calls about a loan.
+ * Lends peer pages for @bytes that are read from the member in the slot @read
+ * and written to the members whose bits are set in @written. In a resync those
+ * are in sync already. Returns NULL if the data are to pass through host pages.
+ * Does not sleep; nor do the other calls about a loan.
  */
 struct md_p2p_pages *md_p2p_glue_loan(const struct md_p2p_array *array,
 				      unsigned int read, bool resync,
 				      u64 written, size_t bytes);
-/* The kernel address of the pages. */
+/* Returns the kernel address of the pages. */
 void *md_p2p_glue_loan_pages(const struct md_p2p_pages *pages);
-/* Whether what has been read is there. */
+/* Tells whether what has been read is there. */
 bool md_p2p_glue_loan_arrived(const struct md_p2p_pages *pages);
-/* Whether it has been there ever since. */
+/* Tells whether it has been there ever since. */
 bool md_p2p_glue_loan_kept(const struct md_p2p_pages *pages);
 void md_p2p_glue_loan_end(struct md_p2p_pages *pages);
 /* How a loan went, once for each: some of it failed, or all was well. */
@@ -291,10 +253,12 @@ void md_p2p_glue_count_rebuild(const struct md_p2p_array *array, bool peer,
 			       u64 bytes);
 ssize_t md_p2p_glue_show_provider(const struct md_p2p_array *array,
 				  bool rebuilding, char *page, size_t size);
-/* 0, -EINVAL if the word is none, -ENODEV if there is no such provider. */
+/* Returns 0, -EINVAL if it is no such word, -ENODEV if no such provider is there. */
 int md_p2p_glue_store_provider(const struct md_p2p_array *array,
 			       const char *word, size_t length);
 void md_p2p_glue_providers_changed(void);
+enum md_p2p_names md_p2p_glue_names(enum md_p2p_names names,
+				    enum md_p2p_event event);
 void md_p2p_glue_exit(void);
 
 #endif /* MD_P2P_SHIM_H */

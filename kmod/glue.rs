@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C may call of md-p2p's decisions, and nothing else; `include/shim.h`
-//! says when. The data go one way: provider and member → reach → route →
-//! stats, and sysfs looks on.
+//! What C may call in Rust, and nothing else; `include/shim.h` says when. The
+//! data go one way: provider and member → reach → route → stats, and sysfs looks
+//! on.
 
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 
@@ -16,25 +16,39 @@ mod array;
 // It is a crate as well, in which others reach what is public.
 #[allow(unreachable_pub)]
 mod decide;
+mod entry;
 mod ffi;
+mod loan;
 mod provider;
-mod rebuild;
+mod reason;
+mod registry;
 mod stats;
 mod sysfs;
+mod table;
 mod text;
 
-use array::REGISTRY;
+use array::Array;
 use decide::{
     names::{Event, Names},
     route::{Lender, Policy, Route},
 };
 use ffi::{
     bindings, md_p2p_array, md_p2p_counter, md_p2p_event, md_p2p_names, md_p2p_pages, md_p2p_route,
-    md_p2p_stager, md_rdev, mddev, Mddev, Member, MemberId,
+    md_p2p_stager, md_rdev, mddev, Mddev, Member, MemberId, Opaque,
 };
+use loan::Loan;
+use registry::REGISTRY;
 
-/// `pr_*!` want it; a crate without `module!` brings its own.
+/// The macros `pr_*!` want it. A crate without `module!` brings its own.
 const __LOG_PREFIX: &[u8] = b"md-p2p\0";
+
+impl Opaque for md_p2p_array {
+    type Is = Array;
+}
+
+impl Opaque for md_p2p_pages {
+    type Is = Loan;
+}
 
 /// Stops the build if a function is not what `include/shim.h` says.
 macro_rules! as_declared {
@@ -89,25 +103,29 @@ as_declared!(
     md_p2p_glue_names,
 );
 
-/// A new array; null without memory, and the array then takes no peer I/O.
+/// Makes an array with the policy of this number. Returns null if there is no
+/// memory; then the array takes no peer I/O.
 ///
 /// # Safety
 ///
 /// `mddev` lives until [`md_p2p_glue_array_free`].
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_array_new(mddev: *mut mddev) -> *mut md_p2p_array {
+pub unsafe extern "C" fn md_p2p_glue_array_new(
+    mddev: *mut mddev,
+    policy: c_int,
+) -> *mut md_p2p_array {
     let Some(mddev) = NonNull::new(mddev) else {
         return core::ptr::null_mut();
     };
     // SAFETY: The registry forgets it in `md_p2p_glue_array_free`.
     let mddev = unsafe { Mddev::new(mddev) };
-    match REGISTRY.lock().add(mddev) {
-        Ok(array) => ffi::into_c(array),
+    match REGISTRY.lock().add(mddev, policy) {
+        Ok(array) => ffi::shared_into_c(array),
         Err(_) => core::ptr::null_mut(),
     }
 }
 
-/// The end of an array.
+/// An array ends.
 ///
 /// # Safety
 ///
@@ -115,7 +133,7 @@ pub unsafe extern "C" fn md_p2p_glue_array_new(mddev: *mut mddev) -> *mut md_p2p
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_array_free(array: *mut md_p2p_array) {
     // SAFETY: By the safety requirements.
-    let array = unsafe { ffi::from_c(array) };
+    let array = unsafe { ffi::shared_from_c(array) };
     REGISTRY.lock().remove(&array);
 }
 
@@ -160,7 +178,7 @@ pub unsafe extern "C" fn md_p2p_glue_array_started(array: *mut md_p2p_array) {
     REGISTRY.lock().started(array);
 }
 
-/// Whether the queue is to say that it takes peer memory.
+/// Tells whether the queue is to say that it takes peer memory.
 ///
 /// # Safety
 ///
@@ -171,7 +189,7 @@ pub unsafe extern "C" fn md_p2p_glue_advertises(array: *const md_p2p_array, leve
     unsafe { ffi::borrow(array) }.advertises(level)
 }
 
-/// The way of a peer bio before a member has been chosen. Does not sleep.
+/// Decides about a peer bio before a member has been chosen. Does not sleep.
 ///
 /// # Safety
 ///
@@ -188,7 +206,7 @@ pub unsafe extern "C" fn md_p2p_glue_route(
     route_to_c(array.route(address, level, write))
 }
 
-/// The way of a peer bio to the member in `slot`. Does not sleep.
+/// Decides about a peer bio to the member in `slot`. Does not sleep.
 ///
 /// # Safety
 ///
@@ -204,7 +222,7 @@ pub unsafe extern "C" fn md_p2p_glue_route_member(
     route_to_c(array.route_member(address, slot as usize))
 }
 
-/// The way of a peer bio that the stripe cache is to copy. Does not sleep.
+/// Decides about a peer bio that the stripe cache is to copy. Does not sleep.
 ///
 /// # Safety
 ///
@@ -215,7 +233,7 @@ pub unsafe extern "C" fn md_p2p_glue_route_cached(array: *const md_p2p_array) ->
     route_to_c(unsafe { ffi::borrow(array) }.route_cached())
 }
 
-/// The way of direct I/O that a member has failed. Does not sleep.
+/// Decides about direct I/O that a member has failed. Does not sleep.
 ///
 /// # Safety
 ///
@@ -230,8 +248,8 @@ pub unsafe extern "C" fn md_p2p_glue_route_again(
     route_to_c(unsafe { ffi::borrow(array) }.route_again(write, mapped))
 }
 
-/// Whose page it is, as `shim_pci_id()` numbers it; `ffff:ff:1f.7` if it is no
-/// known provider's. Does not sleep.
+/// Returns the number of a page's provider, as `shim_pci_id()` does. If no provider
+/// is known for it, returns that of `ffff:ff:1f.7`. Does not sleep.
 ///
 /// # Safety
 ///
@@ -244,9 +262,9 @@ pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, addres
         .unwrap_or(u32::MAX.into())
 }
 
-/// Whether the owner of a peer page still answers, with its memory: 1 or 0, below
-/// zero if it is not known whose it is, as while there is no memory for a table.
-/// Does not sleep.
+/// Tells whether the owner of a peer page still answers, with its memory: 1 or 0.
+/// Returns a number below zero if the owner is not known, for example because
+/// there is no memory for a table. Does not sleep.
 ///
 /// # Safety
 ///
@@ -274,8 +292,8 @@ pub unsafe extern "C" fn md_p2p_glue_way_worked(
     unsafe { ffi::borrow(array) }.way_worked(address, slot as usize);
 }
 
-/// Of direct I/O with the member in a slot, only the repetition through host
-/// memory has worked. Does not sleep.
+/// Direct I/O with the member in a slot has failed, and its repetition through
+/// host memory has worked. Does not sleep.
 ///
 /// # Safety
 ///
@@ -290,9 +308,10 @@ pub unsafe extern "C" fn md_p2p_glue_way_failed(
     unsafe { ffi::borrow(array) }.way_failed(address, slot as usize);
 }
 
-/// The slots of the members that are nearest to a peer page but farther than
-/// `distance` (below zero: of all), one bit each; 0 if there are no more.
-/// Leaves their distance in `distance`. Does not sleep.
+/// Returns the slots of the members that are nearest to a peer page among those
+/// farther than `distance`, one bit each, and leaves their distance in `distance`.
+/// Below zero stands for all members. Returns 0 if there are no more. Does not
+/// sleep.
 ///
 /// # Safety
 ///
@@ -314,7 +333,7 @@ pub unsafe extern "C" fn md_p2p_glue_ring(
     }
 }
 
-/// Where staging is done; null if the array has nothing to stage.
+/// Returns what staging needs; null if the array has nothing to stage.
 ///
 /// # Safety
 ///
@@ -373,7 +392,7 @@ pub unsafe extern "C" fn md_p2p_glue_count_member(
     array.stats.count_member(slot as usize, write, bytes);
 }
 
-/// `p2pdma_*_bytes` and `p2pdma_*_ios`.
+/// Shows `p2pdma_*_bytes` and `p2pdma_*_ios`.
 ///
 /// # Safety
 ///
@@ -390,7 +409,7 @@ pub unsafe extern "C" fn md_p2p_glue_show_counter(
     length(sysfs::counter(array, which, page))
 }
 
-/// `p2pdma_state`.
+/// Shows `p2pdma_state`.
 ///
 /// # Safety
 ///
@@ -408,7 +427,7 @@ pub unsafe extern "C" fn md_p2p_glue_show_state(
     length(sysfs::state(array, running, level, page))
 }
 
-/// `p2pdma_reason`. Sleeps.
+/// Shows `p2pdma_reason`. Sleeps.
 ///
 /// # Safety
 ///
@@ -424,7 +443,7 @@ pub unsafe extern "C" fn md_p2p_glue_show_reason(
     length(sysfs::reason(array, page))
 }
 
-/// `dev-*/p2pdma_read_bytes` and `dev-*/p2pdma_write_bytes`.
+/// Shows `dev-*/p2pdma_read_bytes` and `dev-*/p2pdma_write_bytes`.
 ///
 /// # Safety
 ///
@@ -442,7 +461,7 @@ pub unsafe extern "C" fn md_p2p_glue_show_member_bytes(
     length(sysfs::member_bytes(array, slot as usize, write, page))
 }
 
-/// `p2pdma_policy`.
+/// Shows `p2pdma_policy`.
 ///
 /// # Safety
 ///
@@ -458,7 +477,7 @@ pub unsafe extern "C" fn md_p2p_glue_show_policy(
     length(sysfs::policy(array, page))
 }
 
-/// Sets `p2pdma_policy`; `false` if the word is none. Sleeps.
+/// Sets `p2pdma_policy`. Returns `false` if it is no such word. Sleeps.
 ///
 /// # Safety
 ///
@@ -480,7 +499,7 @@ pub unsafe extern "C" fn md_p2p_glue_store_policy(
     }
 }
 
-/// The number of a policy's word; below zero if the word is none.
+/// Returns the number of a policy's word, below zero if it is no such word.
 ///
 /// # Safety
 ///
@@ -492,7 +511,7 @@ pub unsafe extern "C" fn md_p2p_glue_parse_policy(word: *const c_char, length: u
     Policy::parse(word).map_or(-1, |policy| policy as c_int)
 }
 
-/// `dev-*/p2pdma_distance`.
+/// Shows `dev-*/p2pdma_distance`.
 ///
 /// # Safety
 ///
@@ -520,8 +539,8 @@ pub unsafe extern "C" fn md_p2p_glue_rebuild_starts(array: *const md_p2p_array) 
     unsafe { ffi::borrow(array) }.rebuild_starts();
 }
 
-/// Peer pages for a part of a rebuild; null if it is to pass through host pages.
-/// Does not sleep.
+/// Lends peer pages for a part of a rebuild. Returns null if the part is to pass
+/// through host pages. Does not sleep.
 ///
 /// # Safety
 ///
@@ -538,10 +557,10 @@ pub unsafe extern "C" fn md_p2p_glue_loan(
     let array = unsafe { ffi::borrow(array) };
     array
         .loan(read as usize, resync, written, bytes)
-        .map_or(core::ptr::null_mut(), ffi::loan_into_c)
+        .map_or(core::ptr::null_mut(), ffi::boxed_into_c)
 }
 
-/// Where its data go.
+/// Returns the kernel's address of the place for the data of a loan.
 ///
 /// # Safety
 ///
@@ -549,10 +568,10 @@ pub unsafe extern "C" fn md_p2p_glue_loan(
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_loan_pages(pages: *const md_p2p_pages) -> *mut c_void {
     // SAFETY: By the safety requirements.
-    unsafe { ffi::loan(pages) }.address()
+    unsafe { ffi::borrow(pages) }.address()
 }
 
-/// Whether what has been read is there. Does not sleep.
+/// Tells whether what has been read is there. Does not sleep.
 ///
 /// # Safety
 ///
@@ -560,10 +579,10 @@ pub unsafe extern "C" fn md_p2p_glue_loan_pages(pages: *const md_p2p_pages) -> *
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_loan_arrived(pages: *const md_p2p_pages) -> bool {
     // SAFETY: By the safety requirements.
-    unsafe { ffi::loan(pages) }.arrived()
+    unsafe { ffi::borrow(pages) }.arrived()
 }
 
-/// Whether the memory has kept it. Does not sleep.
+/// Tells whether the memory has kept it. Does not sleep.
 ///
 /// # Safety
 ///
@@ -571,7 +590,7 @@ pub unsafe extern "C" fn md_p2p_glue_loan_arrived(pages: *const md_p2p_pages) ->
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_loan_kept(pages: *const md_p2p_pages) -> bool {
     // SAFETY: By the safety requirements.
-    unsafe { ffi::loan(pages) }.kept()
+    unsafe { ffi::borrow(pages) }.kept()
 }
 
 /// Gives the pages back. Does not sleep.
@@ -582,10 +601,10 @@ pub unsafe extern "C" fn md_p2p_glue_loan_kept(pages: *const md_p2p_pages) -> bo
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_loan_end(pages: *mut md_p2p_pages) {
     // SAFETY: By the safety requirements.
-    drop(unsafe { ffi::loan_from_c(pages) });
+    drop(unsafe { ffi::boxed_from_c(pages) });
 }
 
-/// Something could not be done through what was lent. Does not sleep.
+/// Something could not be done through a loan. Does not sleep.
 ///
 /// # Safety
 ///
@@ -596,7 +615,7 @@ pub unsafe extern "C" fn md_p2p_glue_loan_failed(array: *const md_p2p_array) {
     unsafe { ffi::borrow(array) }.loan_failed();
 }
 
-/// All was done through what was lent. Does not sleep.
+/// All was done through a loan. Does not sleep.
 ///
 /// # Safety
 ///
@@ -624,7 +643,7 @@ pub unsafe extern "C" fn md_p2p_glue_count_rebuild(
         .count_rebuild(peer, bytes);
 }
 
-/// `p2pdma_provider`.
+/// Shows `p2pdma_provider`.
 ///
 /// # Safety
 ///
@@ -641,7 +660,7 @@ pub unsafe extern "C" fn md_p2p_glue_show_provider(
     length(sysfs::provider(array, rebuilding, page))
 }
 
-/// Sets `p2pdma_provider`: 0, or below zero why it cannot be. Sleeps.
+/// Sets `p2pdma_provider`. Returns 0, or below zero why that cannot be. Sleeps.
 ///
 /// # Safety
 ///
@@ -673,7 +692,7 @@ pub unsafe extern "C" fn md_p2p_glue_providers_changed() {
     REGISTRY.lock().providers_changed();
 }
 
-/// The end of the driver: gives back what the registry holds. Sleeps.
+/// The driver ends: gives back what the registry holds. Sleeps.
 ///
 /// # Safety
 ///
@@ -700,7 +719,8 @@ fn length(written: Result<usize>) -> isize {
     }
 }
 
-/// Whose the names are after an event. C keeps it, and calls one at a time.
+/// Returns who has the names after an event. C keeps the answer, and calls once at
+/// a time.
 ///
 /// # Safety
 ///

@@ -20,7 +20,7 @@ use crate::{
 /// `PCI_STD_NUM_BARS` of `include/uapi/linux/pci_regs.h`.
 const BARS: u32 = 6;
 
-/// A PCI device with peer pages, as it was found last.
+/// A PCI device with peer pages, as it was when it was found last.
 pub(crate) struct Provider {
     dev: PciDev,
     windows: KVec<Window>,
@@ -29,8 +29,8 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// All of this moment, in the order of their addresses; those of `known`
-    /// of which there is nothing new are the same as ever. Sleeps.
+    /// Finds all providers, in the order of their addresses. If there is nothing new
+    /// of one of `known`, returns that one. Sleeps.
     pub(crate) fn all(known: &[Arc<Provider>]) -> Result<KVec<Arc<Provider>>> {
         let mut providers = KVec::new();
         for dev in PciDev::all().filter(PciDev::has_p2pdma) {
@@ -42,6 +42,7 @@ impl Provider {
         Ok(providers)
     }
 
+    /// Asks a device whether it is a provider.
     fn find(dev: PciDev, known: Option<&Arc<Provider>>) -> Result<Option<Arc<Provider>>> {
         let mut windows = KVec::new();
         for bar in 0..BARS {
@@ -73,23 +74,23 @@ impl Provider {
         }
     }
 
-    /// The device, to ask for its name and distances.
+    /// Returns the device, to ask for its name and distances.
     pub(crate) fn dev(&self) -> &PciDev {
         &self.dev
     }
 
-    /// Where its peer pages are.
+    /// Returns where its peer pages are.
     pub(crate) fn windows(&self) -> &[Window] {
         &self.windows
     }
 
-    /// Whether it publishes its memory, and answered when it was asked last.
+    /// Tells whether it publishes its memory, and answered when it was asked last.
     pub(crate) fn lends(&self) -> bool {
         self.lends
     }
 
-    /// Peer pages for a rebuild, if there is room, and not more than rebuilds
-    /// may have. Does not sleep.
+    /// Takes peer pages for a rebuild. Returns `None` if there is no room, or if
+    /// rebuilds may have no more. Does not sleep.
     pub(crate) fn borrow_pages(&self, count: usize) -> Option<Borrowed> {
         let size_of = |window: &Window| window.end - window.start + 1;
         let size: u64 = self.windows.iter().map(size_of).sum();
@@ -104,7 +105,7 @@ impl Provider {
     }
 }
 
-/// Bytes that count against a share, until this goes.
+/// Bytes that count against the share of rebuilds, until this value goes.
 struct Taken {
     of: Arc<Atomic<u64>>,
     bytes: u64,
@@ -126,7 +127,7 @@ impl Drop for Taken {
 
 /// Peer pages, and their part of the share of rebuilds. May be dropped anywhere.
 pub(crate) struct Borrowed {
-    /// First the pages go, then the count of them.
+    /// The pages. They go first, and then the count of them.
     pub(crate) pages: PeerPages,
     _taken: Taken,
 }

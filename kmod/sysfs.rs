@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The contents of `/sys/block/mdX/md/p2pdma_*` and `dev-*/p2pdma_*`: one
-//! value a file, each line with its newline.
+//! Writes the contents of `/sys/block/mdX/md/p2pdma_*` and `dev-*/p2pdma_*`: one
+//! value a file, each line with its newline. Each function returns the length.
 
-use kernel::{fmt::Write, prelude::*, str::Formatter};
-
-use crate::{
-    array::{Array, REGISTRY},
-    decide::route::Lender,
-    ffi::{md_p2p_counter, MemberId},
+use kernel::{
+    fmt::{self, Write},
+    prelude::*,
+    str::Formatter,
 };
 
-/// A counter, as a decimal number. Returns the length.
+use crate::{
+    array::Array,
+    decide::route::Lender,
+    ffi::{md_p2p_counter, MemberId},
+    registry::REGISTRY,
+};
+
+impl fmt::Display for Lender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Lender::Auto => f.write_str("auto"),
+            Lender::None => f.write_str("none"),
+            Lender::Only(id) => f.write_fmt(fmt!(
+                "{:04x}:{:02x}:{:02x}.{}",
+                id >> 16,
+                id >> 8 & 0xff,
+                id >> 3 & 0x1f,
+                id & 7
+            )),
+        }
+    }
+}
+
+/// Writes a counter, as a decimal number.
 pub(crate) fn counter(array: &Array, which: md_p2p_counter, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     writeln!(out, "{}", array.stats.value(which))?;
     Ok(out.bytes_written())
 }
 
-/// `auto`, `direct` or `off`. Returns the length.
+/// Writes `auto`, `direct` or `off`.
 pub(crate) fn policy(array: &Array, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     writeln!(out, "{}", array.policy().name())?;
     Ok(out.bytes_written())
 }
 
-/// Whose memory rebuilds borrow: the one in use (if `rebuilding`), and in
-/// parentheses what was asked for, if it is something else. Returns the length.
+/// Writes whose memory rebuilds borrow: the provider in use (if `rebuilding`), and
+/// in parentheses what was asked for, if that is something else.
 pub(crate) fn provider(array: &Array, rebuilding: bool, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
-    let wanted = array.lender();
+    let wanted = array.wanted_lender();
     let in_use = match rebuilding {
-        true => array.lends(),
+        true => array.current_lender(),
         false => Lender::None,
     };
     match in_use == wanted {
@@ -41,16 +62,15 @@ pub(crate) fn provider(array: &Array, rebuilding: bool, page: &mut [u8]) -> Resu
     Ok(out.bytes_written())
 }
 
-/// `direct`, `staged` or `off`. Returns the length.
+/// Writes `direct`, `staged` or `off`.
 pub(crate) fn state(array: &Array, running: bool, level: i32, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     writeln!(out, "{}", array.state(running, level).name())?;
     Ok(out.bytes_written())
 }
 
-/// Why the state is what it is, a line for each reason. Returns the length.
-///
-/// What does not fit into a page is left out, whole lines at a time.
+/// Writes why the state is what it is, a line for each reason. Leaves out the
+/// lines that do not fit into the page.
 pub(crate) fn reason(array: &Array, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     let mut whole = 0;
@@ -62,7 +82,7 @@ pub(crate) fn reason(array: &Array, page: &mut [u8]) -> Result<usize> {
     Ok(whole)
 }
 
-/// The direct bytes of the member in `slot`. Returns the length.
+/// Writes the direct bytes of the member in `slot`.
 pub(crate) fn member_bytes(
     array: &Array,
     slot: usize,
@@ -74,11 +94,9 @@ pub(crate) fn member_bytes(
     Ok(out.bytes_written())
 }
 
-/// A line for each provider: its address, and the distance or `unreachable`.
-/// Returns the length.
-///
-/// A page holds more than a hundred lines; what does not fit is left out,
-/// whole lines at a time.
+/// Writes a line for each provider: its address, and the distance or
+/// `unreachable`. Leaves out the lines that do not fit into the page, which holds
+/// more than a hundred.
 pub(crate) fn distance(array: &Array, member: MemberId, page: &mut [u8]) -> Result<usize> {
     let mut out = Formatter::new(page);
     let mut whole = 0;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Short texts that are kept: names, and what the kernel log was told.
+//! Short texts that are kept: names, and what the kernel log was told last.
 
-use kernel::{
-    fmt::{self, Write},
-    prelude::*,
-};
+use kernel::fmt::{self, Write};
 
-use crate::decide::route::Lender;
+/// The name of a block device, as `%pg` prints it.
+pub(crate) type Name = Text<32>;
 
 /// Up to `SIZE` bytes of text; what does not fit is cut off.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,6 +15,7 @@ pub(crate) struct Text<const SIZE: usize = 160> {
 }
 
 impl<const SIZE: usize> Text<SIZE> {
+    /// Returns an empty text.
     pub(crate) const fn new() -> Self {
         Self {
             bytes: [0; SIZE],
@@ -24,6 +23,7 @@ impl<const SIZE: usize> Text<SIZE> {
         }
     }
 
+    /// Returns a text of these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut text = Self::new();
         text.push(bytes);
@@ -43,22 +43,6 @@ impl<const SIZE: usize> Write for Text<SIZE> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push(text.as_bytes());
         Ok(())
-    }
-}
-
-impl fmt::Display for Lender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Lender::Auto => f.write_str("auto"),
-            Lender::None => f.write_str("none"),
-            Lender::Only(id) => f.write_fmt(fmt!(
-                "{:04x}:{:02x}:{:02x}.{}",
-                id >> 16,
-                id >> 8 & 0xff,
-                id >> 3 & 0x1f,
-                id & 7
-            )),
-        }
     }
 }
 

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a way to or from peer memory is tried again that could not be used: soon
-//! after it failed once, seldom if it keeps failing. A way between two devices may
-//! be one that the kernel takes for passable and that never is.
+//! Decides when a way to or from peer memory is tried again that has failed: soon
+//! if it failed once, seldom if it keeps failing. The kernel may take a way for
+//! passable that never is.
+//!
+//! Tests: `tests/tests/routing.rs`
+//! (`peer_memory_that_fails_is_tried_seldom_and_after_a_success_at_once`), and the
+//! scenarios `unmapped` and `rebuild-lost`.
 
-/// Milliseconds of the first pause.
+/// The milliseconds of the first pause.
 pub const FIRST: u64 = 128;
 
-/// Each pause without a success before it is twice as long as the last, up to
-/// this.
+/// The milliseconds of the longest pause. A pause is twice as long as the one
+/// before it, if there was no success between them.
 pub const LONGEST: u64 = FIRST << 9;
 
 /// A pause that has begun, and may be over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Milliseconds of a clock that never goes back; 56 bits of them.
+    /// When it is over: the milliseconds of a clock that never goes back, in 56
+    /// bits.
     until: u64,
-    /// How often it has been made longer.
+    /// How often the pause has been doubled.
     doublings: u8,
 }
 
@@ -27,12 +32,12 @@ impl Pause {
         doublings: 0,
     };
 
-    /// In one word.
+    /// Returns it in one word.
     pub fn to_bits(self) -> u64 {
         self.until << 8 | u64::from(self.doublings)
     }
 
-    /// From one word.
+    /// Makes it from one word.
     pub fn from_bits(bits: u64) -> Self {
         Self {
             until: bits >> 8,
@@ -40,13 +45,13 @@ impl Pause {
         }
     }
 
-    /// Whether peer memory may be tried.
+    /// Tells whether peer memory may be tried.
     pub fn is_over(self, now: u64) -> bool {
         self.until <= now
     }
 
-    /// What follows a failure; none if it is the failure of something that was
-    /// tried before the pause began.
+    /// Returns what follows a failure. Returns `None` if the I/O that failed was
+    /// tried before this pause began.
     pub fn failed(self, now: u64) -> Option<Self> {
         self.is_over(now).then(|| {
             let length = (FIRST << self.doublings).min(LONGEST);
@@ -57,7 +62,7 @@ impl Pause {
         })
     }
 
-    /// What follows a success; none if it changes nothing.
+    /// Returns what follows a success; `None` if that changes nothing.
     pub fn worked(self, now: u64) -> Option<Self> {
         (self != Self::NONE && self.is_over(now)).then_some(Self::NONE)
     }

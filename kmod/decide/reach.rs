@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which provider a peer page belongs to, and which members reach it.
+//! Finds the provider that a peer page belongs to, and the members that reach it.
+//!
+//! Tests: `tests/tests/routing.rs`
+//! (`no_member_does_dma_to_a_page_that_it_does_not_reach` and others), and the
+//! scenarios `levels`, `nearest` and `rebuild-provider`.
 
 /// Bytes that a provider shows on the bus: CPU physical addresses, both ends
 /// included, as in `struct resource` (`include/linux/ioport.h`).
@@ -22,8 +26,8 @@ impl Window {
 /// unreachable.
 pub type Distance = Option<u32>;
 
-/// Members have slots in the order in which they joined. A member beyond the
-/// last slot is never direct, and makes nothing wrong.
+/// The number of slots. Members have slots in the order in which they joined. A
+/// member beyond the last slot is never direct, and does no harm.
 pub const SLOTS: usize = 64;
 
 /// The distance of each slot, in a byte.
@@ -36,14 +40,15 @@ impl Distances {
     /// All slots unreachable.
     pub const NONE: Self = Self([UNREACHABLE; SLOTS]);
 
-    /// Sets one. What is farther than a byte can say is as far as it can say.
+    /// Sets the distance of a slot. A byte holds no more than 254, so what is farther
+    /// counts as 254.
     pub fn set(&mut self, slot: usize, distance: Distance) {
         if let Some(byte) = self.0.get_mut(slot) {
             *byte = distance.map_or(UNREACHABLE, |distance| distance.min(254) as u8);
         }
     }
 
-    /// The distance of the member in `slot`.
+    /// Returns the distance of the member in `slot`.
     pub fn get(&self, slot: usize) -> Distance {
         match self.0.get(slot) {
             None | Some(&UNREACHABLE) => None,
@@ -51,8 +56,8 @@ impl Distances {
         }
     }
 
-    /// The smallest distance that is larger than `than` (of all, without it),
-    /// and the bits of the slots that are so far.
+    /// Returns the smallest distance that is larger than `than`, and the bits of
+    /// the slots with that distance. `None` is smaller than all distances.
     pub fn ring(&self, than: Distance) -> Option<(u32, u64)> {
         let farther = |slot: &usize| match (self.get(*slot), than) {
             (Some(distance), Some(than)) => distance > than,
@@ -75,11 +80,11 @@ impl Distances {
 pub struct Row {
     /// Where the provider's memory is.
     pub window: Window,
-    /// Whose it is: where he stands in a list of providers.
+    /// Whose memory it is: the provider's place in a list.
     pub provider: usize,
     /// Whether every member reaches it.
     pub by_all: bool,
-    /// How far it is from each.
+    /// How far it is from each member.
     pub distances: Distances,
 }
 
@@ -95,8 +100,8 @@ pub enum Reach {
 }
 
 impl Row {
-    /// As it is while the ways to members are left alone whose slots have a bit
-    /// in `left_alone`.
+    /// Returns the row without the ways to the members whose slots have a bit in
+    /// `left_alone`.
     pub fn without(mut self, left_alone: u64) -> Self {
         for slot in (0..SLOTS).filter(|slot| left_alone >> slot & 1 == 1) {
             self.by_all &= self.distances.get(slot).is_none();
@@ -106,12 +111,12 @@ impl Row {
     }
 }
 
-/// The row of the page at `address`.
+/// Returns the row of the page at `address`.
 pub fn row(rows: &[Row], address: u64) -> Option<&Row> {
     rows.iter().find(|row| row.window.contains(address))
 }
 
-/// Who reaches the pages of a row.
+/// Tells who reaches the pages of a row.
 pub fn reach(row: Option<&Row>) -> Reach {
     match row {
         Some(row) if row.by_all => Reach::All,
@@ -120,11 +125,13 @@ pub fn reach(row: Option<&Row>) -> Reach {
     }
 }
 
-/// The provider whose memory a rebuild is to pass through that reads the member
-/// in one slot and writes those in others, one bit each: of those that all of
-/// them reach, and for which `lends` holds, the nearest to what is written, then
-/// to what is read. If not `read_lends`, the member that is read is not asked
-/// itself.
+/// Chooses the provider through whose memory a rebuild is to pass. The rebuild
+/// reads the member in the slot `read`, and writes those whose bits are set in
+/// `written`.
+///
+/// All of them must reach the provider, and `lends` must hold for it. The nearest
+/// to what is written is chosen, then the nearest to what is read. If not
+/// `read_lends`, the member that is read is not chosen itself.
 pub fn lender(
     rows: &[Row],
     read: usize,
@@ -136,7 +143,7 @@ pub fn lender(
         let to_written = (0..SLOTS)
             .filter(|slot| written >> slot & 1 == 1)
             .try_fold(0, |sum, slot| Some(sum + row.distances.get(slot)?))?;
-        // Nothing but the device itself is at no distance.
+        // Only the device itself is at distance 0.
         let to_read = row.distances.get(read).filter(|&it| read_lends || it > 0)?;
         Some((to_written, to_read, row.provider))
     };
@@ -147,8 +154,8 @@ pub fn lender(
         .map(|(.., provider)| provider)
 }
 
-/// How far a member is that does its DMA through any of several clients: as
-/// far as the farthest, and unreachable if one is, or if none is known.
+/// Returns how far a member is that does its DMA through any of several clients:
+/// as far as the farthest. It is unreachable if one is, or if none is known.
 pub fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance {
     let first = clients.next()??;
     clients.try_fold(first, |farthest, distance| {
@@ -156,9 +163,9 @@ pub fn farthest(mut clients: impl Iterator<Item = Distance>) -> Distance {
     })
 }
 
-/// Whether all members reach a provider, from the distance of each.
+/// Tells whether all members reach a provider, from the distance of each.
 ///
-/// An array without members reaches nothing: nobody has been asked.
+/// An array without members reaches nothing, because nobody has been asked.
 pub fn by_all(mut distances: impl Iterator<Item = Distance>) -> bool {
     match distances.next() {
         Some(first) => first.is_some() && distances.all(|distance| distance.is_some()),

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of a peer bio, whose memory a rebuild borrows, and the words for both
-//! in sysfs.
+//! Decides about the way of a peer bio, and whose memory a rebuild may borrow.
+//! Knows the words for both in sysfs.
+//!
+//! Tests: `tests/tests/routing.rs`
+//! (`the_policy_decides_between_staging_and_refusing` and others), and the
+//! scenarios `staging`, `policy` and `unreachable`.
 
 use super::reach::{Distance, Reach};
 
@@ -16,8 +20,8 @@ pub enum Route {
     Cached,
     /// It ends with `EREMOTEIO` before any member has seen it.
     Refused,
-    /// The level chooses a member, and [`member`] tells; or what the stripe
-    /// cache must copy turns up, and [`cached`] tells.
+    /// It is decided later: by [`member`] when the level has chosen a member, or by
+    /// [`cached`] when the stripe cache must copy it.
     Later,
 }
 
@@ -33,10 +37,10 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// All, in the order of their numbers.
+    /// All policies, in the order of their numbers.
     pub const ALL: [Policy; 3] = [Policy::Auto, Policy::Direct, Policy::Off];
 
-    /// The word of the sysfs file.
+    /// Returns the word of the sysfs file.
     pub fn name(self) -> &'static str {
         match self {
             Policy::Auto => "auto",
@@ -45,7 +49,7 @@ impl Policy {
         }
     }
 
-    /// The policy of a word, with or without a newline.
+    /// Returns the policy of a word, with or without a newline.
     pub fn parse(word: &[u8]) -> Option<Policy> {
         let word = word.strip_suffix(b"\n").unwrap_or(word);
         Self::ALL
@@ -53,7 +57,7 @@ impl Policy {
             .find(|policy| policy.name().as_bytes() == word)
     }
 
-    /// What becomes of a bio that cannot be direct.
+    /// Decides about a bio that cannot be direct.
     fn otherwise(self) -> Route {
         match self {
             Policy::Auto => Route::Staged,
@@ -75,7 +79,7 @@ pub enum State {
 }
 
 impl State {
-    /// The word of the sysfs file.
+    /// Returns the word of the sysfs file.
     pub fn name(self) -> &'static str {
         match self {
             State::Direct => "direct",
@@ -98,7 +102,7 @@ pub enum Spread {
 }
 
 impl Spread {
-    /// Of md's number of a level (`mddev->level`).
+    /// Returns the spread of md's number of a level (`mddev->level`).
     pub fn of(level: i32) -> Self {
         match level {
             1 | 10 => Spread::Mirrored,
@@ -108,7 +112,7 @@ impl Spread {
     }
 }
 
-/// The way of a bio into an array, before any member has been chosen.
+/// Decides about a bio into an array, before any member has been chosen.
 pub fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route {
     if policy == Policy::Off {
         return Route::Refused;
@@ -117,17 +121,17 @@ pub fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route
         (Spread::Cached, true, _) => cached(policy),
         (Spread::Cached, false, _) => Route::Later,
         (Spread::Mirrored, true, Reach::All) => Route::Direct,
-        // Staged as a whole, so that all members get the same.
+        // It is staged as a whole, so that all members get equal bytes.
         (Spread::Mirrored, true, _) => policy.otherwise(),
         (_, _, Reach::None) if policy == Policy::Direct => Route::Refused,
-        // Not if it may be refused: a part of what was one write for whoever
-        // wrote it may be on another member by then.
+        // It may be refused only as a whole: a part of the write may be on
+        // another member before the rest is refused.
         (Spread::Striped, true, Reach::Some) if policy == Policy::Direct => Route::Refused,
         _ => Route::Later,
     }
 }
 
-/// The way of a bio that the stripe cache is to copy.
+/// Decides about a bio that the stripe cache is to copy.
 pub fn cached(policy: Policy) -> Route {
     match policy {
         Policy::Auto => Route::Cached,
@@ -135,10 +139,12 @@ pub fn cached(policy: Policy) -> Route {
     }
 }
 
-/// The way of a member's part of direct I/O that has failed, whatever its
-/// distance said. Of a write other members may have their part, so that refusing
-/// would leave them different. A read that the member could map may have failed by
-/// the member's fault, and only host memory tells.
+/// Decides about a member's part of direct I/O that has failed, whatever its
+/// distance said.
+///
+/// Other members may already have written their part, so refusing a write would
+/// leave the mirrors different. A read that the member could map may have failed
+/// by the member's fault, and only host memory tells.
 pub fn again(policy: Policy, write: bool, mapped: bool) -> Route {
     match write || mapped {
         true => Route::Staged,
@@ -146,7 +152,7 @@ pub fn again(policy: Policy, write: bool, mapped: bool) -> Route {
     }
 }
 
-/// The way to one member that a level has chosen.
+/// Decides about the way to one member that a level has chosen.
 pub fn member(policy: Policy, distance: Distance) -> Route {
     match distance {
         Some(_) => Route::Direct,
@@ -157,7 +163,7 @@ pub fn member(policy: Policy, distance: Distance) -> Route {
 /// What an array's members and the machine's providers allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Means {
-    /// Some member reaches some provider; or there is none yet.
+    /// Some member reaches some provider, or there is no provider yet.
     pub some_reached: bool,
     /// Every member reaches every provider, and can map its pages.
     pub all_reached: bool,
@@ -165,9 +171,9 @@ pub struct Means {
     pub can_stage: bool,
 }
 
-/// Whether an array advertises peer memory (`BLK_FEAT_PCI_P2PDMA`).
+/// Tells whether an array advertises peer memory (`BLK_FEAT_PCI_P2PDMA`).
 ///
-/// Where the CPU can copy, a provider need not be reached.
+/// If the CPU can copy, a provider need not be reached.
 pub fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
     match policy {
         Policy::Auto => means.some_reached || means.can_stage || spread == Spread::Cached,
@@ -176,7 +182,7 @@ pub fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
     }
 }
 
-/// What peer I/O meets now.
+/// Returns what peer I/O meets now.
 pub fn state(spread: Spread, policy: Policy, means: Means) -> State {
     if !advertises(spread, policy, means) {
         return State::Off;
@@ -192,11 +198,11 @@ pub fn state(spread: Spread, policy: Policy, means: Means) -> State {
 /// `p2pdma_provider`: whose memory rebuilds borrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lender {
-    /// The nearest.
+    /// The nearest provider's.
     Auto,
     /// Nobody's.
     None,
-    /// That of one PCI device, as `shim_pci_id()` numbers it.
+    /// One PCI device's, by the number that `shim_pci_id()` returns.
     Only(u64),
 }
 
@@ -205,7 +211,7 @@ impl Lender {
     const AUTO: u64 = u64::MAX;
     const NONE: u64 = u64::MAX - 1;
 
-    /// In one word.
+    /// Returns it in one word.
     pub fn to_bits(self) -> u64 {
         match self {
             Lender::Auto => Self::AUTO,
@@ -214,7 +220,7 @@ impl Lender {
         }
     }
 
-    /// From one word.
+    /// Makes it from one word.
     pub fn from_bits(bits: u64) -> Self {
         match bits {
             Self::AUTO => Lender::Auto,
@@ -223,7 +229,7 @@ impl Lender {
         }
     }
 
-    /// Whether it may be this device.
+    /// Tells whether it may be this device.
     pub fn may_be(self, id: u64) -> bool {
         match self {
             Lender::Auto => true,
@@ -232,8 +238,8 @@ impl Lender {
         }
     }
 
-    /// `auto`, `none`, or a PCI address as `lspci -D` prints it, with or without
-    /// a newline.
+    /// Reads `auto`, `none`, or a PCI address as `lspci -D` prints it, with or
+    /// without a newline.
     pub fn parse(word: &[u8]) -> Option<Self> {
         match word.strip_suffix(b"\n").unwrap_or(word) {
             b"auto" => Some(Lender::Auto),
@@ -243,7 +249,8 @@ impl Lender {
     }
 }
 
-/// The number of `0000:03:00.0`. A domain may have eight digits.
+/// Returns the number of a PCI address like `0000:03:00.0`. A domain may have eight
+/// digits.
 fn pci_id(address: &[u8]) -> Option<u64> {
     let mut parts = address.split(|byte| matches!(byte, b':' | b'.'));
     let mut part = |digits: core::ops::RangeInclusive<usize>, last: u64| {
@@ -257,7 +264,7 @@ fn pci_id(address: &[u8]) -> Option<u64> {
         | part(2..=2, 0xff)? << 8
         | part(2..=2, 0x1f)? << 3
         | part(1..=1, 7)?;
-    // The separators stand where they should, and nothing follows.
+    // The separators stand in their places, and nothing follows.
     let [.., colon, _, _, other, _, _, dot, _] = address else {
         return None;
     };

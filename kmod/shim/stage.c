@@ -1,85 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Staging: the plumbing that takes peer I/O through host pages.
+ * Takes peer I/O through host pages.
  *
- * A piece is what is in flight of one I/O: host pages of its own, and a clone
- * of the application's bio in which they stand for the peer pages. A write is
- * copied before its clone is submitted; a read is copied back before it ends.
+ * A piece is a part of an I/O that is in flight. It has host pages of its own,
+ * and a clone of the application's bio, in which the host pages stand for the
+ * peer pages. A write is copied before its clone is submitted. A read is copied
+ * back before it ends.
  *
  * What a mirror writes is staged as a whole: its clones go into the array, so
- * that all members get the same bytes whatever the application does meanwhile.
- * All else is staged member by member, in MD's midst: the clones go to the
- * member, and MD knows nothing but that it takes longer. So neither the array's
- * queue, nor who suspends the array, nor a pool that MD has taken from can be in
- * the way, and what was tried directly before can be done again.
+ * all members get equal bytes, whatever the application does meanwhile. All else
+ * is staged member by member, within MD: the clones go to the member, and MD
+ * only sees that the I/O takes longer. So it waits neither for the array's queue,
+ * nor for whoever suspends the array, nor for a pool that MD has taken from. And
+ * what was tried directly before can be done again.
  *
- * Copies of uncached memory take long, so both are made in workqueues, each
- * with a thread of its own in reserve: what waits for pages must not keep
- * others from being freed. Only one thread takes pages, and there are as many
- * in reserve as a piece may want, so that pieces in flight always make room.
+ * Copies of uncached memory take long, so they are made in workqueues. The two
+ * workqueues have a thread in reserve each, because what waits for pages must
+ * not keep others from being freed. Only one thread takes pages, and the reserve
+ * is as large as a piece, so pieces in flight always make room.
+ *
+ * Tests: the scenarios staging, knot, frozen, cgroup and faults.
  */
 #include <linux/bio.h>
 #include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
+#include <linux/highmem.h>
 #include <linux/mempool.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "md.h"
-#include "md_p2p.h"
+#include "md_p2p_bio.h"
+#include "md_p2p_copy.h"
+#include "resync.h"
 #include "shim.h"
+#include "stage.h"
+#include "stager.h"
 
-#define PIECE_PAGES	64
-#define PIECE_SECTORS	(PIECE_PAGES << PAGE_SECTORS_SHIFT)
-#define RESERVE		2
-
-/* Of one lane, in flight: 16 MiB with pages of 4 KiB. */
+/* The pages of one lane in flight: 16 MiB if a page has 4 KiB. */
 #define PAGES_IN_FLIGHT	4096
 
-/*
- * Writes to the array may have to wait for it. Parts must not: MD has accounted
- * for them, and who suspends the array waits for them. So each kind has a lane
- * of its own.
- */
-enum { WRITES, PARTS, LANES };
-
-struct lane {
-	struct mddev *mddev;
-	struct workqueue_struct *out;	/* towards the members */
-	struct workqueue_struct *back;	/* of what was read */
-	mempool_t pieces;
-	mempool_t pages;
-	struct bio_set clones;
-	struct bio_set splits;
-	struct work_struct work;
-	spinlock_t lock;		/* of all below */
-	struct bio_list waiting;	/* WRITES */
-	struct list_head ios;		/* PARTS */
-	struct bio *part;		/* taken from there, and not all in flight */
-	struct md_io_clone *io;		/* its own */
-	unsigned int in_flight;		/* pages */
-};
-
-struct md_p2p_stager {
-	struct lane lanes[LANES];
-};
-
-struct piece {
-	struct lane *lane;
-	struct bio *whole;		/* what ends with the last piece of it */
-	struct bio *peer;		/* the application's bio */
-	struct bvec_iter peer_iter;	/* of its peer pages */
-	struct bio *host;
-	struct bvec_iter iter;		/* of host, before it was submitted */
-	atomic_t left;			/* submitting it, and its I/O */
-	bool lost;
-	struct work_struct work;
-	unsigned int count;
-	struct bio_vec vecs[PIECE_PAGES];
-};
-
-/* What a part's bi_next says that has ended: none is ever a bio to go on with. */
+/* Marks in the bi_next of a part that has ended. They are never submitted. */
 static struct bio staged, repeated, lost;
 
 enum shim_part shim_part(struct bio *part)
@@ -92,6 +52,39 @@ enum shim_part shim_part(struct bio *part)
 	if (mark == &lost)
 		return SHIM_LOST;
 	return mark == &repeated ? SHIM_REPEATED : SHIM_STAGED;
+}
+
+/* Whether the provider is there */
+
+static u64 word_at(struct page *page, unsigned int offset)
+{
+	u64 *words = kmap_local_page(page);
+	u64 word = READ_ONCE(words[offset / sizeof(*words)]);
+
+	kunmap_local(words);
+	return word;
+}
+
+/*
+ * Returns the last word of the first page. PCI may let the CPU's writes to the
+ * provider's memory wait; reading makes them arrive.
+ */
+static u64 peer_word(const struct bio *bio)
+{
+	struct bio_vec vec = bio_iovec(bio);
+
+	/* First what the CPU has written, then the read. */
+	wmb();
+	return word_at(vec.bv_page, vec.bv_offset + vec.bv_len - 1);
+}
+
+/* If a device is gone, the CPU reads ones. */
+bool shim_answers(const struct md_p2p_array *array, const struct bio *bio)
+{
+	u64 word = peer_word(bio);
+	int answers = md_p2p_glue_answers(array, md_p2p_peer_address(bio));
+
+	return answers < 0 ? word != U64_MAX : answers;
 }
 
 /* The end of a piece */
@@ -125,7 +118,7 @@ static bool is_part(const struct piece *piece)
 	return piece->whole != piece->peer;
 }
 
-/* A piece of a part has ended, or nothing more of it is to be put in flight. */
+/* A piece of a part has ended, or all pieces of the part are in flight. */
 static void end_part(struct bio *part)
 {
 	if (atomic_dec_and_test(&part->__bi_remaining))
@@ -139,7 +132,7 @@ static void finish(struct piece *piece, blk_status_t status)
 	struct bio *whole = piece->whole;
 	bool part = is_part(piece);
 
-	/* MD counts what it has accounted for. */
+	/* A part is counted when MD's accounting ends. */
 	if (!part && !status)
 		md_p2p_glue_count(lane->mddev->p2p, true, false,
 				  whole->bi_iter.bi_size);
@@ -157,7 +150,7 @@ static void finish(struct piece *piece, blk_status_t status)
 		bio_endio(whole);
 }
 
-/* The provider has gone, or there is no memory: it is no member's fault. */
+/* The provider has gone, or there is no memory: no member is at fault. */
 static void lose(struct piece *piece)
 {
 	piece->lost = true;
@@ -186,8 +179,8 @@ static void copy_back(struct work_struct *work)
 }
 
 /*
- * Whoever submits is in the midst of MD, and MD's only hold on the array is
- * the bio that has not ended.
+ * A piece ends when it has been submitted and its I/O has ended. Until then the
+ * bio has not ended, which is all by which MD holds the array.
  */
 static void half_done(struct piece *piece)
 {
@@ -234,9 +227,9 @@ static struct piece *new_piece(struct lane *lane, struct bio *whole,
 }
 
 /*
- * The clone has all that the application's bio has (integrity, encryption,
- * priority, cgroup) but its pages, which a clone never owns and so may be given
- * others. False if there is no memory for it.
+ * Makes a clone that has all that the application's bio has (integrity,
+ * encryption, priority, cgroup) except its pages. A clone never owns its pages,
+ * so it may be given others. Returns false if there is no memory.
  */
 static bool make_host(struct piece *piece, struct block_device *bdev,
 		      sector_t sector, unsigned int offset,
@@ -248,7 +241,7 @@ static bool make_host(struct piece *piece, struct block_device *bdev,
 	piece->host = host;
 	if (!host)
 		return false;
-	/* An atomic write is never trimmed, and warns of being asked. */
+	/* An atomic write is never trimmed: bio_trim() would warn. */
 	if (sectors != bio_sectors(host))
 		bio_trim(host, offset, sectors);
 	piece->peer_iter = host->bi_iter;
@@ -260,14 +253,14 @@ static bool make_host(struct piece *piece, struct block_device *bdev,
 	piece->iter = host->bi_iter;
 	host->bi_private = piece;
 	host->bi_end_io = host_end_io;
-	/* It is submitted by a thread that may wait. */
+	/* The thread that submits it may wait. */
 	host->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
 	return true;
 }
 
 /*
- * A CPU that reads from a device that is gone gets ones, and no error. False if
- * what was copied may not be what was there.
+ * Copies what is written. If the device is gone, the CPU reads ones and gets no
+ * error. Returns false if what was copied may not be what was there.
  */
 static bool copy_out(struct piece *piece)
 {
@@ -285,7 +278,7 @@ static void submit(struct piece *piece)
 
 /* Writes to the array */
 
-/* There was no memory: what is left of a write in front ends. */
+/* There was no memory, so the rest of the write in front ends. */
 static void give_up(struct lane *lane, struct bio *bio)
 {
 	spin_lock_irq(&lane->lock);
@@ -317,13 +310,13 @@ static void stage_write(struct lane *lane, struct bio *peer)
 		lose(piece);
 		return;
 	}
-	/* The cgroup has paid for it in this queue: see shim_charge(). */
+	/* The cgroup has paid in the array's queue: see shim_charge(). */
 	bio_associate_blkg_from_css(piece->host, blkcg_root_css);
 	piece->host->bi_opf |= MD_P2P_STAGED_CLONE;
 	submit(piece);
 }
 
-/* What bio_chain() sets, which has no exported name. */
+/* Returns what bio_chain() sets. The kernel does not export it. */
 static bio_end_io_t *chain_end_io(void)
 {
 	struct bio parent, bio = {};
@@ -333,7 +326,7 @@ static bio_end_io_t *chain_end_io(void)
 	return bio.bi_end_io;
 }
 
-/* The limits of the array's queue may have had it split. */
+/* The array's queue may have split the clone, because of its limits. */
 void shim_charge(struct bio *bio)
 {
 	struct bio *host = bio;
@@ -341,7 +334,7 @@ void shim_charge(struct bio *bio)
 
 	if (bio->bi_end_io != host_end_io && bio->bi_end_io == chain_end_io())
 		host = bio->bi_private;
-	/* Some other driver's flag. */
+	/* The flag is some other driver's. */
 	if (host->bi_end_io != host_end_io)
 		return;
 	piece = host->bi_private;
@@ -349,7 +342,7 @@ void shim_charge(struct bio *bio)
 	bio_clone_blkg_association(bio, piece->peer);
 }
 
-/* The bio in front, if there is room; it stays there until its last piece. */
+/* Returns the bio in front, if there is room. It stays until its last piece. */
 static struct bio *next_write(struct lane *lane)
 {
 	struct bio *peer = NULL;
@@ -379,7 +372,7 @@ void shim_stage(struct md_p2p_stager *stager, struct bio *bio)
 	struct lane *lane = &stager->lanes[WRITES];
 	unsigned long flags;
 
-	/* Once it is there and the lock is free, it may end, and the array too. */
+	/* As soon as the lock is free, the bio may end, and the array go. */
 	spin_lock_irqsave(&lane->lock, flags);
 	bio_list_add(&lane->waiting, bio);
 	queue_work(lane->out, &lane->work);
@@ -387,9 +380,9 @@ void shim_stage(struct md_p2p_stager *stager, struct bio *bio)
 }
 
 /*
- * Members' parts: the member's bio stands for where it goes, and how much of it
- * is not in flight yet; all else is the application's bio's. Its status is that
- * of the first try until it is begun with.
+ * Members' parts. The member's bio says where the part goes, and how much of it
+ * is not in flight yet. All else comes from the application's bio. Until the
+ * part is begun, the status of the member's bio is that of the first try.
  */
 
 static void add_io(struct lane *lane, struct md_io_clone *io)
@@ -410,7 +403,7 @@ void shim_stage_part(struct md_p2p_stager *stager, struct md_io_clone *io,
 	part->bi_iter.bi_sector = to;
 	part->bi_iter.bi_size = sectors << SECTOR_SHIFT;
 	spin_lock_irqsave(&lane->lock, flags);
-	/* Of all its parts alike. */
+	/* They are the same for all parts of the I/O. */
 	io->p2p_offset = offset;
 	io->p2p_sectors = sectors;
 	bio_list_add(&io->p2p_parts, part);
@@ -428,7 +421,7 @@ void shim_settle(struct md_p2p_stager *stager, struct md_io_clone *io)
 	spin_unlock_irqrestore(&lane->lock, flags);
 }
 
-/* Takes the part in front; an I/O without parts is to be settled. */
+/* Takes the part in front. An I/O without parts is to be settled. */
 static struct md_io_clone *next_part(struct lane *lane)
 {
 	struct md_io_clone *io = lane->io;
@@ -451,7 +444,7 @@ static struct md_io_clone *next_part(struct lane *lane)
 	return io;
 }
 
-/* The next piece of the part that has been taken. */
+/* Puts the next piece of the lane's part in flight. */
 static void stage_part(struct lane *lane, struct md_io_clone *io)
 {
 	struct bio *part = lane->part;
@@ -508,59 +501,7 @@ bool shim_can_stage(const struct bio *bio)
 	return !(bio->bi_opf & REQ_ATOMIC) || bio_sectors(bio) <= PIECE_SECTORS;
 }
 
-/* Making and freeing */
-
-static void lane_exit(struct lane *lane)
+void shim_stage_init(void)
 {
-	if (lane->out)
-		destroy_workqueue(lane->out);
-	if (lane->back)
-		destroy_workqueue(lane->back);
-	mempool_exit(&lane->pages);
-	mempool_exit(&lane->pieces);
-	bioset_exit(&lane->clones);
-	bioset_exit(&lane->splits);
-}
-
-static bool lane_init(struct lane *lane, struct mddev *mddev,
-		      work_func_t stage)
-{
-	const unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
-
-	lane->mddev = mddev;
-	spin_lock_init(&lane->lock);
-	bio_list_init(&lane->waiting);
-	INIT_LIST_HEAD(&lane->ios);
-	INIT_WORK(&lane->work, stage);
-	lane->out = alloc_workqueue("md_p2p_out", flags, 0);
-	lane->back = alloc_workqueue("md_p2p_back", flags, 0);
-	return lane->out && lane->back &&
-	       !mempool_init_page_pool(&lane->pages, PIECE_PAGES, 0) &&
-	       !mempool_init_kmalloc_pool(&lane->pieces, RESERVE,
-					  sizeof(struct piece)) &&
-	       !bioset_init(&lane->clones, RESERVE, 0, 0) &&
-	       !bioset_init(&lane->splits, RESERVE, 0, 0);
-}
-
-void shim_stager_free(struct md_p2p_stager *stager)
-{
-	int i;
-
-	for (i = 0; i < LANES; i++)
-		lane_exit(&stager->lanes[i]);
-	kfree(stager);
-}
-
-struct md_p2p_stager *shim_stager_new(struct mddev *mddev)
-{
-	struct md_p2p_stager *stager = kzalloc(sizeof(*stager), GFP_KERNEL);
-
-	if (!stager)
-		return NULL;
-	if (!lane_init(&stager->lanes[WRITES], mddev, stage_writes) ||
-	    !lane_init(&stager->lanes[PARTS], mddev, stage_parts)) {
-		shim_stager_free(stager);
-		return NULL;
-	}
-	return stager;
+	shim_stager_init(stage_writes, stage_parts);
 }

@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rebuilds of mirrors through peer pages: the plumbing.
+ * Rebuilds of mirrors through peer pages.
  *
- * MD's buffers keep their host pages, and each read of a rebuild may have a
- * loan of peer pages besides. Then bios of the loan's go to the members in
- * place of MD's own, which are ended as these end. What fails is done once more
- * with MD's own bio, so that MD sees no error but those of host memory; and
- * where even the data are lost, MD blames nobody for it.
+ * MD's buffers keep their host pages, and each read of a rebuild may have a loan
+ * of peer pages besides. Then bios of the loan go to the members in place of
+ * MD's own bios, and MD's bios end as the loan's bios end. What fails is done
+ * once more with MD's own bio, so MD sees errors of host memory only. If even
+ * the data are lost, MD blames nobody.
  *
- * All that a loan may need is in it: once it is made nothing is allocated, and
+ * A loan holds all that it may need. Once it is made, nothing is allocated, and
  * nothing waits for another loan.
+ *
+ * Tests: the scenarios rebuild, rebuild-lost and rebuild-gone.
  */
 #include <linux/bio.h>
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
-#include <linux/ktime.h>
-#include <linux/memremap.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
 #include <linux/mutex.h>
-#include <linux/pci-p2pdma.h>
-#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "md.h"
-#include "md_p2p.h"
+#include "md_p2p_copy.h"
+#include "md_p2p_rebuild.h"
+#include "rebuild.h"
 #include "shim.h"
 
 struct loan_io {
@@ -53,87 +52,7 @@ struct md_p2p_loan {
 	struct loan_io write[] __counted_by(max_writes);
 };
 
-static unsigned int rebuild_share = 25;
-
-static int set_rebuild_share(const char *word, const struct kernel_param *kp)
-{
-	return param_set_uint_minmax(word, kp, 0, 100);
-}
-
-static const struct kernel_param_ops rebuild_share_ops = {
-	.set = set_rebuild_share,
-	.get = param_get_uint,
-};
-
-module_param_cb(p2pdma_rebuild_share, &rebuild_share_ops, &rebuild_share, 0644);
-MODULE_PARM_DESC(p2pdma_rebuild_share, "percent of a provider's p2pmem that rebuilds may take: 0 to 100");
-
-unsigned int shim_rebuild_share(void)
-{
-	return READ_ONCE(rebuild_share);
-}
-
-u64 shim_milliseconds(void)
-{
-	return ktime_to_ms(ktime_get());
-}
-
-u64 shim_random(void)
-{
-	return get_random_u64();
-}
-
-/* Peer pages */
-
-/*
- * pci_alloc_p2pmem() takes it that there is a pool, which a device of which the
- * driver has changed meanwhile need not have. Its first pages come after it, and
- * go before it.
- */
-static void *alloc_p2pmem(struct pci_dev *provider, u64 window, size_t size)
-{
-	struct dev_pagemap *pages = get_dev_pagemap(PHYS_PFN(window));
-	void *p2pmem = NULL;
-
-	if (!pages)
-		return NULL;
-	if (pages->type == MEMORY_DEVICE_PCI_P2PDMA)
-		p2pmem = pci_alloc_p2pmem(provider, size);
-	put_dev_pagemap(pages);
-	return p2pmem;
-}
-
-/*
- * As p2pmem_alloc_mmap() of drivers/pci/p2pdma.c: the pool counts one use of
- * the memory for each allocation, but takes back page by page.
- */
-void *shim_peer_pages_alloc(struct pci_dev *provider, u64 window,
-			    unsigned int count)
-{
-	void *first = alloc_p2pmem(provider, window, count * PAGE_SIZE);
-	struct percpu_ref *in_use;
-	unsigned int i;
-
-	if (!first)
-		return NULL;
-	in_use = &page_pgmap(virt_to_page(first))->ref;
-	percpu_ref_get_many(in_use, count - 1);
-	for (i = 0; i < count; i++) {
-		struct page *page = virt_to_page(first + i * PAGE_SIZE);
-
-		VM_WARN_ON_ONCE_PAGE(page_ref_count(page), page);
-		set_page_count(page, 1);
-	}
-	return first;
-}
-
-void shim_peer_pages_put(void *first, unsigned int count)
-{
-	while (count--)
-		put_page(virt_to_page(first + count * PAGE_SIZE));
-}
-
-/* Once more, with MD's own bio. Submitting it may sleep. */
+/* I/O is done once more with MD's own bio. Submitting the bio may sleep. */
 
 static struct workqueue_struct *again;
 
@@ -155,7 +74,7 @@ static void read_again(struct work_struct *work)
 	submit_bio_noacct(original);
 }
 
-/* No member can have changed: MD lets no write of the array's to them. */
+/* Reads MD's pages once more. No write of the array can have changed them. */
 static blk_status_t refill_from(struct md_p2p_loan *loan, struct bio *source)
 {
 	struct bio *bio = &loan->read.bio;
@@ -168,7 +87,10 @@ static blk_status_t refill_from(struct md_p2p_loan *loan, struct bio *source)
 	return bio->bi_status;
 }
 
-/* Slow. False if the memory cannot be trusted to have the data. */
+/*
+ * Copies the peer pages to MD's pages, which is slow. Returns false if the
+ * memory may have lost the data.
+ */
 static bool refill_by_copy(struct md_p2p_loan *loan)
 {
 	const void *from = md_p2p_glue_loan_pages(loan->pages);
@@ -190,8 +112,8 @@ static bool refill_by_copy(struct md_p2p_loan *loan)
 }
 
 /*
- * The member that was read may have gone meanwhile, with the provider or alone:
- * the data may be elsewhere.
+ * Fills MD's pages. The member that was read may have gone meanwhile, with the
+ * provider or alone, but the data may be on another member.
  */
 static blk_status_t refill(struct md_p2p_loan *loan)
 {
@@ -218,7 +140,7 @@ static void write_again(struct work_struct *work)
 	original->bi_status = refill(loan);
 	mutex_unlock(&loan->lock);
 	io->lost = original->bi_status;
-	/* When it has ended, the loan may be gone. */
+	/* As soon as MD's bio has ended, the loan may be gone. */
 	if (original->bi_status)
 		bio_endio(original);
 	else
@@ -263,13 +185,16 @@ static void prepare(struct loan_io *io, struct md_p2p_loan *loan,
 	bio->bi_end_io = end_io;
 	__bio_add_page(bio, virt_to_page(md_p2p_glue_loan_pages(loan->pages)),
 		       original->bi_iter.bi_size, 0);
-	/* As bio_add_page() does: see md_p2p_allow_merge(). */
+	/* bio_add_page() sets it as well: see md_p2p_allow_merge(). */
 	bio->bi_opf |= REQ_NOMERGE;
 }
 
 /* Making loans */
 
-/* Where the CPU computes checksums of the data, peer pages gain nothing. */
+/*
+ * Finds the slot of a bio's member. Returns false if it has none, or if the CPU
+ * computes checksums of the data: then peer pages gain nothing.
+ */
 static bool find_slot(struct mddev *mddev, struct bio *bio, unsigned int *slot)
 {
 	struct md_rdev *rdev;
@@ -283,7 +208,7 @@ static bool find_slot(struct mddev *mddev, struct bio *bio, unsigned int *slot)
 	return false;
 }
 
-/* As sync_request_write() and recovery_request_write() will ask. */
+/* Asks what sync_request_write() and recovery_request_write() will ask. */
 static bool is_written(struct mddev *mddev, struct bio *source, struct bio *bio)
 {
 	return bio && bio->bi_end_io && bio != source &&
@@ -292,8 +217,9 @@ static bool is_written(struct mddev *mddev, struct bio *source, struct bio *bio)
 }
 
 /*
- * One more that MD would read if it could not read @source: MD's bio for it is
- * there, has the same pages, and holds the member. In raid10 there is none.
+ * Finds another member that MD would read if it could not read @source. MD has a
+ * bio for it, with the pages of @source, and the bio holds the member. raid10
+ * has no such bio.
  */
 static struct bio *find_other(struct mddev *mddev, struct bio *source,
 			      struct bio **bios, int count)
@@ -308,7 +234,7 @@ static struct bio *find_other(struct mddev *mddev, struct bio *source,
 	return NULL;
 }
 
-/* Returns the number of members that are written, 0 if it cannot be done. */
+/* Returns the number of members that are written, 0 if a loan cannot be made. */
 static unsigned int find_slots(struct mddev *mddev, struct bio *source,
 			       struct bio **bios, int count, unsigned int *read,
 			       u64 *written)
@@ -393,7 +319,7 @@ void md_p2p_rebuild_write(struct md_p2p_loan *loan, struct bio *bio)
 		loan->arrived = md_p2p_glue_loan_arrived(loan->pages);
 	io = &loan->write[loan->writes];
 	prepare(io, loan, bio, write_end_io, write_again);
-	/* Only now it may be found. */
+	/* Only now find_write() may find it. */
 	smp_store_release(&loan->writes, loan->writes + 1);
 	if (loan->arrived)
 		submit_bio_noacct(&io->bio);
@@ -402,7 +328,7 @@ void md_p2p_rebuild_write(struct md_p2p_loan *loan, struct bio *bio)
 }
 EXPORT_SYMBOL_GPL(md_p2p_rebuild_write);
 
-/* Of MD's write that has ended; NULL if it never was a loan's. */
+/* Finds the loan's part of MD's write. Returns NULL if it had none. */
 static const struct loan_io *find_write(const struct md_p2p_loan *loan,
 					const struct bio *original)
 {
@@ -410,7 +336,7 @@ static const struct loan_io *find_write(const struct md_p2p_loan *loan,
 
 	if (!loan)
 		return NULL;
-	/* Others may be on their way in: see md_p2p_rebuild_write(). */
+	/* md_p2p_rebuild_write() may be adding others. */
 	writes = smp_load_acquire(&loan->writes);
 	for (i = 0; i < writes; i++)
 		if (loan->write[i].original == original)
@@ -426,7 +352,6 @@ bool md_p2p_rebuild_lost(const struct md_p2p_loan *loan, const struct bio *bio)
 }
 EXPORT_SYMBOL_GPL(md_p2p_rebuild_lost);
 
-/* Its I/O has ended, if there was any. Does not sleep. */
 void md_p2p_rebuild_put(struct md_p2p_loan **owner)
 {
 	struct md_p2p_loan *loan = *owner;

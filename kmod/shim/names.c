@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of which there is one: block major 9, /proc/mdstat, the sysctl folder
+ * Names that exist only once: block major 9, /proc/mdstat, the sysctl folder
  * dev/raid, and md_mod in /sys/module, where mdadm asks for new arrays.
  *
- * They are the kernel's md's where that is ("beside"), else ours ("sole"), so
- * that plain mdadm works with what is there. If the kernel's md comes, we make
- * way, and if it goes, we take them again: arrays go on meanwhile, since they
- * have a major of their own from the start. Who is to have them decide/names.rs says.
+ * The kernel's md has them if it is there ("beside"), and else md-p2p ("sole"),
+ * so that plain mdadm works with the md that is there. If the kernel's md comes,
+ * md-p2p makes way, and if it goes, md-p2p takes the names again. Arrays go on
+ * meanwhile, because they have a major of their own from the start.
+ * kmod/decide/names.rs says who is to have the names.
  *
- * The name of a disk is whose it was first.
+ * The name of a disk belongs to the md that has made the disk first.
+ *
+ * Tests: the scenarios modes, beside and pollers.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -26,19 +29,20 @@
 
 #include "md.h"
 #include "md_p2p.h"
+#include "names.h"
 #include "shim.h"
 
 #define THEIRS	"md_mod"
-/* What mdadm looks for in /proc/devices: it takes a node for an array by major. */
+/* mdadm looks for this in /proc/devices: by its major it knows an array's node. */
 #define MAJOR_NAME	"mdp"
 #define TAKEN_NUMBERS	"mdstat-p2p-numbers"
 #define RETRY	msecs_to_jiffies(100)
-/* How long a file that goes waits for those who poll it, in ms. */
+/* The milliseconds that a file that goes waits for those who poll it. */
 #define POLLERS_LEAVE	1000
 
 int md_p2p_major;
 
-/* Guards what follows; @beside and @mdstat_goes may be read without. */
+/* Guards what follows; @beside and @mdstat_goes may be read without it. */
 static DEFINE_MUTEX(names_lock);
 static enum md_p2p_names names = MD_P2P_WAITING;
 static bool beside = true;
@@ -50,7 +54,7 @@ static const struct ctl_table *settings;
 static size_t settings_size;
 static struct ctl_table_header *settings_header;
 
-/* The class of disks, which has no exported name. */
+/* The class of disks. The kernel does not export it. */
 static const struct class *disks;
 
 static const char *mdstat_name(void)
@@ -58,7 +62,7 @@ static const char *mdstat_name(void)
 	return beside ? "mdstat-p2p" : "mdstat";
 }
 
-/* A line of mdstat for an array, if it has members or another driver has it. */
+/* Shows a line for an array that has members, or that is another driver's. */
 static int show_taken(struct device *dev, void *data)
 {
 	struct seq_file *seq = data;
@@ -69,7 +73,7 @@ static int show_taken(struct device *dev, void *data)
 	    strncmp(disk->disk_name, "md", 2))
 		return 0;
 	if (disk->major == md_p2p_major || disk->major == mdp_major) {
-		/* Lives as long as its disk, which the iteration holds. */
+		/* The iteration holds the disk, and the disk its array. */
 		mddev = disk->private_data;
 		if (!READ_ONCE(mddev->raid_disks) && list_empty(&mddev->disks))
 			return 0;
@@ -79,8 +83,8 @@ static int show_taken(struct device *dev, void *data)
 }
 
 /*
- * What mdadm is to see in the place of /proc/mdstat where it chooses a number:
- * it stops an array whose number it takes for free.
+ * mdp2p shows mdadm this file in place of /proc/mdstat when mdadm chooses a
+ * number, because mdadm stops an array whose number it takes for free.
  */
 static int show_taken_numbers(struct seq_file *seq, void *unused)
 {
@@ -88,8 +92,9 @@ static int show_taken_numbers(struct seq_file *seq, void *unused)
 }
 
 /*
- * For MD's poll, at its end: nobody goes to sleep on a file that is about to go.
- * Whoever gets into the queue after wake_pollers() has had its lock sees this.
+ * MD's poll asks this at its end, so that nobody goes to sleep on a file that is
+ * about to go. Whoever enters the queue after wake_pollers() has had the queue's
+ * lock sees the flag.
  */
 __poll_t md_p2p_mdstat_goes(void)
 {
@@ -97,8 +102,8 @@ __poll_t md_p2p_mdstat_goes(void)
 }
 
 /*
- * Those in select() and poll() leave the queue as soon as they have asked
- * again. Those in epoll_wait() ask too, but stay in it, so this is bounded.
+ * Those in select() and poll() leave the queue as soon as they have asked again.
+ * Those in epoll_wait() ask too, but stay in the queue, so the wait has a limit.
  */
 static void wake_pollers(void)
 {
@@ -107,7 +112,7 @@ static void wake_pollers(void)
 	WRITE_ONCE(mdstat_goes, true);
 	wake_up_all(mdstat_waiters);
 	for (waited = 0; waited < POLLERS_LEAVE; waited += 10) {
-		/* Without a barrier: who is seen late is put out later. */
+		/* No barrier: a thread that is seen late is put out later. */
 		if (!waitqueue_active(mdstat_waiters))
 			break;
 		fsleep(10 * USEC_PER_MSEC);
@@ -115,10 +120,10 @@ static void wake_pollers(void)
 }
 
 /*
- * Once the file is gone, nobody enters the queue any more, and epoll would not
- * leave it before its owner closes that file: md_exit() would wait for that.
- * POLLFREE puts epoll out; wake_up_pollfree() would complain of a late poll(),
- * which is on its way out, and which md_exit() waits for.
+ * Once the file is gone, nobody enters the queue any more. But epoll would stay
+ * in the queue until its owner closes the file, and md_exit() would wait for
+ * that. POLLFREE puts epoll out. wake_up_pollfree() would complain of a late
+ * poll(), which is on its way out, and which md_exit() waits for.
  */
 static void put_pollers_out(void)
 {
@@ -160,7 +165,7 @@ static void hide(void)
 	settings_header = NULL;
 }
 
-static void change(bool to)
+static void set_beside(bool to)
 {
 	hide();
 	WRITE_ONCE(beside, to);
@@ -168,19 +173,22 @@ static void change(bool to)
 	show_settings();
 }
 
-static void tell(void)
+static void log_mode(void)
 {
 	pr_info("md-p2p: %s the kernel's md, block major %d\n",
 		beside ? "beside" : "without", md_p2p_major);
 }
 
-/* The folder that all modules have theirs in. */
+/* Returns the folder /sys/module. */
 static struct kobject *modules(void)
 {
 	return THIS_MODULE->mkobj.kobj.parent;
 }
 
-/* At once: somebody else's reference must not keep the kernel's md from it. */
+/*
+ * Removes the folder at once: somebody else's reference must not keep the
+ * kernel's md from making its own.
+ */
 static void remove_folder(void)
 {
 	kobject_del(folder);
@@ -189,15 +197,15 @@ static void remove_folder(void)
 }
 
 /*
- * A folder md_mod with our parameters. It has no "initstate", by which modprobe
- * would take the kernel's md for loaded.
+ * Makes a folder md_mod with our parameters. It has no file "initstate", so
+ * modprobe does not take the kernel's md for loaded.
  */
 static int make_folder(void)
 {
 	struct kobject *ours = &THIS_MODULE->mkobj.kobj;
 	int ret;
 
-	/* Whether it is there already: a kobject would say so with a splat. */
+	/* A link tells without a splat whether the name is there already. */
 	ret = sysfs_create_link_nowarn(modules(), ours, THEIRS);
 	if (ret)
 		return ret;
@@ -223,7 +231,7 @@ static enum md_p2p_event take(void)
 		unregister_blkdev(MD_MAJOR, "md");
 		return ret == -EEXIST ? MD_P2P_IN_THE_WAY : MD_P2P_IN_USE;
 	}
-	change(false);
+	set_beside(false);
 	return MD_P2P_TAKEN;
 }
 
@@ -231,14 +239,14 @@ static void make_way(void)
 {
 	remove_folder();
 	unregister_blkdev(MD_MAJOR, "md");
-	change(true);
+	set_beside(true);
 }
 
 static void moment_is_over(struct work_struct *work);
 static DECLARE_DELAYED_WORK(moment, moment_is_over);
 
-/* Does what follows from it. */
-static void happens(enum md_p2p_event event)
+/* Asks Rust what follows from an event, and does it. */
+static void names_event(enum md_p2p_event event)
 {
 	for (;;) {
 		names = md_p2p_glue_names(names, event);
@@ -255,9 +263,9 @@ static void happens(enum md_p2p_event event)
 static void moment_is_over(struct work_struct *work)
 {
 	mutex_lock(&names_lock);
-	happens(MD_P2P_MOMENT);
+	names_event(MD_P2P_MOMENT);
 	if (!beside)
-		tell();
+		log_mode();
 	mutex_unlock(&names_lock);
 }
 
@@ -272,11 +280,11 @@ static int module_event(struct notifier_block *nb, unsigned long state,
 	mutex_lock(&names_lock);
 	before = beside;
 	if (state == MODULE_STATE_COMING)
-		happens(MD_P2P_COMING);
+		names_event(MD_P2P_COMING);
 	else if (state == MODULE_STATE_GOING)
-		happens(MD_P2P_GOING);
+		names_event(MD_P2P_GOING);
 	if (names == MD_P2P_THEIRS && !before)
-		tell();
+		log_mode();
 	mutex_unlock(&names_lock);
 	return NOTIFY_DONE;
 }
@@ -311,20 +319,20 @@ int shim_names_take(void (*probe)(dev_t devt))
 		unregister_blkdev(md_p2p_major, MAJOR_NAME);
 		return ret;
 	}
-	/* Who was told of before has a folder in a moment, and then major 9. */
+	/* A module whose coming we missed has a folder soon, and then major 9. */
 	fsleep(10 * USEC_PER_MSEC);
 	mutex_lock(&names_lock);
-	happens(MD_P2P_MOMENT);
-	tell();
+	names_event(MD_P2P_MOMENT);
+	log_mode();
 	mutex_unlock(&names_lock);
 	return 0;
 }
 
 void shim_names_leave(void)
 {
-	/* As long as we are told who comes, so that nobody meets our names. */
+	/* Before the notifier goes, so that nobody who comes meets our names. */
 	mutex_lock(&names_lock);
-	happens(MD_P2P_LEAVING);
+	names_event(MD_P2P_LEAVING);
 	hide();
 	mdstat = NULL;
 	settings = NULL;
@@ -353,9 +361,9 @@ void md_p2p_settings(const struct ctl_table *table, size_t size)
 }
 
 /*
- * As add_disk(), but -EEXIST, and no splat, if there is a disk of that name.
- * Sleeps. Our own names md_alloc() gives one after the other; if the kernel's
- * md gives the same in this very moment, it is add_disk() that refuses.
+ * Does what add_disk() does, but returns -EEXIST without a splat if there is a
+ * disk of that name. Sleeps. md_alloc() gives our own names one after another.
+ * If the kernel's md gives the name in this very moment, add_disk() refuses.
  */
 int md_p2p_add_disk(struct gendisk *disk)
 {
