@@ -195,8 +195,8 @@ static inline bool md_p2p_may_copy(struct mddev *mddev, struct bio *bio)
 
 /*
  * Lets the block layer merge this bio, unless it is a peer bio. A member's
- * queue maps a merged request the way its first bio wants, and only
- * REQ_NOMERGE keeps a peer bio from being merged with a host bio there.
+ * queue maps a merged request the way its first bio wants. Only REQ_NOMERGE
+ * keeps a peer bio from being merged with a host bio there.
  */
 static inline void md_p2p_allow_merge(struct bio *bio)
 {

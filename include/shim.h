@@ -231,10 +231,10 @@ ssize_t md_p2p_glue_show_member_bytes(const struct md_p2p_array *array,
 				      char *page, size_t size);
 void md_p2p_glue_rebuild_starts(const struct md_p2p_array *array);
 /*
- * Lends peer pages for @bytes that are read from the member in the slot @read
- * and written to the members whose bits are set in @written. In a resync those
- * are in sync already. Returns NULL if the data are to pass through host pages.
- * Does not sleep; nor do the other calls about a loan.
+ * Lends peer pages for @bytes that are read from the member in the slot @read.
+ * They are written to the members whose bits are set in @written, which are in
+ * sync already in a resync. Returns NULL if the data are to pass through host
+ * pages. Does not sleep; nor do the other calls about a loan.
  */
 struct md_p2p_pages *md_p2p_glue_loan(const struct md_p2p_array *array,
 				      unsigned int read, bool resync,

@@ -309,9 +309,8 @@ pub unsafe extern "C" fn md_p2p_glue_way_failed(
 }
 
 /// Returns the slots of the members that are nearest to a peer page among those
-/// farther than `distance`, one bit each, and leaves their distance in `distance`.
-/// Below zero stands for all members. Returns 0 if there are no more. Does not
-/// sleep.
+/// farther than `distance`, one bit each. Returns 0 if there are no more. Leaves
+/// their distance in `distance`; below zero, no member is left out. Does not sleep.
 ///
 /// # Safety
 ///

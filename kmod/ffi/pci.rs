@@ -73,8 +73,8 @@ impl PciDev {
         unsafe { bindings::shim_pci_answers(self.0.as_ptr()) }
     }
 
-    /// Returns the first and the last byte of the first peer pages in BAR `bar`
-    /// that are at or behind the byte `from` of the bus.
+    /// Returns the ends of the first peer pages in BAR `bar` that are at or behind
+    /// the byte `from` of the bus: their first and last byte.
     pub(crate) fn p2pmem(&self, bar: u32, from: u64) -> Option<(u64, u64)> {
         let (mut start, mut end) = (0, 0);
         // SAFETY: The device is alive by the invariant, both pointers are.
