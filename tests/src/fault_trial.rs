@@ -303,8 +303,8 @@ impl Array<'_> {
     }
 
     /// Checks that each sector is old or new after a write that failed, and puts what was found into
-    /// the model. With parity, and a provider that has gone, a sector may hold anything, because
-    /// parity needs a copy, and the CPU cannot tell what it copied.
+    /// the model. A sector may hold anything if parity needed a copy of memory that has gone, because
+    /// the CPU cannot tell what it copied.
     fn settle(&mut self, found: &[u8], new: &[u8]) -> Result<()> {
         let offset = self.range().0;
         if self.case.shape.has_parity() && self.case.fault.is_gone() {
