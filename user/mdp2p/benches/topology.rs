@@ -5,7 +5,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mdp2p::commands::topology::{Tree, text};
+use mdp2p::commands::topology::text::text;
+use mdp2p::commands::topology::tree::Tree;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
 

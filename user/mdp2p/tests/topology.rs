@@ -11,7 +11,9 @@ use std::process::Stdio;
 
 use anstream::adapter::strip_str;
 use assert_cmd::Command;
-use mdp2p::commands::topology::{Tree, short, text};
+use mdp2p::commands::topology::svg;
+use mdp2p::commands::topology::text::text;
+use mdp2p::commands::topology::tree::Tree;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind};
 use mdp2p_machine::pci::devices::{Bar, Device, Devices, P2pmem};
@@ -732,7 +734,7 @@ fn anything(number: usize, parent: usize, what: u8) -> Device {
 }
 
 fn lines_of(tree: &str, address: Bdf) -> impl Iterator<Item = &str> {
-    let start = format!("{} ", short(address));
+    let start = format!("{} ", address.short());
     tree.lines().filter(move |line| {
         let bare = line.trim_start_matches(['├', '└', '─', '│', '…', ' ']);
         bare.starts_with(&start)
@@ -773,7 +775,7 @@ proptest! {
                 let lines = lines_of(tree, device.address).count();
                 prop_assert_eq!(lines, expected, "{}:\n{}", device.address, tree);
             }
-            let drawing = mdp2p::commands::topology::svg::draw(&view).to_string();
+            let drawing = svg::draw(&view).to_string();
             prop_assert!(roxmltree::Document::parse(&drawing).is_ok());
         }
     }

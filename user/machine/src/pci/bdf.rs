@@ -19,6 +19,17 @@ pub struct Bdf {
     pub function: u8,
 }
 
+impl Bdf {
+    /// Returns the address without the domain if that is 0, as `lspci` prints it.
+    pub fn short(self) -> String {
+        let text = self.to_string();
+        match self.domain {
+            0 => text.trim_start_matches("0000:").to_owned(),
+            _ => text,
+        }
+    }
+}
+
 impl FromStr for Bdf {
     type Err = String;
 
@@ -74,10 +85,12 @@ mod tests {
         for text in ["0000:03:00.0", "03:00.0"] {
             let bdf: Bdf = text.parse().expect(text);
             assert_eq!(bdf.to_string(), "0000:03:00.0");
+            assert_eq!(bdf.short(), "03:00.0");
         }
         for text in ["10ab:fe:1f.7", "10000:01:00.0"] {
             let bdf: Bdf = text.parse().expect(text);
             assert_eq!(bdf.to_string(), text);
+            assert_eq!(bdf.short(), text);
         }
     }
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The arrays that run.
+
+use anyhow::Result;
+use mdp2p_machine::md::array::{Driver, P2p};
+
+use crate::commands::doctor::check::{Check, Examine, ok, warning};
+use crate::commands::doctor::survey::Survey;
+
+/// In the order in which one would set a machine up.
+pub const CHECKS: &[(&str, Examine)] = &[("arrays", arrays)];
+
+fn arrays(facts: &Survey) -> Result<Check> {
+    let names = |driver: Driver| -> Vec<&str> {
+        let of = facts.arrays.iter().filter(|it| it.driver == driver);
+        of.map(|it| it.name.as_str()).collect()
+    };
+    let (ours, kernels) = (names(Driver::MdP2p), names(Driver::Md));
+    if !kernels.is_empty() && facts.devices.providers().next().is_some() {
+        return Ok(warning(
+            format!(
+                "{} under the kernel's md, which may lose writes from peer memory without a word",
+                kernels.join(", ")
+            ),
+            "to have it under md-p2p: mdadm --stop, then mdp2p assemble",
+        ));
+    }
+    // That is how those levels work.
+    let is_parity = |p2p: &P2p| p2p.reasons.iter().all(|it| it.starts_with("parity "));
+    let not_direct = facts.arrays.iter().find_map(|array| {
+        let p2p = array.p2p.as_ref().filter(|p2p| p2p.state != "direct")?;
+        let is_expected = p2p.state == "staged" && !p2p.reasons.is_empty() && is_parity(p2p);
+        (!is_expected).then_some((array, p2p))
+    });
+    if let Some((array, p2p)) = not_direct {
+        let reason = p2p.reasons.first().map_or("", String::as_str);
+        let colon = if reason.is_empty() { "" } else { ": " };
+        return Ok(warning(
+            format!("{} is {}{colon}{reason}", array.name, p2p.state),
+            format!("mdp2p detail {} shows all reasons", array.name),
+        ));
+    }
+    Ok(ok(match (&ours[..], &kernels[..]) {
+        ([], []) => "none runs".into(),
+        ([], kernels) => format!("{} under the kernel's md", kernels.join(", ")),
+        (ours, _) => format!("as direct as their levels can be: {}", ours.join(", ")),
+    }))
+}

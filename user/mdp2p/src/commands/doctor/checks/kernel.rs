@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The kernel, md-p2p's modules for it, and mdadm.
+
+use anyhow::Result;
+use mdp2p_machine::kernel::config::Options;
+use mdp2p_machine::kernel::modules::{self, MAIN, MODULES, Mode};
+use mdp2p_machine::kernel::release::{self, shown};
+use mdp2p_machine::kernel::secure_boot;
+use mdp2p_machine::sysroot::{Sysroot, garbage};
+
+use crate::commands::doctor::check::{Check, Examine, ok, problem, warning};
+use crate::commands::doctor::survey::Survey;
+
+/// In the order in which one would set a machine up.
+pub const CHECKS: &[(&str, Examine)] = &[
+    ("kernel options", kernel_options),
+    ("modules installed", modules_installed),
+    ("modules loaded", modules_loaded),
+    ("Secure Boot", secure_boot),
+    ("mdadm", mdadm),
+];
+
+fn kernel_options(facts: &Survey) -> Result<Check> {
+    const NEEDED: [(&str, &str); 4] = [
+        ("PCI_P2PDMA", "no driver in it does peer-to-peer DMA"),
+        ("ZONE_DEVICE", "peer memory has no pages in it"),
+        ("RUST", "a part of md-p2p is written in Rust"),
+        ("BLK_DEV_MD", "it lacks what MD needs"),
+    ];
+    let release = &facts.release;
+    let Some(options) = Options::read(facts.sysroot, release)? else {
+        if modules::mode(facts.sysroot).is_some() {
+            return Ok(ok(format!(
+                "md-p2p runs in {release}, so they are as they should be"
+            )));
+        }
+        return Ok(warning(
+            format!("cannot tell how {release} was configured"),
+            format!("install its headers: apt install linux-headers-{release}"),
+        ));
+    };
+    let missing: Vec<String> = NEEDED
+        .iter()
+        .filter(|(name, _)| !matches!(options.get(name), Some("y" | "m")))
+        .map(|(name, why)| format!("CONFIG_{name} ({why})"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(ok(format!("{release} has what it takes")));
+    }
+    Ok(problem(
+        format!(
+            "{release} was built without {}; so says {}",
+            missing.join(", "),
+            shown(&options.file)
+        ),
+        "use a kernel that has it; Debian 13: apt install -t trixie-backports linux-image-amd64",
+    ))
+}
+
+fn modules_installed(facts: &Survey) -> Result<Check> {
+    let release = &facts.release;
+    let count_of = |name: &&&str| {
+        facts
+            .installed
+            .iter()
+            .filter(|it| it.name == **name)
+            .count()
+    };
+    let missing: Vec<&str> = MODULES
+        .iter()
+        .filter(|it| count_of(it) == 0)
+        .copied()
+        .collect();
+    let twice: Vec<&str> = MODULES
+        .iter()
+        .filter(|it| count_of(it) > 1)
+        .copied()
+        .collect();
+    let install = "sudo mdp2p module install";
+    if missing.len() == MODULES.len() {
+        if !facts.loaded.is_empty() {
+            return Ok(warning(
+                format!("none is installed for {release}; those that are loaded go with a reboot"),
+                install,
+            ));
+        }
+        return Ok(problem(
+            format!("none is installed for {release}{}", others(facts)?),
+            install,
+        ));
+    }
+    if missing.contains(&MAIN) {
+        return Ok(problem(
+            format!("md-p2p is not installed for {release}, which all others need"),
+            install,
+        ));
+    }
+    if !missing.is_empty() {
+        return Ok(warning(
+            format!("not installed for {release}: {}", missing.join(", ")),
+            install,
+        ));
+    }
+    if !twice.is_empty() {
+        return Ok(warning(
+            format!(
+                "in more than one folder for {release}: {}",
+                twice.join(", ")
+            ),
+            "mdp2p module status shows where: remove those that are old, and run depmod",
+        ));
+    }
+    let path = &facts.installed[0].path;
+    let folder = path.parent().unwrap_or(path);
+    Ok(ok(format!(
+        "all {} are in {}",
+        MODULES.len(),
+        shown(folder)
+    )))
+}
+
+/// The other kernels that md-p2p is installed for.
+fn others(facts: &Survey) -> Result<String> {
+    let all = release::folder(facts.sysroot, &facts.release);
+    let mut found = Vec::new();
+    for release in facts.sysroot.names(all.parent().unwrap_or(&all))? {
+        if release != facts.release && !modules::installed(facts.sysroot, &release)?.is_empty() {
+            found.push(release);
+        }
+    }
+    Ok(match found[..] {
+        [] => String::new(),
+        _ => format!(", but for {}", found.join(", ")),
+    })
+}
+
+fn modules_loaded(facts: &Survey) -> Result<Check> {
+    let Some(mode) = modules::mode(facts.sysroot) else {
+        return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
+    };
+    Ok(match mode {
+        Mode::Sole => ok("md-p2p is the only md: plain mdadm works with it"),
+        Mode::Beside => ok(
+            "md-p2p is loaded beside the kernel's md: plain mdadm does not see its arrays, \
+             mdp2p and `mdp2p mdadm --` do",
+        ),
+    })
+}
+
+fn secure_boot(facts: &Survey) -> Result<Check> {
+    let mut demands = Vec::new();
+    let secure = secure_boot::is_secure(facts.sysroot)?;
+    if locked(facts.sysroot)? {
+        demands.push("the kernel is locked down");
+    }
+    let enforce = facts
+        .sysroot
+        .read_if("sys/module/module/parameters/sig_enforce")?;
+    if enforce.as_deref() == Some("Y") {
+        demands.push("module.sig_enforce is set");
+    }
+    let found = match (secure, &demands[..]) {
+        (false, []) => return Ok(ok("off: modules need no signature")),
+        (true, []) => {
+            return Ok(ok(
+                "on, but this kernel does not demand signatures of modules",
+            ));
+        }
+        (true, demands) => format!("on: {}", demands.join(", ")),
+        (false, demands) => format!("off, but {}", demands.join(", ")),
+    };
+    let of = |signed| facts.installed.iter().filter(move |it| it.signed == signed);
+    let unsigned = of(Some(false)).count();
+    if unsigned > 0 {
+        return Ok(problem(
+            format!(
+                "{found}, and {} of {} modules have no signature",
+                unsigned,
+                facts.installed.len()
+            ),
+            "sudo mdp2p module sign",
+        ));
+    }
+    if modules::mode(facts.sysroot).is_some() {
+        return Ok(ok(format!("{found}; md-p2p was accepted")));
+    }
+    if facts.installed.is_empty() {
+        let remedy = "once they are installed: sudo mdp2p module sign";
+        return Ok(warning(
+            format!("{found}, so modules have to be signed"),
+            remedy,
+        ));
+    }
+    if of(None).count() > 0 {
+        return Ok(warning(
+            format!("{found}, and the modules are compressed, so their signatures cannot be seen"),
+            "modinfo md-p2p shows them; if there are none, unpack them and run sudo mdp2p module sign",
+        ));
+    }
+    Ok(warning(
+        format!("{found}; the modules are signed, by a key that may not be enrolled"),
+        "sudo mdp2p module load shows it; enrol the key with mokutil --import CERTIFICATE",
+    ))
+}
+
+/// `[none] integrity confidentiality`
+fn locked(sysroot: &Sysroot) -> Result<bool> {
+    const FILE: &str = "sys/kernel/security/lockdown";
+    let Some(text) = sysroot.read_if(FILE)? else {
+        return Ok(false);
+    };
+    let mode = text
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
+    let why = "one word in brackets is wanted";
+    let mode = mode.ok_or_else(|| garbage(&sysroot.path(FILE), &text, &why))?;
+    Ok(mode != "none")
+}
+
+fn mdadm(facts: &Survey) -> Result<Check> {
+    const FOLDERS: [&str; 6] = [
+        "usr/sbin",
+        "sbin",
+        "usr/bin",
+        "bin",
+        "usr/local/sbin",
+        "usr/local/bin",
+    ];
+    let path = FOLDERS.map(|folder| format!("{folder}/mdadm"));
+    Ok(match path.iter().find(|path| facts.sysroot.has(path)) {
+        Some(path) => ok(format!("/{path}")),
+        None => problem("it is not there", "apt install mdadm"),
+    })
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Providers, and the BARs through which their memory is reached.
+
+use std::fs;
+
+use anyhow::Result;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::config::{self, Kind, LARGE_BAR};
+use mdp2p_machine::pci::devices::{DEVICES, Device};
+use mdp2p_machine::sysroot::Sysroot;
+
+use crate::commands::doctor::check::{Check, Examine, ok, problem, warning};
+use crate::commands::doctor::survey::Survey;
+use crate::ui;
+
+/// In the order in which one would set a machine up.
+pub const CHECKS: &[(&str, Examine)] = &[
+    ("providers", providers),
+    ("BARs", unassigned_bars),
+    ("resizable BARs", resizable_bars),
+];
+
+fn providers(facts: &Survey) -> Result<Check> {
+    let mut there = Vec::new();
+    let mut hidden = Vec::new();
+    for device in facts.devices.iter() {
+        let Some(memory) = &device.p2pmem else {
+            continue;
+        };
+        match memory.published {
+            true => there.push(format!(
+                "{} ({}, {} free)",
+                device.address,
+                ui::bytes(memory.bytes),
+                ui::bytes(memory.available_bytes)
+            )),
+            false => hidden.push(device.address),
+        }
+    }
+    if !there.is_empty() {
+        return Ok(ok(there.join(", ")));
+    }
+    if !hidden.is_empty() {
+        return Ok(problem(
+            format!("{} has p2pmem, and does not publish it", ui::list(&hidden)),
+            "its driver keeps it to itself: see the driver's documentation",
+        ));
+    }
+    Ok(match could_be(facts)? {
+        Some((found, remedy)) => problem(format!("none; {found}"), remedy),
+        None => problem(
+            "none: no device has memory that others could use",
+            "what it takes is an NVMe drive with a controller memory buffer (CMB), or another \
+             device whose driver publishes p2pmem",
+        ),
+    })
+}
+
+/// What could be a provider, and how.
+fn could_be(facts: &Survey) -> Result<Option<(String, String)>> {
+    for name in facts.sysroot.names("sys/class/nvme")? {
+        // There only if the drive has one.
+        if facts.sysroot.has(format!("sys/class/nvme/{name}/cmb")) {
+            return Ok(Some((
+                format!("{name} has a controller memory buffer that the kernel did not publish"),
+                format!(
+                    "see dmesg | grep {name}; the buffer has to be able to hold data for reads and writes"
+                ),
+            )));
+        }
+    }
+    let gpu = facts
+        .devices
+        .iter()
+        .find(|it| it.kind == Kind::Gpu && it.largest_bar() >= LARGE_BAR);
+    Ok(gpu.map(|gpu| {
+        let driver = gpu.driver.as_deref().unwrap_or("none");
+        (
+            format!("GPU {} (driver {driver}) has no p2pmem", gpu.address),
+            "use a driver of it that publishes its memory through the kernel's P2PDMA".into(),
+        )
+    }))
+}
+
+/// A BAR without an address cannot be reached, and one below 4 GiB takes what is scarce there.
+fn unassigned_bars(facts: &Survey) -> Result<Check> {
+    const UNSET: u64 = 0x2000_0000;
+    const MEM: u64 = 0x200;
+    let mut lost = Vec::new();
+    let mut low = Vec::new();
+    for device in facts.with_memory() {
+        for (index, [start, end, flags]) in resources(facts.sysroot, device.address)? {
+            let bytes = end.wrapping_sub(start).wrapping_add(1);
+            let what = || format!("BAR {index} of {} ({})", device.address, ui::bytes(bytes));
+            if flags & MEM != 0 && end > start && (start == 0 || flags & UNSET != 0) {
+                lost.push(what());
+            } else if flags & MEM != 0 && bytes >= LARGE_BAR && end > start && end >> 32 == 0 {
+                low.push(what());
+            }
+        }
+    }
+    if !lost.is_empty() {
+        return Ok(problem(
+            format!("no address was found for {}", lost.join(", ")),
+            "set Above 4G Decoding in the firmware's setup; if it is set, boot with pci=realloc",
+        ));
+    }
+    if !low.is_empty() {
+        return Ok(warning(
+            format!(
+                "below 4 GiB, where there is little room: {}",
+                low.join(", ")
+            ),
+            "set Above 4G Decoding in the firmware's setup",
+        ));
+    }
+    let large = facts
+        .with_memory()
+        .map(Device::largest_bar)
+        .max()
+        .unwrap_or(0);
+    Ok(ok(match large {
+        0 => "no drive or GPU has any".into(),
+        bytes => format!("all have addresses; the largest has {}", ui::bytes(bytes)),
+    }))
+}
+
+/// Start, end and flags of the BARs of a device. What is no number has been found out when
+/// the device was read.
+fn resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
+    let text = sysroot.read_if(format!("{DEVICES}/{address}/resource"))?;
+    let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+    let line = |line: &str| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(number).collect();
+        <[u64; 3]>::try_from(numbers).ok()
+    };
+    let lines = text.unwrap_or_default();
+    let lines = lines.lines().take(6).enumerate();
+    Ok(lines
+        .filter_map(|(index, it)| Some((index, line(it)?)))
+        .collect())
+}
+
+fn resizable_bars(facts: &Survey) -> Result<Check> {
+    let mut small = Vec::new();
+    let mut unknown = Vec::new();
+    let mut gpus = 0;
+    let is_gpu = |it: &&Device| it.kind == Kind::Gpu && it.largest_bar() >= LARGE_BAR;
+    for device in facts.devices.iter().filter(is_gpu) {
+        gpus += 1;
+        if device.largest_bar() > LARGE_BAR {
+            continue;
+        }
+        let space = facts
+            .sysroot
+            .path(format!("{DEVICES}/{}/config", device.address));
+        let space = fs::read(space).unwrap_or_default();
+        if space.len() <= 256 {
+            unknown.push(device.address);
+        }
+        small.extend(config::resizable(&space).into_iter().map(|most| {
+            format!(
+                "{} has {} of {}",
+                device.address,
+                ui::bytes(device.largest_bar()),
+                ui::bytes(most)
+            )
+        }));
+    }
+    if !small.is_empty() {
+        return Ok(warning(
+            format!(
+                "only a part of the memory can be reached: {}",
+                small.join(", ")
+            ),
+            "set Resizable BAR, and Above 4G Decoding, in the firmware's setup",
+        ));
+    }
+    if !unknown.is_empty() {
+        return Ok(warning(
+            format!(
+                "{} shows 256 MiB; whether it could be more cannot be told",
+                ui::list(&unknown)
+            ),
+            "sudo mdp2p doctor; only root can read what it takes",
+        ));
+    }
+    Ok(ok(match gpus {
+        0 => "no GPU here".into(),
+        gpus => format!("{} with all that fits", ui::count(gpus, "GPU")),
+    }))
+}

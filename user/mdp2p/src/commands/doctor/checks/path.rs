@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is between drives and providers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::devices::DEVICES;
+use mdp2p_machine::pci::reach::{Way, Why};
+
+use crate::commands::doctor::check::{Check, Examine, ok, problem, warning};
+use crate::commands::doctor::survey::Survey;
+use crate::ui;
+
+/// In the order in which one would set a machine up.
+pub const CHECKS: &[(&str, Examine)] = &[
+    ("ACS", acs),
+    ("reach", reach),
+    ("IOMMU", iommu),
+    ("bounce buffers", bounce_buffers),
+];
+
+fn acs(facts: &Survey) -> Result<Check> {
+    let mut ports = BTreeSet::new();
+    let mut blocked = false;
+    for pair in facts.pairs() {
+        for why in &pair.reach.why {
+            if let Why::AcsRedirect { ports: found } = why {
+                ports.extend(found.iter().copied());
+                blocked |= pair.reach.way == Way::No;
+            }
+        }
+    }
+    if ports.is_empty() {
+        let found = "no port between providers and drives redirects";
+        return Ok(match facts.hides_config_space() {
+            true => warning(
+                "whether ports redirect can be seen by root only",
+                "sudo mdp2p doctor",
+            ),
+            false => ok(found),
+        });
+    }
+    let found = format!("redirects to the host bridge at {}", ui::list(&ports));
+    let remedy = disable_redirect(&ports);
+    Ok(match blocked {
+        true => problem(
+            format!("{found}, so that drives do not reach providers"),
+            remedy,
+        ),
+        false => warning(format!("{found}: right, but a detour"), remedy),
+    })
+}
+
+/// The parameter that turns it off. It ends the isolation of what is below these ports.
+fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
+    let words: Vec<String> = ports.iter().map(Bdf::to_string).collect();
+    let parameter = format!("pci=disable_acs_redir={}", words.join(";"));
+    let semicolon = match ports.len() {
+        1 => "",
+        _ => r"; GRUB wants \; for each ;",
+    };
+    format!(
+        "{}{semicolon}. Devices below these ports are then not isolated from each other, as \
+         virtual machines that are given some of them need it",
+        boot_with(&parameter)
+    )
+}
+
+fn reach(facts: &Survey) -> Result<Check> {
+    let pairs = facts.pairs();
+    if facts.devices.providers().next().is_none() {
+        return Ok(warning(
+            "there is no provider to be reached",
+            "see providers, above",
+        ));
+    }
+    if pairs.is_empty() {
+        return Ok(warning(
+            "there is no NVMe drive that could reach it",
+            "members that are no PCI devices are staged: the CPU copies",
+        ));
+    }
+    let of = |way| pairs.iter().filter(|it| it.reach.way == way).count();
+    let (direct, through, no) = (of(Way::Direct), of(Way::ThroughHostBridge), of(Way::No));
+    let ways = [
+        (direct, "direct"),
+        (through, "through the host bridge"),
+        (no, "not at all"),
+    ];
+    let ways: Vec<String> = ways
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, way)| format!("{number} {way}"))
+        .collect();
+    let found = format!(
+        "{} of drive and provider: {}",
+        ui::count(pairs.len(), "pair"),
+        ways.join(", ")
+    );
+    let alone: BTreeSet<Bdf> = facts
+        .devices
+        .providers()
+        .map(|it| it.address)
+        .filter(|it| {
+            pairs
+                .iter()
+                .all(|pair| pair.provider != *it || pair.reach.way == Way::No)
+        })
+        .collect();
+    let remedy = "mdp2p topology shows who does not reach whom, and why; put them below one switch";
+    Ok(if no == pairs.len() {
+        problem(found, remedy)
+    } else if !alone.is_empty() {
+        let found = format!("{found}; no other drive reaches {}", ui::list(&alone));
+        warning(found, remedy)
+    } else if no > 0 {
+        warning(format!("{found}: what these are given is staged"), remedy)
+    } else if facts.hides_config_space() {
+        let found = format!("{found}, as far as can be seen: ACS may say otherwise");
+        warning(found, "sudo mdp2p doctor")
+    } else {
+        ok(found)
+    })
+}
+
+// Between devices.
+
+fn iommu(facts: &Survey) -> Result<Check> {
+    let units = facts.sysroot.names("sys/class/iommu")?;
+    if units.is_empty() {
+        return Ok(ok("off: devices use physical addresses"));
+    }
+    let mut kinds = BTreeMap::new();
+    for device in facts.with_memory() {
+        let group = facts
+            .sysroot
+            .link(format!("{DEVICES}/{}/iommu_group", device.address));
+        let Some(group) = group else {
+            continue;
+        };
+        if let Some(kind) = facts
+            .sysroot
+            .read_if(format!("sys/kernel/iommu_groups/{group}/type"))?
+        {
+            *kinds.entry(kind).or_insert(0usize) += 1;
+        }
+    }
+    let translated: Vec<String> = kinds
+        .iter()
+        .filter(|(kind, _)| *kind != "identity")
+        .map(|(kind, number)| format!("{} {kind}", ui::count(*number, "device")))
+        .collect();
+    let told =
+        facts.has_parameter("iommu=pt") || facts.parameter("iommu.passthrough").contains(&"1");
+    if !translated.is_empty() {
+        return Ok(warning(
+            format!(
+                "on, and translates: {}; what goes through the host bridge takes longer",
+                translated.join(", ")
+            ),
+            boot_with("iommu=pt"),
+        ));
+    }
+    if kinds.is_empty() && !told {
+        return Ok(warning(
+            "on; whether it translates for drives and providers cannot be told",
+            boot_with("iommu=pt"),
+        ));
+    }
+    Ok(ok("on, passes addresses through (iommu=pt)"))
+}
+
+fn bounce_buffers(facts: &Survey) -> Result<Check> {
+    let forced = facts.parameter("swiotlb");
+    if forced
+        .iter()
+        .any(|value| value.split(',').any(|word| word == "force"))
+    {
+        return Ok(problem(
+            "swiotlb=force: all DMA goes through host memory, so no provider is reached",
+            "boot without swiotlb=force",
+        ));
+    }
+    // Memory encryption as a host's processor has it does not count.
+    const GUEST: [&str; 3] = [
+        "dev/sev-guest",
+        "dev/tdx_guest",
+        "sys/devices/system/cpu/sev",
+    ];
+    const FLAGS: [&str; 4] = ["sev", "sev_es", "sev_snp", "tdx_guest"];
+    let encrypted = GUEST.iter().any(|path| facts.sysroot.has(path))
+        || FLAGS.iter().any(|flag| facts.flags.contains(*flag));
+    if facts.is_virtual() && encrypted {
+        return Ok(problem(
+            "the memory of this guest is encrypted: all DMA goes through bounce buffers, so no \
+             provider is reached",
+            "use a guest without SEV or TDX, or the host",
+        ));
+    }
+    Ok(ok("not forced"))
+}
+
+/// How to boot with a parameter.
+fn boot_with(parameter: &str) -> String {
+    format!(
+        "boot with {parameter} (GRUB: into GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_in_one_parameter() {
+        let ports = ["0000:02:00.0", "0000:02:01.0"].map(|text| text.parse().expect(text));
+        let remedy = disable_redirect(&ports.into());
+        let expected = "pci=disable_acs_redir=0000:02:00.0;0000:02:01.0";
+        assert!(remedy.contains(expected), "{remedy}");
+        assert!(remedy.contains(r"\;"), "{remedy}");
+    }
+}

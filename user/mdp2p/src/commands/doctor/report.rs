@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What all checks come to, for people and for programs.
+
+use std::io::{self, ErrorKind, Write};
+
+use anstyle::Style;
+use anyhow::Result;
+use serde::Serialize;
+
+use super::check::{Check, Examine, Verdict, problem, warning};
+use super::checks;
+use super::survey::Survey;
+use crate::ui;
+
+/// What is shown.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    kernel: String,
+    /// Whether it is a virtual machine, whose figures mean nothing.
+    virtual_machine: bool,
+    checks: Vec<Check>,
+    ok: usize,
+    warnings: usize,
+    pub problems: usize,
+}
+
+impl Report {
+    pub fn of(facts: &Survey) -> Self {
+        let one = |(name, examine): &(&'static str, Examine)| {
+            let check = examine(facts).unwrap_or_else(failed);
+            Check { name, ..check }
+        };
+        let checks: Vec<Check> = checks::all().map(one).collect();
+        let count = |verdict| checks.iter().filter(|it| it.verdict == verdict).count();
+        Self {
+            kernel: facts.release.clone(),
+            virtual_machine: facts.is_virtual(),
+            ok: count(Verdict::Ok),
+            warnings: count(Verdict::Warning),
+            problems: count(Verdict::Problem),
+            checks,
+        }
+    }
+
+    pub fn print(&self) -> Result<()> {
+        let mut out = ui::out();
+        for check in &self.checks {
+            write!(out, "{}", check.shown(ui::width()))?;
+        }
+        writeln!(out)?;
+        if self.virtual_machine {
+            writeln!(
+                out,
+                "note: this is a virtual machine, where throughput says nothing"
+            )?;
+        }
+        writeln!(
+            out,
+            "{}: {} ok, {}, {}",
+            ui::count(self.checks.len(), "check"),
+            self.ok,
+            ui::count(self.warnings, "warning"),
+            ui::count(self.problems, "problem")
+        )?;
+        Ok(())
+    }
+}
+
+/// What becomes of a check that could not be made.
+fn failed(error: anyhow::Error) -> Check {
+    let denied = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let found = format!("cannot tell: {error:#}");
+    match denied {
+        true => warning(found, "sudo mdp2p doctor"),
+        false => problem(
+            found,
+            "the file that is named is not as the kernel writes it: see what is wrong there",
+        ),
+    }
+}
+
+impl Verdict {
+    fn shown(self) -> (&'static str, Style) {
+        match self {
+            Verdict::Ok => ("ok", ui::GOOD),
+            Verdict::Warning => ("warning", ui::WARNING),
+            Verdict::Problem => ("problem", ui::BAD),
+        }
+    }
+}
+
+impl Check {
+    /// Lines of at most `width` columns, if words allow it: verdict, name and what was
+    /// found, then the remedy.
+    fn shown(&self, width: usize) -> String {
+        const VERDICT: usize = 9;
+        const NAME: usize = 19;
+        let (word, style) = self.verdict.shown();
+        let mut text = String::new();
+        let left = VERDICT + NAME;
+        for (number, line) in ui::wrapped(&self.found, width.saturating_sub(left))
+            .iter()
+            .enumerate()
+        {
+            let before = match number {
+                // Padded first, since styles count as columns.
+                0 => {
+                    ui::styled(style, format!("{word:VERDICT$}")) + &format!("{:NAME$}", self.name)
+                }
+                _ => " ".repeat(left),
+            };
+            text += &format!("{before}{line}\n");
+        }
+        let remedy = self.remedy.as_deref().unwrap_or_default();
+        for (number, line) in ui::wrapped(remedy, width.saturating_sub(VERDICT + 2))
+            .iter()
+            .enumerate()
+        {
+            let arrow = if number == 0 { "→ " } else { "  " };
+            text += &format!("{:VERDICT$}{arrow}{line}\n", "");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_wrapped_with_its_remedy_below() {
+        let check = Check {
+            name: "mdadm",
+            ..problem("it is not there at all", "apt install mdadm")
+        };
+        let text = check.shown(40);
+        let text = anstream::adapter::strip_str(&text).to_string();
+        let expected = "problem  mdadm              it is not\n\
+                        \x20                           there at all\n\
+                        \x20        → apt install mdadm\n";
+        assert_eq!(text, expected);
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What several checks look at.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use mdp2p_machine::kernel::modules::{self, Installed, Loaded};
+use mdp2p_machine::kernel::release;
+use mdp2p_machine::md::array::{self, Array};
+use mdp2p_machine::md::reach::Known;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::config::{Acs, Kind};
+use mdp2p_machine::pci::devices::{Device, Devices};
+use mdp2p_machine::pci::reach::Reach;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// What several checks look at. The rest is read by the check itself.
+pub struct Survey<'a> {
+    pub sysroot: &'a Sysroot,
+    pub release: String,
+    pub devices: Devices,
+    pub arrays: Vec<Array>,
+    pub installed: Vec<Installed>,
+    pub loaded: Vec<Loaded>,
+    /// Words of the kernel's command line.
+    pub parameters: Vec<String>,
+    /// Flags of the processor.
+    pub flags: BTreeSet<String>,
+}
+
+impl<'a> Survey<'a> {
+    pub fn read(sysroot: &'a Sysroot) -> Result<Self> {
+        let release = release::running(sysroot)?;
+        let parameters = sysroot.read_if("proc/cmdline")?.unwrap_or_default();
+        let processor = sysroot.read_if("proc/cpuinfo")?.unwrap_or_default();
+        let flags = processor
+            .lines()
+            .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
+            .map_or("", |(_, flags)| flags);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        Ok(Self {
+            sysroot,
+            devices: Devices::read(sysroot)?,
+            arrays: array::all(sysroot)?,
+            installed: modules::installed(sysroot, &release)?,
+            loaded: modules::loaded(sysroot)?,
+            parameters: words(&parameters),
+            flags: flags.split_whitespace().map(str::to_owned).collect(),
+            release,
+        })
+    }
+
+    /// The values that the kernel was given for a parameter.
+    pub fn parameter(&self, name: &str) -> Vec<&str> {
+        // The kernel takes - and _ for the same.
+        self.parameters
+            .iter()
+            .filter_map(|word| word.split_once('='))
+            .filter(|(key, _)| key.replace('-', "_") == name)
+            .map(|(_, value)| value)
+            .collect()
+    }
+
+    pub fn has_parameter(&self, word: &str) -> bool {
+        self.parameters.iter().any(|it| it == word)
+    }
+
+    pub fn drives(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter().filter(|it| it.kind == Kind::Nvme)
+    }
+
+    /// Those with memory that could matter: drives, GPUs and whatever has p2pmem.
+    pub fn with_memory(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter().filter(|device| {
+            matches!(device.kind, Kind::Nvme | Kind::Gpu) || device.p2pmem.is_some()
+        })
+    }
+
+    pub fn is_virtual(&self) -> bool {
+        self.flags.contains("hypervisor")
+    }
+
+    /// How each drive reaches each provider, its own memory left out.
+    pub fn pairs(&self) -> Vec<Pair> {
+        let known = Known::of(self.sysroot, &self.devices, &self.arrays);
+        let mut pairs = Vec::new();
+        for provider in self.devices.providers().map(|it| it.address) {
+            let others = self.drives().filter(|it| it.address != provider);
+            for client in others.map(|it| it.address) {
+                let reach = known.reach(provider, client);
+                pairs.push(Pair { provider, reach });
+            }
+        }
+        pairs
+    }
+
+    /// Whether config space was closed to us where it matters.
+    pub fn hides_config_space(&self) -> bool {
+        let bridge = |it: &Device| it.is_bridge() && it.acs == Acs::Unknown;
+        self.devices.iter().any(bridge)
+    }
+}
+
+/// A provider, and how one drive reaches it.
+pub struct Pair {
+    pub provider: Bdf,
+    pub reach: Reach,
+}

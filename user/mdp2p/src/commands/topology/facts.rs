@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What there is to say of a device beside what sysfs has in its folder: its model, and the disks
+//! and members of arrays that are reached through it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::controllers;
+use mdp2p_machine::pci::devices::{Device, Devices};
+use mdp2p_machine::pci::ids::{self, Id};
+use mdp2p_machine::sysroot::{self, Sysroot};
+
+/// What there is to say of a device, beside what [`Device`] has.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Facts {
+    /// Its model, or else what the list of PCI names has.
+    pub model: Option<String>,
+    /// An NVMe controller's name: `nvme0`.
+    pub controller: Option<String>,
+    /// And serial number.
+    pub serial: Option<String>,
+    /// The disks that are reached through it.
+    pub disks: Vec<Disk>,
+}
+
+/// A whole disk: of NVMe, a namespace.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Disk {
+    /// As in `/sys/class/block`: `nvme0n1`.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// The devices that it is reached through: several with NVMe multipath.
+    pub paths: Vec<Bdf>,
+    /// What of it is a member of an array.
+    pub members: Vec<Membership>,
+}
+
+/// A disk, or something on it, as a member of an array.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Membership {
+    /// The array.
+    pub array: String,
+    /// The member: the disk, a partition of it, or what was made of it.
+    pub member: String,
+    /// md's `state` of it.
+    pub state: Vec<String>,
+}
+
+/// The models and disks of all devices that have any.
+pub fn facts(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
+    let controllers = sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
+        let folder = format!("sys/class/nvme/{name}");
+        // One over a fabric is no PCI device.
+        let Some(address) = target(sysroot, &folder).and_then(|path| controllers::nearest(&path))
+        else {
+            return Ok(None);
+        };
+        let text = |file: &str| {
+            let text = sysroot.read_if(format!("{folder}/{file}"))?;
+            anyhow::Ok(
+                text.map(|text| clean(&text))
+                    .filter(|text| !text.is_empty()),
+            )
+        };
+        let facts = Facts {
+            model: text("model")?,
+            serial: text("serial")?,
+            controller: Some(name.to_owned()),
+            ..Facts::default()
+        };
+        Ok(Some((address, facts)))
+    })?;
+    let mut facts: BTreeMap<Bdf, Facts> = controllers.into_iter().collect();
+    for disk in disks(sysroot, arrays)? {
+        for &path in &disk.paths {
+            facts.entry(path).or_default().disks.push(disk.clone());
+        }
+    }
+    Ok(facts)
+}
+
+/// All whole disks that are reached through PCI devices.
+fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
+    const BLOCK: &str = "sys/class/block";
+    let mut members: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
+    for array in arrays {
+        for member in &array.members {
+            for disk in made_of(sysroot, &member.name, 0)? {
+                members.entry(disk).or_default().push(Membership {
+                    array: array.name.clone(),
+                    member: member.name.clone(),
+                    state: member.state.clone(),
+                });
+            }
+        }
+    }
+    sysroot::each(&sysroot.names(BLOCK)?, |name| {
+        let Some(link) = target(sysroot, &format!("{BLOCK}/{name}")) else {
+            return Ok(None);
+        };
+        if is_hidden_path(name) || whole(sysroot, &link).is_some() {
+            return Ok(None);
+        }
+        let paths = match controllers::nearest(&link) {
+            Some(address) => vec![address],
+            None if name.starts_with("nvme") => match controllers::of(sysroot, name) {
+                Ok(paths) => paths,
+                Err(_) if !sysroot.has(format!("{BLOCK}/{name}")) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+            None => return Ok(None),
+        };
+        let sectors = sysroot.value_if::<u64>(format!("{BLOCK}/{name}/size"))?;
+        Ok(Some(Disk {
+            bytes: sectors.unwrap_or(0).saturating_mul(512),
+            paths,
+            members: members.get(name).cloned().unwrap_or_default(),
+            name: name.to_owned(),
+        }))
+    })
+}
+
+/// The whole disks that a member is made of: itself, what it is a partition of, or what is
+/// below device mapper or another array.
+fn made_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<String>> {
+    let folder = format!("sys/class/block/{name}");
+    let slaves = sysroot.names(format!("{folder}/slaves"))?;
+    if !slaves.is_empty() && depth < 8 {
+        let mut found = BTreeSet::new();
+        for slave in slaves {
+            found.extend(made_of(sysroot, &slave, depth + 1)?);
+        }
+        return Ok(found);
+    }
+    let disk = target(sysroot, &folder).and_then(|link| whole(sysroot, &link));
+    Ok(BTreeSet::from([disk.unwrap_or_else(|| name.to_owned())]))
+}
+
+/// The disk that the block device which lies at `link` is a partition of.
+fn whole(sysroot: &Sysroot, link: &Path) -> Option<String> {
+    let above = link.parent()?.file_name()?.to_str()?;
+    // `block` and a controller's name are no block devices.
+    let is_block = sysroot.has(format!("sys/class/block/{above}"));
+    is_block.then(|| above.to_owned())
+}
+
+/// Whether it is one path of a multipath disk: `nvme0c1n1`. md never gets to see it.
+fn is_hidden_path(name: &str) -> bool {
+    let after = |text: &str| {
+        let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.starts_with('c')
+    };
+    name.strip_prefix("nvme").is_some_and(after)
+}
+
+fn target(sysroot: &Sysroot, path: &str) -> Option<PathBuf> {
+    fs::read_link(sysroot.path(path)).ok()
+}
+
+/// Names those that are shown and have no model.
+pub fn name(
+    sysroot: &Sysroot,
+    devices: &Devices,
+    shown: &BTreeSet<Bdf>,
+    facts: &mut BTreeMap<Bdf, Facts>,
+) {
+    let id = |device: &Device| -> Id { (device.vendor, device.device) };
+    let nameless: Vec<&Device> = devices
+        .iter()
+        .filter(|device| shown.contains(&device.address))
+        .filter(|device| {
+            let facts = facts.get(&device.address);
+            facts.is_none_or(|facts| facts.model.is_none())
+        })
+        .collect();
+    let wanted = nameless.iter().map(|device| id(device)).collect();
+    let names = ids::find(sysroot, &wanted);
+    for device in nameless {
+        if let Some(name) = names.get(&id(device)) {
+            facts.entry(device.address).or_default().model = Some(clean(name));
+        }
+    }
+}
+
+/// Without what might harm a terminal or is no character in XML.
+pub fn clean(text: &str) -> String {
+    let is_fine = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.chars()
+        .map(|c| if is_fine(c) { c } else { '?' })
+        .collect()
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How the clients of a column reach the providers of a row.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use mdp2p_machine::pci::reach::{Source, Way};
+
+use super::group::Group;
+use super::reason::{Cause, Found};
+use crate::commands::topology::tree::Tree;
+
+/// How the clients of a column reach the providers of a row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// Which way.
+    pub way: Way,
+    /// As the kernel counts.
+    pub distance: Option<u32>,
+    /// Who said so.
+    pub source: Source,
+    /// Which of [`Matrix::reasons`], from 1.
+    pub numbers: Vec<usize>,
+    pub causes: Vec<Cause>,
+}
+
+/// What holds of any of a row and any of a column that are two: they hang alike.
+pub fn cell(view: &Tree, row: &Group, column: &Group, found: &mut Found) -> Cell {
+    let own = (row.members[0], column.members[0]);
+    let two = |group: &Group| group.members.iter().copied().take(2).collect::<Vec<_>>();
+    let clients = two(column);
+    let mut pairs = two(row)
+        .into_iter()
+        .flat_map(|provider| clients.iter().map(move |&client| (provider, client)));
+    let (provider, client) = pairs
+        .find(|(provider, client)| provider != client)
+        .unwrap_or(own);
+    let reach = view.reach(provider, client);
+    let mut causes = BTreeSet::new();
+    for why in reach.why {
+        causes.extend(found.add(why, row, column));
+    }
+    found.causes.extend(&causes);
+    Cell {
+        way: reach.way,
+        distance: reach.distance,
+        source: reach.source,
+        numbers: Vec::new(),
+        causes: causes.into_iter().collect(),
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source == Source::Computed {
+            f.write_str("~")?;
+        }
+        if let Some(distance) = self.distance {
+            write!(f, "{distance} ")?;
+        }
+        f.write_str(match self.way {
+            Way::Direct => "direct",
+            Way::ThroughHostBridge => "bridge",
+            Way::No => "no",
+        })?;
+        for (at, number) in self.numbers.iter().enumerate() {
+            let before = if at == 0 { " " } else { "," };
+            write!(f, "{before}{number}")?;
+        }
+        Ok(())
+    }
+}

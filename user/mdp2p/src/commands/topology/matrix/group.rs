@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Devices that hang alike: they share a row or a column.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::config::Acs;
+use mdp2p_machine::sysroot::natural;
+
+use crate::commands::topology::tree::Tree;
+
+/// Devices that share a row or a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// `nvme0`, or `nvme0+3`: it and three others.
+    pub label: String,
+    /// All of them.
+    pub list: String,
+    pub members: Vec<Bdf>,
+    /// Ports that only they are behind, and that redirect.
+    pub redirecting: Vec<Bdf>,
+    /// Or might.
+    pub unknown: Vec<Bdf>,
+}
+
+/// Where a device hangs, as far as reach goes: two that hang alike could change places.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Position<'a> {
+    host_bridge: &'a str,
+    /// The nearest bridge above it that other clients are below too.
+    fork: Option<Bdf>,
+    /// The device and what is between: ACS, and whether it is a port.
+    below_fork: Vec<(Acs, bool)>,
+}
+
+impl Group {
+    pub fn of(view: &Tree, members: Vec<Bdf>) -> Self {
+        let mut labels: Vec<String> = members.iter().map(|&it| view.label(it)).collect();
+        labels.sort_by_cached_key(|label| natural(label));
+        let first = labels.first().cloned().unwrap_or_default();
+        Self {
+            label: match labels.len() {
+                0 | 1 => first,
+                number => format!("{first}+{}", number - 1),
+            },
+            list: list(&labels),
+            members,
+            ..Self::default()
+        }
+    }
+}
+
+/// `nvme0-nvme3, nvme8`
+fn list(labels: &[String]) -> String {
+    let number = |label: &str| label.strip_prefix("nvme")?.parse::<u64>().ok();
+    let follows = |a: &String, b: &String| {
+        let next = number(a).and_then(|number| number.checked_add(1));
+        next.is_some() && next == number(b)
+    };
+    let runs = labels.chunk_by(follows).map(|run| match run {
+        [first, _, .., last] => format!("{first}-{last}"),
+        run => run.join(", "),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+/// The numbers of those that are equal, together; in the order of the first ones.
+pub fn equal<T: Ord>(all: impl Iterator<Item = T>) -> Vec<Vec<usize>> {
+    let mut places = BTreeMap::new();
+    let mut equal: Vec<Vec<usize>> = Vec::new();
+    for (at, item) in all.enumerate() {
+        let place = *places.entry(item).or_insert(equal.len());
+        match equal.get_mut(place) {
+            Some(ats) => ats.push(at),
+            None => equal.push(vec![at]),
+        }
+    }
+    equal
+}
+
+/// Providers and clients by where they hang, and by what the kernel says of them.
+pub fn groups(view: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<Group>) {
+    let forks = forks(view, clients);
+    let place = |address: Bdf| place(view, &forks, address);
+    let mut rows = equal(providers.iter().map(|&it| place(it)));
+    if !is_even(view, providers, &rows) {
+        rows = (0..providers.len()).map(|at| vec![at]).collect();
+    }
+    let told = |client: Bdf| told(view, providers, &rows, client);
+    let columns = equal(clients.iter().map(|&it| (place(it), told(it))));
+    let group = |all: &[Bdf], ats: &Vec<usize>| {
+        let mut group = Group::of(view, ats.iter().map(|&at| all[at]).collect());
+        for &member in &group.members {
+            for port in below_fork(view, &forks, member) {
+                match view
+                    .devices
+                    .get(port)
+                    .map(|device| (device.acs, device.is_bridge()))
+                {
+                    Some((Acs::Redirects, _)) => group.redirecting.push(port),
+                    Some((Acs::Unknown, true)) => group.unknown.push(port),
+                    _ => {}
+                }
+            }
+        }
+        group
+    };
+    (
+        rows.iter().map(|ats| group(providers, ats)).collect(),
+        columns.iter().map(|ats| group(clients, ats)).collect(),
+    )
+}
+
+/// The bridges below which the ways to clients part.
+fn forks(view: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
+    // A client that others hang below counts as one.
+    let mut forks: BTreeSet<Bdf> = clients.iter().copied().collect();
+    let mut ways = BTreeMap::new();
+    for &client in clients {
+        let mut below = client;
+        for bridge in view.devices.upwards(client).skip(1) {
+            match ways.insert(bridge.address, below) {
+                None => {}
+                Some(other) if other == below => break,
+                Some(_) => drop(forks.insert(bridge.address)),
+            }
+            below = bridge.address;
+        }
+    }
+    forks
+}
+
+/// The device and the bridges above it, up to where other clients are.
+fn below_fork(view: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator<Item = Bdf> {
+    let mut end = false;
+    view.devices.upwards(address).map_while(move |device| {
+        let go_on = !end;
+        end = device.parent.is_none_or(|parent| forks.contains(&parent));
+        go_on.then_some(device.address)
+    })
+}
+
+fn place<'a>(view: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
+    let devices = view.devices;
+    let get = |address| devices.get(address);
+    let way: Vec<Bdf> = below_fork(view, forks, address).collect();
+    let top = way.last().and_then(|&top| get(top));
+    Position {
+        host_bridge: get(address).map_or("", |device| &device.host_bridge),
+        fork: top.and_then(|device| device.parent),
+        below_fork: way
+            .iter()
+            .filter_map(|&address| get(address))
+            .map(|device| (device.acs, device.is_bridge()))
+            .collect(),
+    }
+}
+
+/// What the kernel says of a client, by rows: what of any provider that it is not itself.
+/// None if it says nothing; of a row that it does not know too.
+type Told = Option<BTreeSet<(usize, Option<Option<u32>>)>>;
+
+fn told(view: &Tree, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> Told {
+    let told = view.told_of(client)?;
+    let mut all = BTreeSet::new();
+    for (row, ats) in rows.iter().enumerate() {
+        let others = ats.iter().map(|&at| providers[at]);
+        for provider in others.filter(|&provider| provider != client) {
+            all.insert((row, told.get(&provider).copied()));
+        }
+    }
+    Some(all)
+}
+
+/// Whether the kernel says the same of all providers of a row.
+fn is_even(view: &Tree, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
+    view.clients().all(|client| {
+        let told = told(view, providers, rows, client).unwrap_or_default();
+        let distinct: BTreeSet<usize> = told.iter().map(|&(row, _)| row).collect();
+        distinct.len() == told.len()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_names_are_written_short() {
+        let labels = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+        for (names, short) in [
+            ("nvme0", "nvme0"),
+            ("nvme0 nvme1", "nvme0, nvme1"),
+            ("nvme0 nvme1 nvme2", "nvme0-nvme2"),
+            (
+                "nvme1 nvme2 nvme3 nvme9 41:00.0",
+                "nvme1-nvme3, nvme9, 41:00.0",
+            ),
+        ] {
+            assert_eq!(list(&labels(names)), short, "{names}");
+        }
+    }
+
+    #[test]
+    fn equal_ones_come_together_in_the_order_of_the_first() {
+        let all = ["b", "a", "b", "c", "a"];
+        assert_eq!(equal(all.into_iter()), [vec![0, 2], vec![1, 4], vec![3]]);
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who reaches whose memory: providers by clients, with the reasons and what to do about
+//! them.
+//!
+//! A machine with many drives has few places that differ: drives that hang alike share a
+//! row and a column.
+
+pub mod cell;
+mod group;
+pub mod reason;
+
+use std::ops::Range;
+
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::reach::{Source, Way};
+
+use self::cell::Cell;
+use self::group::Group;
+use self::reason::{Cause, Found, Reason};
+use super::tree::Tree;
+
+/// Up to so many providers, or clients, each has a row, or a column, of its own.
+const FEW: usize = 16;
+
+/// No more rows and columns than this are shown.
+const MOST: usize = 64;
+
+/// The matrix.
+#[derive(Clone, Debug, Default)]
+pub struct Matrix {
+    /// Providers.
+    pub rows: Vec<Group>,
+    /// Clients.
+    pub columns: Vec<Group>,
+    /// By row, then column.
+    pub cells: Vec<Vec<Cell>>,
+    /// Characters that each column takes.
+    pub widths: Vec<usize>,
+    /// What the numbers in the cells mean, from 1.
+    pub reasons: Vec<Reason>,
+    /// Providers and clients that are not shown.
+    hidden: (usize, usize),
+}
+
+impl Matrix {
+    /// Of what `view` has. It has no rows if there are no providers.
+    pub fn of(view: &Tree) -> Self {
+        let providers: Vec<Bdf> = view.devices.providers().map(|it| it.address).collect();
+        let clients: Vec<Bdf> = view.clients().collect();
+        let many = providers.len() > FEW || clients.len() > FEW;
+        let (rows, columns) = match many {
+            true => group::groups(view, &providers, &clients),
+            false => {
+                let one = |&address: &Bdf| Group::of(view, vec![address]);
+                let rows = providers.iter().map(one).collect();
+                (rows, clients.iter().map(one).collect())
+            }
+        };
+        let mut matrix = Self {
+            rows,
+            columns,
+            ..Self::default()
+        };
+        matrix.hidden.0 = hide(&mut matrix.rows);
+        let found = matrix.fill(view);
+        if many {
+            matrix.merge_columns(view);
+            matrix.merge_rows(view);
+        }
+        matrix.hidden.1 = hide(&mut matrix.columns);
+        for cells in &mut matrix.cells {
+            cells.truncate(MOST);
+        }
+        matrix.number(view, &found);
+        matrix
+    }
+
+    fn fill(&mut self, view: &Tree) -> Found {
+        let mut found = Found::default();
+        for row in &self.rows {
+            let cells = self.columns.iter();
+            let cells = cells.map(|column| cell::cell(view, row, column, &mut found));
+            self.cells.push(cells.collect());
+        }
+        found
+    }
+
+    fn merge_columns(&mut self, view: &Tree) {
+        let column = |at: usize| -> Vec<Cell> {
+            let cells = self.cells.iter().map(|cells| cells[at].clone());
+            cells.collect()
+        };
+        let equal = group::equal((0..self.columns.len()).map(column));
+        self.columns = merged(view, &self.columns, &equal);
+        for cells in &mut self.cells {
+            *cells = equal.iter().map(|ats| cells[ats[0]].clone()).collect();
+        }
+    }
+
+    fn merge_rows(&mut self, view: &Tree) {
+        let equal = group::equal(self.cells.iter().cloned());
+        self.rows = merged(view, &self.rows, &equal);
+        self.cells = equal.iter().map(|ats| self.cells[ats[0]].clone()).collect();
+    }
+
+    /// Gives the causes that there are their numbers, and the columns their widths.
+    fn number(&mut self, view: &Tree, found: &Found) {
+        let causes: Vec<Cause> = found.causes.iter().copied().collect();
+        self.reasons = causes
+            .iter()
+            .map(|&cause| reason::reason(view, cause, found))
+            .collect();
+        for cell in self.cells.iter_mut().flatten() {
+            let number = |cause: &Cause| causes.iter().position(|it| it == cause);
+            let numbers = cell.causes.iter().filter_map(number);
+            cell.numbers = numbers.map(|number| number + 1).collect();
+        }
+        let width = |(at, column): (usize, &Group)| {
+            let cells = self.cells.iter().map(|cells| cells[at].to_string());
+            let texts = cells.chain([column.label.clone()]);
+            texts.map(|text| text.chars().count()).max().unwrap_or(0)
+        };
+        self.widths = self.columns.iter().enumerate().map(width).collect();
+    }
+
+    /// Characters that the labels of rows take.
+    pub fn head_width(&self) -> usize {
+        let widths = self.rows.iter().map(|row| row.label.chars().count());
+        widths.max().unwrap_or(0)
+    }
+
+    /// The columns in as many blocks as it takes for each to fit into `width` characters,
+    /// with `gap` between columns. A block has one column at least.
+    pub fn blocks(&self, width: usize, gap: usize) -> Vec<Range<usize>> {
+        let mut blocks = Vec::new();
+        let mut start = 0;
+        let mut used = self.head_width();
+        for (at, column) in self.widths.iter().enumerate() {
+            if used + gap + column > width && at > start {
+                blocks.push(start..at);
+                (start, used) = (at, self.head_width());
+            }
+            used += gap + column;
+        }
+        if start < self.widths.len() {
+            blocks.push(start..self.widths.len());
+        }
+        blocks
+    }
+
+    /// A line for each label that stands for several devices.
+    pub fn groups(&self) -> Vec<String> {
+        let several = |group: &&Group| group.members.len() > 1;
+        let mut lines = Vec::new();
+        for row in self.rows.iter().filter(several) {
+            let what = match self.columns.contains(row) {
+                true => "",
+                false => "row ",
+            };
+            lines.push(format!("{what}{}: {}", row.label, row.list));
+        }
+        for column in self.columns.iter().filter(several) {
+            if !self.rows.contains(column) {
+                lines.push(format!("column {}: {}", column.label, column.list));
+            }
+        }
+        lines
+    }
+
+    /// A sentence about what is not shown.
+    pub fn hidden(&self) -> Option<String> {
+        let (providers, clients) = self.hidden;
+        (providers + clients > 0).then(|| {
+            format!(
+                "{providers} more providers and {clients} more clients are not shown; --json has \
+                 them all."
+            )
+        })
+    }
+
+    /// What the words in the cells mean, of those that occur.
+    pub fn legend(&self) -> Vec<&'static str> {
+        let any = |is_it: fn(&Cell) -> bool| self.cells.iter().flatten().any(is_it);
+        let mut lines = Vec::new();
+        if any(|cell| cell.way == Way::Direct) {
+            lines.push(
+                "direct: from port to port of a switch, or within the device. The number is the \
+                 kernel's distance.",
+            );
+        }
+        if any(|cell| cell.way == Way::ThroughHostBridge) {
+            lines.push("bridge: up to the host bridge and down again, at that distance.");
+        }
+        if any(|cell| cell.way == Way::No) {
+            lines.push("no: it cannot be.");
+        }
+        if any(|cell| !cell.numbers.is_empty()) {
+            lines.push("Numbers at the end are those of the reasons below.");
+        }
+        let own = |(row, column): (&Group, &Group)| {
+            let same = column.members.iter().any(|it| row.members.contains(it));
+            same && row.members.len() + column.members.len() > 2
+        };
+        let pairs = self.rows.iter().flat_map(|row| {
+            let columns = self.columns.iter();
+            columns.map(move |column| (row, column))
+        });
+        if pairs.into_iter().any(own) {
+            lines.push("Whatever shares a row or a column reaches its own memory directly too.");
+        }
+        if any(|cell| cell.source == Source::Computed) {
+            lines.push(
+                "~: worked out by mdp2p, by the kernel's rules. All else the running kernel says \
+                 (md-p2p, of the members of its arrays).",
+            );
+        }
+        lines
+    }
+}
+
+/// Cuts off what is too much; how many devices that are.
+fn hide(groups: &mut Vec<Group>) -> usize {
+    let hidden = groups.iter().skip(MOST).map(|group| group.members.len());
+    let hidden = hidden.sum();
+    groups.truncate(MOST);
+    hidden
+}
+
+fn merged(view: &Tree, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
+    let merge = |ats: &Vec<usize>| match ats[..] {
+        [at] => groups[at].clone(),
+        _ => {
+            let members = ats.iter().flat_map(|&at| groups[at].members.clone());
+            Group::of(view, members.collect())
+        }
+    };
+    equal.iter().map(merge).collect()
+}

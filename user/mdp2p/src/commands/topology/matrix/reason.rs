@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Why a client does not reach a provider, or not directly, and what to do about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::devices::DEVICES;
+use mdp2p_machine::pci::reach::Why;
+
+use super::group::Group;
+use crate::commands::topology::tree::Tree;
+
+/// Why a client does not reach a provider, or not directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// A sentence.
+    pub what: String,
+    /// What to do.
+    pub remedy: Vec<String>,
+    /// A kernel parameter that does it.
+    pub parameter: Option<String>,
+    /// What else to know about that.
+    pub consequences: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    Acs,
+    HostBridge,
+    SameHostBridge,
+    AcsUnknown,
+    Disagrees,
+}
+
+/// What the causes are about, of all cells together.
+#[derive(Default)]
+pub struct Found {
+    redirecting: BTreeSet<Bdf>,
+    unknown: BTreeSet<Bdf>,
+    bridges: BTreeMap<String, Option<(u16, u16)>>,
+    same: BTreeSet<String>,
+    pub causes: BTreeSet<Cause>,
+}
+
+impl Found {
+    /// Remembers what `why` is about. What follows from another cause is none.
+    pub fn add(&mut self, why: Why, row: &Group, column: &Group) -> Option<Cause> {
+        Some(match why {
+            Why::AcsRedirect { ports } => {
+                let others = row.redirecting.iter().chain(&column.redirecting);
+                self.redirecting.extend(others.copied().chain(ports));
+                Cause::Acs
+            }
+            Why::AcsUnknown { ports } => {
+                let others = row.unknown.iter().chain(&column.unknown);
+                self.unknown.extend(others.copied().chain(ports));
+                Cause::AcsUnknown
+            }
+            Why::HostBridge { bridge, id } => {
+                self.bridges.insert(bridge, id);
+                Cause::HostBridge
+            }
+            Why::SameHostBridgeOnly { bridge } => {
+                self.same.insert(bridge);
+                Cause::SameHostBridge
+            }
+            Why::KernelDisagrees => Cause::Disagrees,
+            Why::NoCommonBridge | Why::HostBridgeTrusted => return None,
+        })
+    }
+}
+
+pub fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
+    let plain = |what: String, remedy: &str| Reason {
+        what,
+        remedy: vec![remedy.to_owned()],
+        parameter: None,
+        consequences: Vec::new(),
+    };
+    match cause {
+        Cause::Acs => acs_reason(view, &found.redirecting),
+        Cause::HostBridge => {
+            let bridges = found.bridges.iter().map(|(bridge, id)| match id {
+                Some((vendor, device)) => format!("{bridge} ({vendor:04x}:{device:04x})"),
+                None => format!("{bridge} (unknown)"),
+            });
+            let bridges = bridges.collect::<Vec<_>>().join(", ");
+            plain(
+                format!(
+                    "It would have to pass a host bridge that the kernel does not trust with it: \
+                     {bridges}."
+                ),
+                "Put provider and client below the same switch, or use a machine whose host \
+                 bridge is on the kernel's list: AMD Zen and later, Intel Xeon Scalable and later.",
+            )
+        }
+        Cause::SameHostBridge => {
+            let bridges = found.same.iter().cloned().collect::<Vec<_>>().join(", ");
+            plain(
+                format!("The kernel trusts {bridges} only between devices that are both below it."),
+                "Put provider and client below the same host bridge, or the same switch.",
+            )
+        }
+        Cause::AcsUnknown => plain(
+            format!(
+                "Only root can see whether ACS redirects at {}; it is taken not to.",
+                ports(&found.unknown)
+            ),
+            "Run mdp2p as root.",
+        ),
+        Cause::Disagrees => plain(
+            "The kernel says so, against its rules as mdp2p knows them.".to_owned(),
+            "The kernel is right. swiotlb=force, a guest with encrypted memory, or a device that \
+             cannot address the provider's memory can be the cause of it.",
+        ),
+    }
+}
+
+fn acs_reason(view: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
+    let iommu = |port: &Bdf| view.sysroot.link(format!("{DEVICES}/{port}/iommu_group"));
+    let (parameter, by_kind) = parameter(view, redirecting);
+    let mut consequences = vec![
+        "Then devices below these ports are not isolated from each other any more: they cannot \
+         be given to different guests or to programs that must not meet."
+            .to_owned(),
+    ];
+    if by_kind {
+        let text = "This names all ports of that make; addresses with semicolons between name single ones.";
+        consequences.push(text.to_owned());
+    }
+    consequences.push(
+        match redirecting.iter().any(|port| iommu(port).is_some()) {
+            true => {
+                "An IOMMU is on, so the kernel sets ACS redirect itself. iommu=pt does not change \
+                 that; iommu=off would, but not what the firmware has set."
+            }
+            false => {
+                "No IOMMU is on, so the firmware has set it: its setup may have a switch for ACS."
+            }
+        }
+        .to_owned(),
+    );
+    Reason {
+        what: format!(
+            "ACS redirects requests to the host bridge at {}.",
+            ports(redirecting)
+        ),
+        remedy: vec![
+            "To have switches pass them on, boot with this (GRUB wants semicolons quoted):"
+                .to_owned(),
+        ],
+        parameter: Some(parameter),
+        consequences,
+    }
+}
+
+/// What makes the kernel clear ACS redirect (Documentation/admin-guide/kernel-parameters.txt),
+/// and whether it names ports by vendor and device: many addresses fit on no command line.
+fn parameter(view: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
+    const MANY: usize = 8;
+    let kinds: BTreeSet<String> = ports
+        .iter()
+        .filter_map(|&port| view.devices.get(port))
+        .map(|device| format!("pci:{:04x}:{:04x}", device.vendor, device.device))
+        .collect();
+    let by_kind = ports.len() > MANY && kinds.len() < ports.len();
+    let names: Vec<String> = match by_kind {
+        true => kinds.into_iter().collect(),
+        false => ports.iter().map(|&port| port.short()).collect(),
+    };
+    (
+        format!("pci=disable_acs_redir={}", names.join(";")),
+        by_kind,
+    )
+}
+
+/// Their addresses, if they are not too many.
+fn ports(all: &BTreeSet<Bdf>) -> String {
+    const MANY: usize = 8;
+    let names: Vec<String> = all.iter().take(MANY).map(|&port| port.short()).collect();
+    let more = match all.len().saturating_sub(MANY) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.join(", ") + &more
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p topology --svg`: the tree as boxes within boxes, and the matrix below it.
+//!
+//! A drive is a card, coloured by the array that it is in. What a switch is above lies in
+//! its box, so that those who reach each other directly are seen together. A port with one
+//! device below is a line of that device's card.
+
+mod shape;
+mod sheet;
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use mdp2p_machine::pci::reach::Way;
+use svg::Document;
+use svg::node::element::Rectangle;
+
+use self::shape::{Shape, shape};
+use self::sheet::{
+    FRAME, FREE, INK, LETTER, LETTER_WIDTH, LINE, Look, PAD, PAGE, PROVIDER, Sheet, letters,
+};
+use super::matrix::Matrix;
+use super::matrix::cell::Cell;
+use super::tree::Tree;
+use super::words;
+
+/// Of arrays, in turn.
+const COLOURS: [&str; 8] = [
+    "#cfe8ff", "#ffe3c2", "#d7f5d0", "#f6d5e5", "#e3dbff", "#fff3b8", "#cdf1ee", "#e8dccb",
+];
+
+/// Draws `view` into the file at `path`: the whole of it, or nothing.
+///
+/// # Errors
+/// If there is no such folder, something that is no file has that name, or it cannot be
+/// written.
+pub fn write(view: &Tree, path: &Path) -> Result<()> {
+    let path = place(path)?;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!(
+            "{}: there is no folder {}; make it first",
+            path.display(),
+            folder.display()
+        );
+    }
+    let written = || -> Result<()> {
+        let file = tempfile::Builder::new()
+            .prefix(".mdp2p-")
+            .suffix(".svg")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        let mut out = BufWriter::new(&file);
+        svg::write(&mut out, &draw(view))?;
+        out.flush()?;
+        drop(out);
+        file.persist(&path)?;
+        Ok(())
+    };
+    written().with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Where to write: where a link leads to.
+fn place(path: &Path) -> Result<PathBuf> {
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => bail!(
+            "{}: is no file that a drawing could replace; name another",
+            path.display()
+        ),
+        Ok(_) => fs::canonicalize(path).with_context(|| path.display().to_string()),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+/// The drawing.
+pub fn draw(view: &Tree) -> Document {
+    let mut sheet = Sheet::default();
+    sheet.line(PAD, LINE, "PCI tree and peer-to-peer reach", INK, true);
+    let colours = colours(view);
+    let mut y = 2 * LINE;
+    let mut right = PAGE;
+    for (name, tops) in &view.bridges {
+        let shapes = tops
+            .iter()
+            .map(|&top| shape(view, &colours, top, Vec::new()));
+        let shape = Shape::Box {
+            title: words::bridge_name(name),
+            inner: shapes.collect(),
+        };
+        let placed = shape.place(PAGE - 2 * PAD);
+        placed.draw(&mut sheet, PAD, y);
+        y += placed.height + PAD;
+        right = right.max(placed.width + 2 * PAD);
+    }
+    y = legend(&mut sheet, view, &colours, y + PAD);
+    y = matrix(&mut sheet, view, y + 2 * PAD);
+    let height = y + 2 * PAD;
+    let paper = Rectangle::new()
+        .set("width", "100%")
+        .set("height", "100%")
+        .set("fill", "#ffffff");
+    Document::new()
+        .set("viewBox", (0, 0, right, height))
+        .set("width", right)
+        .set("height", height)
+        .set(
+            "font-family",
+            "DejaVu Sans Mono, Menlo, Consolas, monospace",
+        )
+        .set("font-size", LETTER)
+        .add(paper)
+        .add(sheet.group)
+}
+
+fn colours<'a>(view: &'a Tree) -> BTreeMap<&'a str, &'static str> {
+    let names = view.arrays.iter().map(|array| array.name.as_str());
+    names.zip(COLOURS.iter().copied().cycle()).collect()
+}
+
+/// What colours and frames mean; where it ends.
+fn legend(
+    sheet: &mut Sheet,
+    view: &Tree,
+    colours: &BTreeMap<&str, &'static str>,
+    y: usize,
+) -> usize {
+    let thin = |fill| Look {
+        fill,
+        stroke: FRAME,
+        thick: 1,
+        round: 2,
+    };
+    let provider = Look {
+        fill: FREE,
+        stroke: PROVIDER,
+        thick: 3,
+        round: 2,
+    };
+    let arrays = view.arrays.iter().map(|array| {
+        let fill = colours.get(array.name.as_str()).copied().unwrap_or(FREE);
+        (thin(fill), format!("{} {}", array.name, array.level))
+    });
+    let entries = [(provider, "publishes memory (provider)".to_owned())];
+    let (mut x, mut y) = (PAD, y);
+    for (look, text) in entries.into_iter().chain(arrays) {
+        let width = LINE + PAD + text.chars().count() * LETTER_WIDTH / 10 + 2 * PAD;
+        if x > PAD && x + width > PAGE {
+            (x, y) = (PAD, y + LINE + PAD);
+        }
+        sheet.rectangle((x, y), (LINE, LINE), &look);
+        sheet.line(x + LINE + PAD, y + LETTER + 1, &text, INK, false);
+        x += width;
+    }
+    y + LINE
+}
+
+/// The matrix and its reasons; where they end.
+fn matrix(sheet: &mut Sheet, view: &Tree, y: usize) -> usize {
+    let matrix = Matrix::of(view);
+    if matrix.rows.is_empty() {
+        return sheet.paragraph(PAD, y, words::no_providers(view));
+    }
+    sheet.line(PAD, y + LINE, words::MATRIX_TITLE, INK, true);
+    let mut y = y + LINE + PAD;
+    for columns in matrix.blocks(letters(PAGE - 4 * PAD), 3) {
+        y = block(sheet, &matrix, columns, y) + PAD;
+    }
+    for text in matrix.groups().into_iter().chain(matrix.hidden()) {
+        y = sheet.paragraph(PAD, y, &text);
+    }
+    for text in matrix.legend() {
+        y = sheet.paragraph(PAD, y, text);
+    }
+    for (number, reason) in matrix.reasons.iter().enumerate() {
+        sheet.line(PAD, y + PAD + LINE, &(number + 1).to_string(), INK, true);
+        let what = std::iter::once(&reason.what);
+        let texts = what
+            .chain(&reason.remedy)
+            .chain(&reason.parameter)
+            .chain(&reason.consequences);
+        y = texts.fold(y + PAD, |y, text| sheet.paragraph(4 * PAD, y, text));
+    }
+    y
+}
+
+fn block(sheet: &mut Sheet, matrix: &Matrix, columns: Range<usize>, y: usize) -> usize {
+    let pixels = |letters: usize| (letters + 2) * LETTER_WIDTH / 10;
+    let height = LINE + 6;
+    let left = PAD + pixels(matrix.head_width());
+    let mut x = left;
+    for at in columns {
+        let width = pixels(matrix.widths[at]);
+        sheet.line(x + 7, y + LINE, &matrix.columns[at].label, INK, true);
+        for (row, cells) in matrix.cells.iter().enumerate() {
+            let top = y + (row + 1) * height;
+            sheet.rectangle((x, top), (width, height), &look(&cells[at]));
+            sheet.line(x + 7, top + LINE, &cells[at].to_string(), INK, false);
+        }
+        x += width;
+    }
+    for (number, row) in matrix.rows.iter().enumerate() {
+        let base = y + (number + 1) * height + LINE;
+        sheet.line(PAD, base, &row.label, INK, true);
+    }
+    y + (matrix.rows.len() + 1) * height
+}
+
+fn look(cell: &Cell) -> Look {
+    let fill = match cell.way {
+        Way::Direct => "#d3f2d9",
+        Way::ThroughHostBridge => "#fff1c7",
+        Way::No => "#fbd9d7",
+    };
+    Look {
+        fill,
+        stroke: "#ffffff",
+        thick: 2,
+        round: 0,
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Boxes within boxes: what is drawn of the tree, and where each has its place.
+
+use std::collections::BTreeMap;
+
+use mdp2p_machine::pci::bdf::Bdf;
+
+use super::sheet::{CARD, FAINT, FRAME, FREE, INK, LINE, Look, PAD, PROVIDER, Sheet, letters};
+use crate::commands::topology::tree::Tree;
+use crate::commands::topology::words;
+
+/// Something to draw, before it has a place.
+pub enum Shape {
+    /// A bridge, and what is below it.
+    Box { title: String, inner: Vec<Shape> },
+    /// A device.
+    Card {
+        title: String,
+        lines: Vec<String>,
+        fill: &'static str,
+        provider: bool,
+    },
+}
+
+/// `ports`: those above it that have nothing else below.
+pub fn shape(
+    view: &Tree,
+    colours: &BTreeMap<&str, &'static str>,
+    address: Bdf,
+    mut ports: Vec<String>,
+) -> Shape {
+    let Some(device) = view.devices.get(address) else {
+        return Shape::Box {
+            title: address.to_string(),
+            inner: Vec::new(),
+        };
+    };
+    let line = words::line(view, device);
+    let facts = line.facts.iter().map(|fact| fact.text.clone());
+    let below = view.below(address);
+    if !below.is_empty() {
+        let words: Vec<String> = [line.head.text.clone()].into_iter().chain(facts).collect();
+        ports.push(words.join(", "));
+        if let ([only], true) = (below, device.is_bridge()) {
+            return shape(view, colours, *only, ports);
+        }
+        ports.reverse();
+        return Shape::Box {
+            title: ports.join(", below "),
+            inner: below
+                .iter()
+                .map(|&child| shape(view, colours, child, Vec::new()))
+                .collect(),
+        };
+    }
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(
+        line.model
+            .as_deref()
+            .and_then(|model| words::cut(model, letters(CARD - 2 * PAD))),
+    );
+    lines.extend(facts);
+    lines.extend(ports.iter().rev().map(|port| format!("below {port}")));
+    let arrays = view
+        .facts(address)
+        .into_iter()
+        .flat_map(|facts| &facts.disks);
+    let array = arrays.flat_map(|disk| &disk.members).next();
+    let colour = array.and_then(|member| colours.get(member.array.as_str()));
+    Shape::Card {
+        title: line.head.text,
+        lines,
+        fill: colour.copied().unwrap_or(FREE),
+        provider: device
+            .p2pmem
+            .as_ref()
+            .is_some_and(|memory| memory.published),
+    }
+}
+
+/// Something with its size, and the places of what is in it.
+pub struct Placed {
+    pub width: usize,
+    pub height: usize,
+    title: Vec<String>,
+    lines: Vec<String>,
+    look: Look,
+    inner: Vec<(usize, usize, Placed)>,
+}
+
+impl Shape {
+    /// Gives everything a place, in rows of up to `room` pixels: wider only if one alone
+    /// is.
+    pub fn place(self, room: usize) -> Placed {
+        match self {
+            Shape::Card {
+                title,
+                lines,
+                fill,
+                provider,
+            } => {
+                let wrapped = |text: &String| words::wrap(text, letters(CARD - 2 * PAD));
+                let title = wrapped(&title);
+                let lines: Vec<String> = lines.iter().flat_map(wrapped).collect();
+                let (stroke, thick) = match provider {
+                    true => (PROVIDER, 3),
+                    false => (FRAME, 1),
+                };
+                Placed {
+                    width: CARD,
+                    height: (title.len() + lines.len()) * LINE + PAD,
+                    title,
+                    lines,
+                    look: Look {
+                        fill,
+                        stroke,
+                        thick,
+                        round: 4,
+                    },
+                    inner: Vec::new(),
+                }
+            }
+            Shape::Box { title, inner } => Self::place_box(&title, inner, room),
+        }
+    }
+
+    fn place_box(title: &str, inner: Vec<Shape>, room: usize) -> Placed {
+        let room = room.saturating_sub(2 * PAD).max(CARD);
+        let inner: Vec<Placed> = inner.into_iter().map(|shape| shape.place(room)).collect();
+        let widest = inner.iter().map(|placed| placed.width).max().unwrap_or(0);
+        let flow: usize = inner.iter().map(|placed| placed.width + PAD).sum();
+        let width = flow.saturating_sub(PAD).min(room).max(widest).max(CARD);
+        let title = words::wrap(title, letters(width));
+        let (mut x, mut y, mut tallest) = (PAD, PAD + title.len() * LINE, 0);
+        let mut places = Vec::new();
+        for placed in inner {
+            if x > PAD && x + placed.width > PAD + width {
+                (x, y, tallest) = (PAD, y + tallest + PAD, 0);
+            }
+            tallest = tallest.max(placed.height);
+            let right = x + placed.width + PAD;
+            places.push((x, y, placed));
+            x = right;
+        }
+        Placed {
+            width: width + 2 * PAD,
+            height: y + tallest + PAD,
+            title,
+            lines: Vec::new(),
+            look: Look {
+                fill: "none",
+                stroke: FRAME,
+                thick: 1,
+                round: 8,
+            },
+            inner: places,
+        }
+    }
+}
+
+impl Placed {
+    pub fn draw(&self, sheet: &mut Sheet, x: usize, y: usize) {
+        sheet.rectangle((x, y), (self.width, self.height), &self.look);
+        let mut base = y;
+        for line in &self.title {
+            base += LINE;
+            sheet.line(x + PAD, base, line, INK, true);
+        }
+        for line in &self.lines {
+            base += LINE;
+            sheet.line(x + PAD, base, line, FAINT, false);
+        }
+        for (right, down, placed) in &self.inner {
+            placed.draw(sheet, x + right, y + down);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The tree as lines, and below it the matrix: what a terminal shows.
+
+use std::ops::Range;
+
+use anstyle::Style;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::config::Acs;
+use mdp2p_machine::pci::devices::{DEVICES, Device};
+use mdp2p_machine::pci::reach::Way;
+
+use super::matrix::Matrix;
+use super::matrix::cell::Cell;
+use super::matrix::reason::Reason;
+use super::tree::Tree;
+use super::words::{self, Line, cut, piece, wrap};
+use crate::ui::{self, BAD, GOOD, HEADING, WARNING, styled};
+
+/// The tree, and below it the matrix. No line is longer than `width`.
+pub fn text(view: &Tree, width: usize) -> String {
+    let mut out = String::new();
+    if view.devices.iter().next().is_none() {
+        let none = format!("No PCI device in /{DEVICES}.");
+        paragraph(&mut out, width, "", &none);
+        return out;
+    }
+    for (name, tops) in &view.bridges {
+        out += &styled(HEADING, words::bridge_name(name));
+        out.push('\n');
+        branch(view, tops, width, &mut out);
+    }
+    if view.bridges.is_empty() {
+        out += "No NVMe drive, and nothing with p2pmem or a large BAR.\n";
+    }
+    let left_out = view.left_out();
+    let counts = [(left_out.devices, "device"), (left_out.bridges, "bridge")];
+    let counts = counts.map(|(number, what)| (number > 0).then(|| ui::count(number, what)));
+    let counts: Vec<String> = counts.into_iter().flatten().collect();
+    if !counts.is_empty() {
+        let text = format!(
+            "Left out, with no drive, p2pmem or large BAR: {}. --all shows all.",
+            counts.join(" and ")
+        );
+        paragraph(&mut out, width, "", &text);
+    }
+    let blind = |device: &Device| device.is_bridge() && device.acs == Acs::Unknown;
+    if view.shown().any(blind) {
+        let text = "Only root can see which ports have ACS redirect.";
+        paragraph(&mut out, width, "", text);
+    }
+    out.push('\n');
+    put_matrix(view, width, &mut out);
+    out
+}
+
+/// What is on a root bus and all that is below.
+fn branch(view: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
+    // The address, what is drawn before it, and whether it is the last of its bus.
+    let mut rest: Vec<(Bdf, String, bool)> = Vec::new();
+    let push = |rest: &mut Vec<_>, addresses: &[Bdf], before: &str| {
+        let last = addresses.last().copied();
+        let entries = addresses.iter().rev();
+        rest.extend(entries.map(|&address| (address, before.to_owned(), last == Some(address))));
+    };
+    push(&mut rest, tops, "");
+    while let Some((address, before, last)) = rest.pop() {
+        let Some(device) = view.devices.get(address) else {
+            continue;
+        };
+        let (here, next) = match last {
+            true => ("└─", "  "),
+            false => ("├─", "│ "),
+        };
+        let below = view.below(address);
+        let next = format!("{before}{next}");
+        let more = match below {
+            [] => format!("{next}    "),
+            _ => format!("{next}│   "),
+        };
+        let first = clip(&format!("{before}{here}"), width / 2);
+        put_line(
+            out,
+            &first,
+            &clip(&more, width / 2),
+            &words::line(view, device),
+            width,
+        );
+        push(&mut rest, below, &next);
+    }
+}
+
+/// The end of what is drawn before a device, if it hangs so deep that no room would be left.
+fn clip(lines: &str, room: usize) -> String {
+    let length = lines.chars().count();
+    if length <= room {
+        return lines.to_owned();
+    }
+    let end = lines.chars().skip(length - room + 1);
+    std::iter::once('…').chain(end).collect()
+}
+
+/// A device's line; what does not fit goes on in the next, behind `more`.
+fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize) {
+    let length = |text: &str| text.chars().count();
+    let facts: usize = line.facts.iter().map(|fact| length(&fact.text) + 2).sum();
+    let room = width.saturating_sub(length(first) + length(&line.head.text) + facts + 2);
+    let model = line.model.as_deref().and_then(|model| cut(model, room));
+    let model = model.map(|model| piece(Style::new(), model));
+    let pieces = [&line.head].into_iter().chain(&model).chain(&line.facts);
+    out.push_str(first);
+    let mut column = length(first);
+    let mut gap = "";
+    for piece in pieces {
+        if column + gap.len() + length(&piece.text) > width && !gap.is_empty() {
+            out.push('\n');
+            out.push_str(more);
+            (column, gap) = (length(more), "");
+        }
+        // A name that is longer than a line is broken: nothing of it is lost.
+        let mut letters = piece.text.chars().peekable();
+        while letters.peek().is_some() {
+            if column + gap.len() >= width {
+                out.push('\n');
+                out.push_str(more);
+                (column, gap) = (length(more), "");
+            }
+            let room = width.saturating_sub(column + gap.len()).max(1);
+            let part: String = letters.by_ref().take(room).collect();
+            column += gap.len() + length(&part);
+            out.push_str(gap);
+            out.push_str(&styled(piece.style, part));
+            gap = "";
+        }
+        gap = "  ";
+    }
+    out.push('\n');
+}
+
+fn paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
+    // Longer lines are hard to read.
+    let width = width.min(100) - indent.len();
+    for line in wrap(text, width) {
+        out.push_str(indent);
+        out.push_str(&line);
+        out.push('\n');
+    }
+}
+
+fn put_matrix(view: &Tree, width: usize, out: &mut String) {
+    let matrix = Matrix::of(view);
+    if matrix.rows.is_empty() {
+        paragraph(out, width, "", words::no_providers(view));
+        return;
+    }
+    for line in wrap(words::MATRIX_TITLE, width) {
+        *out += &styled(HEADING, line);
+        out.push('\n');
+    }
+    out.push('\n');
+    for columns in matrix.blocks(width, 2) {
+        put_block(&matrix, columns, out);
+        out.push('\n');
+    }
+    for text in matrix.groups().into_iter().chain(matrix.hidden()) {
+        paragraph(out, width, "", &text);
+    }
+    for text in matrix.legend() {
+        paragraph(out, width, "", text);
+    }
+    for (number, reason) in matrix.reasons.iter().enumerate() {
+        put_reason(number + 1, reason, width, out);
+    }
+}
+
+fn put_block(matrix: &Matrix, columns: Range<usize>, out: &mut String) {
+    let first = matrix.head_width();
+    *out += &" ".repeat(first);
+    let mut gap = 0;
+    for (column, width) in matrix.columns[columns.clone()]
+        .iter()
+        .zip(&matrix.widths[columns.clone()])
+    {
+        *out += &" ".repeat(gap + 2);
+        *out += &styled(HEADING, &column.label);
+        gap = width - column.label.chars().count();
+    }
+    out.push('\n');
+    for (row, cells) in matrix.rows.iter().zip(&matrix.cells) {
+        *out += &styled(HEADING, &row.label);
+        let mut gap = first - row.label.chars().count();
+        for (cell, width) in cells[columns.clone()]
+            .iter()
+            .zip(&matrix.widths[columns.clone()])
+        {
+            let text = cell.to_string();
+            *out += &" ".repeat(gap + 2);
+            *out += &styled(style(cell), &text);
+            gap = width - text.chars().count();
+        }
+        out.push('\n');
+    }
+}
+
+fn style(cell: &Cell) -> Style {
+    match cell.way {
+        Way::Direct => GOOD,
+        Way::ThroughHostBridge => WARNING,
+        Way::No => BAD,
+    }
+}
+
+fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
+    let mut indent = format!("{number}  ");
+    out.push('\n');
+    let mut text = String::new();
+    paragraph(&mut text, width, "   ", &reason.what);
+    // The number stands where the first line is indented.
+    indent.truncate(3);
+    *out += &indent;
+    *out += text.strip_prefix("   ").unwrap_or(&text);
+    for line in &reason.remedy {
+        paragraph(out, width, "   ", line);
+    }
+    if let Some(parameter) = &reason.parameter {
+        let mut parts = Vec::new();
+        put_parameter(parameter, width, &mut parts);
+        for part in parts {
+            *out += &format!("     {part}\n");
+        }
+    }
+    for line in &reason.consequences {
+        paragraph(out, width, "   ", line);
+    }
+}
+
+/// A kernel parameter is broken after semicolons, if it has to be.
+fn put_parameter(parameter: &str, width: usize, lines: &mut Vec<String>) {
+    for part in parameter.split_inclusive(';') {
+        match lines.last_mut() {
+            Some(line) if line.len() + part.len() + 5 <= width => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The words that the text and the drawing share.
+
+use anstyle::Style;
+use mdp2p_machine::pci::config::{Acs, Kind, LARGE_BAR};
+use mdp2p_machine::pci::devices::Device;
+
+use super::facts::{Disk, Facts, Membership, clean};
+use super::tree::Tree;
+use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING};
+
+/// What stands above the matrix.
+pub const MATRIX_TITLE: &str = "Who reaches whose memory (rows: providers, columns: clients)";
+
+/// A device in words.
+pub struct Line {
+    /// Address and name.
+    pub head: Piece,
+    /// May be cut.
+    pub model: Option<String>,
+    /// May not.
+    pub facts: Vec<Piece>,
+}
+
+/// Some words in one style.
+pub struct Piece {
+    /// Without control characters.
+    pub text: String,
+    /// On a terminal.
+    pub style: Style,
+}
+
+/// A piece.
+pub fn piece(style: Style, text: impl Into<String>) -> Piece {
+    let text = text.into();
+    Piece { text, style }
+}
+
+/// A device in words.
+pub fn line(view: &Tree, device: &Device) -> Line {
+    let bare = Facts::default();
+    let facts = view.facts(device.address).unwrap_or(&bare);
+    let name = match (own_disk(device, facts), &facts.controller) {
+        (Some(disk), _) => &disk.name,
+        (None, Some(controller)) => controller,
+        (None, None) => kind_name(device.kind),
+    };
+    let style = match device.is_bridge() {
+        true => DIM,
+        false => HEADING,
+    };
+    let model = match device.kind {
+        Kind::RootPort | Kind::DownstreamPort => None,
+        _ => Some(
+            facts
+                .model
+                .clone()
+                .unwrap_or_else(|| format!("{:04x}:{:04x}", device.vendor, device.device)),
+        ),
+    };
+    Line {
+        head: piece(style, format!("{} {name}", device.address.short())),
+        model,
+        facts: in_words(device, facts),
+    }
+}
+
+/// The one namespace of a drive, if it is named after the controller: nvme0n1 of nvme0. A
+/// multipath disk is not, but after its subsystem.
+fn own_disk<'a>(device: &Device, facts: &'a Facts) -> Option<&'a Disk> {
+    let [disk] = &facts.disks[..] else {
+        return None;
+    };
+    let is_own = match &facts.controller {
+        Some(controller) => disk
+            .name
+            .strip_prefix(controller.as_str())
+            .is_some_and(|rest| rest.starts_with('n')),
+        None => device.kind == Kind::Nvme,
+    };
+    is_own.then_some(disk)
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::RootPort => "root port",
+        Kind::UpstreamPort => "switch",
+        Kind::DownstreamPort => "port",
+        Kind::Bridge => "bridge",
+        Kind::Nvme => "NVMe",
+        Kind::Gpu => "GPU",
+        Kind::Network => "network",
+        Kind::Other => "device",
+    }
+}
+
+/// What is said of a device behind its name.
+fn in_words(device: &Device, facts: &Facts) -> Vec<Piece> {
+    let plain = Style::new();
+    let mut words = Vec::new();
+    if device.acs == Acs::Redirects {
+        words.push(piece(WARNING, "ACS redirects"));
+    }
+    let own = own_disk(device, facts);
+    if let Some(disk) = own {
+        words.push(piece(plain, ui::bytes(disk.bytes)));
+    }
+    words.extend(memory(device));
+    for disk in &facts.disks {
+        if own.is_none() {
+            words.push(piece(
+                plain,
+                format!("{} {}", disk.name, ui::bytes(disk.bytes)),
+            ));
+        }
+        words.extend(disk.members.iter().map(|member| membership(disk, member)));
+        let others = disk.paths.iter().filter(|&&path| path != device.address);
+        words.extend(others.map(|&other| piece(plain, format!("also at {}", other.short()))));
+    }
+    match device.driver.as_deref() {
+        None if device.kind == Kind::Nvme => words.push(piece(WARNING, "no driver")),
+        Some(driver) if !device.is_bridge() && driver != "nvme" => {
+            words.push(piece(plain, format!("driver {}", clean(driver))));
+        }
+        _ => {}
+    }
+    words
+}
+
+/// Its memory for others, and its largest BAR if that is worth a word.
+fn memory(device: &Device) -> Vec<Piece> {
+    let mut words = Vec::new();
+    let bar = device.largest_bar();
+    if let Some(memory) = &device.p2pmem {
+        let what = match device.kind {
+            Kind::Nvme => "CMB",
+            _ => "p2pmem",
+        };
+        let bytes = ui::bytes(memory.bytes);
+        words.push(match memory.published {
+            true => piece(GOOD, format!("{what} {bytes} published")),
+            false => piece(WARNING, format!("{what} {bytes} not published")),
+        });
+        if bar >= LARGE_BAR && bar > memory.bytes {
+            words.push(piece(Style::new(), format!("BAR {}", ui::bytes(bar))));
+        }
+    } else if bar >= LARGE_BAR {
+        let text = format!("BAR {} without p2pmem", ui::bytes(bar));
+        words.push(piece(Style::new(), text));
+    }
+    words
+}
+
+fn membership(disk: &Disk, member: &Membership) -> Piece {
+    let has = |word: &str| member.state.iter().any(|state| state == word);
+    let mut text = match member.member == disk.name {
+        true => member.array.clone(),
+        false => format!("{} on {}", member.array, member.member),
+    };
+    let style = match () {
+        () if has("faulty") => {
+            text.push_str(" faulty");
+            BAD
+        }
+        () if has("spare") => {
+            text.push_str(" spare");
+            HEADING
+        }
+        () => HEADING,
+    };
+    piece(style, clean(&text))
+}
+
+/// What a host bridge is called.
+pub fn bridge_name(name: &str) -> String {
+    match name {
+        "" => "below no host bridge that is known".to_owned(),
+        name => format!("host bridge {name}"),
+    }
+}
+
+/// What there is to say where nobody publishes memory.
+pub fn no_providers(view: &Tree) -> &'static str {
+    let unpublished = |device: &Device| device.p2pmem.is_some();
+    match view.devices.iter().any(unpublished) {
+        true => {
+            "No device publishes its memory: there is p2pmem, but its driver keeps it to itself."
+        }
+        false => {
+            "No device publishes memory for others (p2pmem): nothing is there to be reached. NVMe \
+             drives with a controller memory buffer (CMB) do, and GPUs whose driver supports it."
+        }
+    }
+}
+
+/// As much of a model's name as there is room for; none if that would tell nothing.
+pub fn cut(model: &str, room: usize) -> Option<String> {
+    if model.chars().count() <= room {
+        return Some(model.to_owned());
+    }
+    let part: String = model.chars().take(room.checked_sub(1)?).collect();
+    let part = part.trim_end();
+    (part.chars().count() >= 5).then(|| format!("{part}…"))
+}
+
+/// The words of `text` in lines of up to `width`; longer words are broken.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        let letters: Vec<char> = word.chars().collect();
+        for (number, part) in letters.chunks(width.max(1)).enumerate() {
+            let part_text: String = part.iter().collect();
+            match lines.last_mut() {
+                Some(line) if number == 0 && length + 1 + part.len() <= width => {
+                    line.push(' ');
+                    line.push_str(&part_text);
+                    length += 1 + part.len();
+                }
+                _ => {
+                    lines.push(part_text);
+                    length = part.len();
+                }
+            }
+        }
+    }
+    lines
+}
