@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mdp2p::commands::topology::text::text;
+use mdp2p::commands::topology::text;
 use mdp2p::commands::topology::tree::Tree;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
@@ -26,8 +26,8 @@ fn main() -> ExitCode {
         let start = Instant::now();
         let devices = Devices::read(&sysroot).expect("devices");
         let read = start.elapsed();
-        let view = Tree::gather(&sysroot, &devices, false).expect("a view");
-        let drawn = text(&view, 80);
+        let tree = Tree::gather(&sysroot, &devices, false).expect("a tree");
+        let drawn = text::render(&tree, 80);
         let whole = start.elapsed();
         assert_eq!(devices.iter().count(), 4096);
         assert_eq!(drawn.matches("Examplary").count(), 1024, "{drawn}");

@@ -12,7 +12,7 @@ use std::process::Stdio;
 use anstream::adapter::strip_str;
 use assert_cmd::Command;
 use mdp2p::commands::topology::svg;
-use mdp2p::commands::topology::text::text;
+use mdp2p::commands::topology::text;
 use mdp2p::commands::topology::tree::Tree;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind};
@@ -759,23 +759,23 @@ proptest! {
         fs::create_dir(root.path().join("sys")).expect("sys");
         let sysroot = Sysroot::at(root.path()).expect("a host");
         for all in [false, true] {
-            let view = Tree::gather(&sysroot, &devices, all).expect("a view");
-            let text = strip_str(&text(&view, width)).to_string();
+            let tree = Tree::gather(&sysroot, &devices, all).expect("a tree");
+            let text = strip_str(&text::render(&tree, width)).to_string();
             for line in text.lines() {
                 prop_assert!(line.chars().count() <= width, "{}", line);
             }
-            let tree = text.split("\n\n").next().unwrap_or("");
-            let shown: BTreeSet<Bdf> = view.shown().map(|device| device.address).collect();
+            let lines = text.split("\n\n").next().unwrap_or("");
+            let shown: BTreeSet<Bdf> = tree.visible().map(|device| device.address).collect();
             for device in devices.iter() {
                 let wanted = all
                     || device.kind == Kind::Nvme
                     || device.p2pmem.is_some()
                     || device.largest_bar() >= 256 << 20;
                 let expected = usize::from(wanted || shown.contains(&device.address));
-                let lines = lines_of(tree, device.address).count();
-                prop_assert_eq!(lines, expected, "{}:\n{}", device.address, tree);
+                let lines = lines_of(lines, device.address).count();
+                prop_assert_eq!(lines, expected, "{}:\n{}", device.address, lines);
             }
-            let drawing = svg::draw(&view).to_string();
+            let drawing = svg::draw(&tree).to_string();
             prop_assert!(roxmltree::Document::parse(&drawing).is_ok());
         }
     }
@@ -803,8 +803,8 @@ fn a_thousand_providers_make_no_thousand_rows() {
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("sys")).expect("sys");
     let sysroot = Sysroot::at(root.path()).expect("a host");
-    let view = Tree::gather(&sysroot, &devices, false).expect("a view");
-    let text = strip_str(&text(&view, 80)).to_string();
+    let tree = Tree::gather(&sysroot, &devices, false).expect("a tree");
+    let text = strip_str(&text::render(&tree, 80)).to_string();
     let (_, matrix) = text.split_once("Who reaches").expect("a matrix");
     assert!(matrix.contains("+15"), "{matrix}");
     assert!(matrix.lines().count() < 1000, "{}", matrix.lines().count());

@@ -32,7 +32,7 @@ impl<'a> Known<'a> {
     /// Returns how a client reaches a provider.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
         match self.told_of(client).and_then(|told| told.get(&provider)) {
-            Some(&distance) => self.rules.told(provider, client, distance),
+            Some(&distance) => self.rules.stated(provider, client, distance),
             None => self.rules.reach(provider, client),
         }
     }

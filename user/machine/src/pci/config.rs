@@ -146,7 +146,7 @@ fn extended_capability(config: &[u8], wanted: u32) -> Option<usize> {
 
 /// The bytes that the largest BAR could have, if it could have more than now
 /// (PCI_EXT_CAP_ID_REBAR).
-pub fn resizable(config: &[u8]) -> Option<u64> {
+pub fn possible_bar_size(config: &[u8]) -> Option<u64> {
     const ID: u32 = 0x15;
     let at = extended_capability(config, ID)?;
     // PCI_REBAR_CTRL_NBAR_MASK, PCI_REBAR_CTRL_BAR_SIZE; bit 4 of the capability is 1 MiB.
@@ -226,9 +226,9 @@ mod tests {
         };
         put(&mut config, 0x104, 0b111_1111 << 12);
         put(&mut config, 0x108, 8 << 8 | 1 << 5 | 1);
-        assert_eq!(resizable(&config), Some(16 << 30));
+        assert_eq!(possible_bar_size(&config), Some(16 << 30));
         put(&mut config, 0x108, 14 << 8 | 1 << 5 | 1);
-        assert_eq!(resizable(&config), None);
-        assert_eq!(resizable(&config[..256]), None);
+        assert_eq!(possible_bar_size(&config), None);
+        assert_eq!(possible_bar_size(&config[..256]), None);
     }
 }

@@ -141,7 +141,7 @@ impl Devices {
 impl Device {
     fn read(sysroot: &Sysroot, address: Bdf, folder: &str) -> Result<Self> {
         let (host_bridge, parent) = match fs::read_link(sysroot.path(folder)) {
-            Ok(path) => place(&path),
+            Ok(path) => location(&path),
             Err(_) => (String::new(), None),
         };
         let sysroot = &sysroot.within(folder)?;
@@ -205,7 +205,7 @@ impl Device {
 
 /// Host bridge and parent of a device from its path in `sys/devices`: the components
 /// before the last, up to the first that is no PCI address.
-fn place(path: &Path) -> (String, Option<Bdf>) {
+fn location(path: &Path) -> (String, Option<Bdf>) {
     let names = path
         .components()
         .rev()
@@ -293,7 +293,7 @@ fn bars(sysroot: &Sysroot, path: &str) -> Result<Vec<Bar>> {
 ///
 /// # Errors
 /// If sysfs holds what cannot be understood; the file is named.
-pub fn published(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
+pub fn provider_memory(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
     let mut found = Vec::new();
     for name in sysroot.names(DEVICES)? {
         let memory = p2pmem(sysroot, &format!("{DEVICES}/{name}/p2pmem"))?;
@@ -328,22 +328,22 @@ mod tests {
 
     #[test]
     fn a_path_tells_host_bridge_and_parent() {
-        let place = |path: &str| {
-            let (bridge, parent) = place(Path::new(path));
+        let location = |path: &str| {
+            let (bridge, parent) = location(Path::new(path));
             (bridge, parent.map(|parent| parent.to_string()))
         };
         let parent = Some("0000:00:01.0".to_owned());
         assert_eq!(
-            place("../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0"),
+            location("../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0"),
             ("pci0000:00".into(), parent)
         );
         assert_eq!(
-            place("../../../devices/pci0000:00/0000:00:1f.2"),
+            location("../../../devices/pci0000:00/0000:00:1f.2"),
             ("pci0000:00".into(), None)
         );
         // Below a VMD another hierarchy begins.
         assert_eq!(
-            place("../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:01.0"),
+            location("../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:01.0"),
             ("pci10000:00".into(), None)
         );
     }

@@ -40,7 +40,7 @@ fn parse(text: &str, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
         };
         if let Some((device, name)) = entry(device) {
             if wanted.contains(&(vendor, device)) {
-                let name = format!("{} {}", short_vendor(vendor_name), short(name));
+                let name = format!("{} {}", short_vendor(vendor_name), short_name(name));
                 names.insert((vendor, device), name);
             }
         }
@@ -55,7 +55,7 @@ fn entry(line: &str) -> Option<(u16, &str)> {
 }
 
 /// The name that people know is in brackets, if there is one: `GA100 [A100 PCIe 80GB]`.
-fn short(name: &str) -> &str {
+fn short_name(name: &str) -> &str {
     let inner = name
         .strip_suffix(']')
         .and_then(|name| name.rsplit_once('['))
@@ -65,7 +65,7 @@ fn short(name: &str) -> &str {
 
 /// `Advanced Micro Devices, Inc. [AMD/ATI]`, `Intel Corporation`.
 fn short_vendor(name: &str) -> &str {
-    let bare = short(name);
+    let bare = short_name(name);
     let bare = bare.split_once(',').map_or(bare, |(bare, _)| bare);
     bare.strip_suffix(" Corporation").unwrap_or(bare)
 }

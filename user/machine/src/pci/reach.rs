@@ -88,19 +88,21 @@ pub struct Rules<'a> {
     /// `cpu_supports_p2pdma()`: AMD, family 17h (Zen) or later.
     trusted_processor: bool,
     /// `pci_host_bridge_dev()` of each: the first device on its root bus.
-    first: BTreeMap<&'a str, &'a Device>,
+    root_devices: BTreeMap<&'a str, &'a Device>,
 }
 
 impl<'a> Rules<'a> {
     /// For the machine that `devices` were read from.
     pub fn of(sysroot: &Sysroot, devices: &'a Devices) -> Self {
         let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
-        let mut first = BTreeMap::new();
+        let mut root_devices = BTreeMap::new();
         for device in devices.iter().filter(|device| device.parent.is_none()) {
-            first.entry(device.host_bridge.as_str()).or_insert(device);
+            root_devices
+                .entry(device.host_bridge.as_str())
+                .or_insert(device);
         }
         Self {
-            first,
+            root_devices,
             devices,
             trusted_processor: is_zen(&processor),
         }
@@ -108,20 +110,26 @@ impl<'a> Rules<'a> {
 
     /// Who reaches whose memory: `client` does DMA to the memory of `provider`.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
-        let up_a: Vec<&Device> = self.devices.upwards(provider).collect();
-        let up_b: Vec<&Device> = self.devices.upwards(client).collect();
-        let meeting = up_a.iter().enumerate().find_map(|(a, device)| {
-            let b = up_b
+        let above_provider: Vec<&Device> = self.devices.upwards(provider).collect();
+        let above_client: Vec<&Device> = self.devices.upwards(client).collect();
+        let meeting = above_provider.iter().enumerate().find_map(|(a, device)| {
+            let b = above_client
                 .iter()
                 .position(|other| other.address == device.address)?;
             Some((a, b))
         });
         let (above, distance) = match meeting {
             // Every device on the way, that where they meet too if met from the provider's side.
-            Some((a, b)) => (up_a[..=a].iter().chain(&up_b[..b]).copied(), a + b),
+            Some((a, b)) => (
+                above_provider[..=a]
+                    .iter()
+                    .chain(&above_client[..b])
+                    .copied(),
+                a + b,
+            ),
             None => (
-                up_a[..].iter().chain(&up_b[..0]).copied(),
-                up_a.len() + up_b.len(),
+                above_provider[..].iter().chain(&above_client[..0]).copied(),
+                above_provider.len() + above_client.len(),
             ),
         };
         let mut redirecting = Vec::new();
@@ -151,12 +159,12 @@ impl<'a> Rules<'a> {
             }
             why.push(Why::AcsRedirect { ports: redirecting });
         }
-        let refused = self.host_bridges_refuse(provider, client);
-        let (way, distance) = match refused {
+        let refusal = self.refusal(provider, client);
+        let (way, distance) = match refusal {
             None => (Way::ThroughHostBridge, distance),
             Some(_) => (Way::No, None),
         };
-        why.push(refused.unwrap_or(Why::HostBridgeTrusted));
+        why.push(refusal.unwrap_or(Why::HostBridgeTrusted));
         Reach {
             way,
             distance,
@@ -166,7 +174,7 @@ impl<'a> Rules<'a> {
     }
 
     /// The same, if the kernel has said what it thinks: a distance, or unreachable.
-    pub fn told(&self, provider: Bdf, client: Bdf, distance: Option<u32>) -> Reach {
+    pub fn stated(&self, provider: Bdf, client: Bdf, distance: Option<u32>) -> Reach {
         let mut reach = self.reach(provider, client);
         reach.source = Source::Kernel;
         let guess = std::mem::replace(&mut reach.distance, distance);
@@ -181,22 +189,22 @@ impl<'a> Rules<'a> {
     }
 
     /// `host_bridge_whitelist()`.
-    fn host_bridges_refuse(&self, provider: Bdf, client: Bdf) -> Option<Why> {
+    fn refusal(&self, provider: Bdf, client: Bdf) -> Option<Why> {
         if self.trusted_processor {
             return None;
         }
         let bridge = |address| Some(self.devices.get(address)?.host_bridge.as_str());
         let (a, b) = (bridge(provider).unwrap_or(""), bridge(client).unwrap_or(""));
         if a == b {
-            return self.host_bridge_refuses(a, true);
+            return self.refusal_by(a, true);
         }
-        self.host_bridge_refuses(a, false)
-            .or_else(|| self.host_bridge_refuses(b, false))
+        self.refusal_by(a, false)
+            .or_else(|| self.refusal_by(b, false))
     }
 
-    fn host_bridge_refuses(&self, bridge: &str, same: bool) -> Option<Why> {
+    fn refusal_by(&self, bridge: &str, same: bool) -> Option<Why> {
         let bridge_name = bridge.to_owned();
-        let Some(root) = self.first_of(bridge) else {
+        let Some(root) = self.root_device(bridge) else {
             return Some(Why::HostBridge {
                 bridge: bridge_name,
                 id: None,
@@ -218,8 +226,8 @@ impl<'a> Rules<'a> {
     }
 
     /// The first device, if it is 00.0 or a root port.
-    fn first_of(&self, bridge: &str) -> Option<&Device> {
-        self.first.get(bridge).copied().filter(|device| {
+    fn root_device(&self, bridge: &str) -> Option<&Device> {
+        self.root_devices.get(bridge).copied().filter(|device| {
             let first = device.address.device == 0 && device.address.function == 0;
             first || device.is_root_port()
         })
@@ -239,7 +247,7 @@ const INTEL: u16 = 0x8086;
 const GOOGLE: u16 = 0x1ae0;
 const NVIDIA: u16 = 0x10de;
 
-const fn same(device: u16) -> Trusted {
+const fn within_bridge(device: u16) -> Trusted {
     Trusted {
         vendor: INTEL,
         device: Some(device),
@@ -247,7 +255,7 @@ const fn same(device: u16) -> Trusted {
     }
 }
 
-const fn any(vendor: u16, device: u16) -> Trusted {
+const fn trusted(vendor: u16, device: u16) -> Trusted {
     Trusted {
         vendor,
         device: Some(device),
@@ -257,37 +265,37 @@ const fn any(vendor: u16, device: u16) -> Trusted {
 
 const TRUSTED: &[Trusted] = &[
     // Xeon E5 and E7 of several generations
-    same(0x3c00),
-    same(0x3c01),
-    same(0x2f00),
-    same(0x2f01),
+    within_bridge(0x3c00),
+    within_bridge(0x3c01),
+    within_bridge(0x2f00),
+    within_bridge(0x2f01),
     // Skylake-E and later
-    any(INTEL, 0x2030),
-    any(INTEL, 0x2031),
-    any(INTEL, 0x2032),
-    any(INTEL, 0x2033),
-    any(INTEL, 0x2020),
-    any(INTEL, 0x09a2),
+    trusted(INTEL, 0x2030),
+    trusted(INTEL, 0x2031),
+    trusted(INTEL, 0x2032),
+    trusted(INTEL, 0x2033),
+    trusted(INTEL, 0x2020),
+    trusted(INTEL, 0x09a2),
     // DSA, IAA and QAT: they come first on a root bus of later ones
-    any(INTEL, 0x0b25),
-    any(INTEL, 0x0cfe),
-    any(INTEL, 0x11fb),
-    any(INTEL, 0x1212),
-    any(INTEL, 0x1216),
-    any(INTEL, 0x4940),
-    any(INTEL, 0x4942),
-    any(INTEL, 0x4944),
-    any(INTEL, 0x4946),
-    any(INTEL, 0x4948),
+    trusted(INTEL, 0x0b25),
+    trusted(INTEL, 0x0cfe),
+    trusted(INTEL, 0x11fb),
+    trusted(INTEL, 0x1212),
+    trusted(INTEL, 0x1216),
+    trusted(INTEL, 0x4940),
+    trusted(INTEL, 0x4942),
+    trusted(INTEL, 0x4944),
+    trusted(INTEL, 0x4946),
+    trusted(INTEL, 0x4948),
     Trusted {
         vendor: GOOGLE,
         device: None,
         same_only: false,
     },
-    any(NVIDIA, 0x2f95),
-    any(NVIDIA, 0x2f96),
-    any(NVIDIA, 0x2f97),
-    any(NVIDIA, 0x2f98),
+    trusted(NVIDIA, 0x2f95),
+    trusted(NVIDIA, 0x2f96),
+    trusted(NVIDIA, 0x2f97),
+    trusted(NVIDIA, 0x2f98),
 ];
 
 fn is_zen(cpuinfo: &str) -> bool {
@@ -515,9 +523,9 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("sys")).expect("sys");
         let sysroot = Sysroot::at(folder.path()).expect("a host");
         let rules = Rules::of(&sysroot, &devices);
-        let agreed = rules.told(address(A), address(B), Some(4));
+        let agreed = rules.stated(address(A), address(B), Some(4));
         assert_eq!((agreed.way, agreed.source), (Way::Direct, Source::Kernel));
-        let not = rules.told(address(A), address(B), None);
+        let not = rules.stated(address(A), address(B), None);
         assert_eq!((not.way, not.distance), (Way::No, None));
         assert_eq!(not.why, [Why::KernelDisagrees]);
     }

@@ -100,7 +100,7 @@ impl Sample {
     pub fn take(sysroot: &Sysroot, wanted: &Selection) -> Result<Self> {
         let at = Instant::now();
         let arrays = wanted.read(sysroot)?;
-        let providers = devices::published(sysroot)?;
+        let providers = devices::provider_memory(sysroot)?;
         Ok(Self {
             at,
             arrays: arrays.into_iter().filter_map(ArrayCounts::of).collect(),

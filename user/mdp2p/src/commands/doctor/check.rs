@@ -18,11 +18,9 @@ pub enum Verdict {
     Problem,
 }
 
-/// One of the things that were looked at.
+/// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What it is about.
-    pub name: &'static str,
+pub struct Finding {
     /// How it ended.
     pub verdict: Verdict,
     /// What was found.
@@ -31,30 +29,29 @@ pub struct Check {
     pub remedy: Option<String>,
 }
 
-pub fn ok(found: impl Into<String>) -> Check {
-    Check {
-        name: "",
+/// A check: its name, and what makes it.
+pub type Check = (&'static str, fn(&Survey) -> Result<Finding>);
+
+pub fn ok(found: impl Into<String>) -> Finding {
+    Finding {
         verdict: Verdict::Ok,
         found: found.into(),
         remedy: None,
     }
 }
 
-pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Check {
-    Check {
+pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding {
         verdict: Verdict::Warning,
         remedy: Some(remedy.into()),
         ..ok(found)
     }
 }
 
-pub fn problem(found: impl Into<String>, remedy: impl Into<String>) -> Check {
-    Check {
+pub fn problem(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding {
         verdict: Verdict::Problem,
         remedy: Some(remedy.into()),
         ..ok(found)
     }
 }
-
-/// What makes a check.
-pub type Examine = fn(&Survey) -> Result<Check>;

@@ -35,8 +35,8 @@ impl Command for Doctor {
     }
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        let facts = Survey::read(sysroot)?;
-        let report = Report::of(&facts);
+        let survey = Survey::read(sysroot)?;
+        let report = Report::of(&survey);
         match self.json {
             true => ui::json(&report)?,
             false => report.print()?,

@@ -7,7 +7,7 @@ use anstyle::Style;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::check::{Check, Examine, Verdict, problem, warning};
+use super::check::{Check, Finding, Verdict, problem, warning};
 use super::checks;
 use super::survey::Survey;
 use crate::ui;
@@ -18,23 +18,34 @@ pub struct Report {
     kernel: String,
     /// Whether it is a virtual machine, whose figures mean nothing.
     virtual_machine: bool,
-    checks: Vec<Check>,
+    checks: Vec<Checked>,
     ok: usize,
     warnings: usize,
     pub problems: usize,
 }
 
+/// A check and what it found.
+#[derive(Debug, Serialize)]
+struct Checked {
+    name: &'static str,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
 impl Report {
-    pub fn of(facts: &Survey) -> Self {
-        let one = |(name, examine): &(&'static str, Examine)| {
-            let check = examine(facts).unwrap_or_else(failed);
-            Check { name, ..check }
+    pub fn of(survey: &Survey) -> Self {
+        let examine = |&(name, examine): &Check| Checked {
+            name,
+            finding: examine(survey).unwrap_or_else(explain_failure),
         };
-        let checks: Vec<Check> = checks::all().map(one).collect();
-        let count = |verdict| checks.iter().filter(|it| it.verdict == verdict).count();
+        let checks: Vec<Checked> = checks::all().map(examine).collect();
+        let count = |verdict| {
+            let checks = checks.iter().filter(|it| it.finding.verdict == verdict);
+            checks.count()
+        };
         Self {
-            kernel: facts.release.clone(),
-            virtual_machine: facts.is_virtual(),
+            kernel: survey.release.clone(),
+            virtual_machine: survey.is_virtual(),
             ok: count(Verdict::Ok),
             warnings: count(Verdict::Warning),
             problems: count(Verdict::Problem),
@@ -45,7 +56,7 @@ impl Report {
     pub fn print(&self) -> Result<()> {
         let mut out = ui::out();
         for check in &self.checks {
-            write!(out, "{}", check.shown(ui::width()))?;
+            write!(out, "{}", check.display(ui::width()))?;
         }
         writeln!(out)?;
         if self.virtual_machine {
@@ -67,7 +78,7 @@ impl Report {
 }
 
 /// What becomes of a check that could not be made.
-fn failed(error: anyhow::Error) -> Check {
+fn explain_failure(error: anyhow::Error) -> Finding {
     let denied = error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied);
@@ -82,7 +93,7 @@ fn failed(error: anyhow::Error) -> Check {
 }
 
 impl Verdict {
-    fn shown(self) -> (&'static str, Style) {
+    fn label(self) -> (&'static str, Style) {
         match self {
             Verdict::Ok => ("ok", ui::GOOD),
             Verdict::Warning => ("warning", ui::WARNING),
@@ -91,16 +102,16 @@ impl Verdict {
     }
 }
 
-impl Check {
+impl Checked {
     /// Lines of at most `width` columns, if words allow it: verdict, name and what was
     /// found, then the remedy.
-    fn shown(&self, width: usize) -> String {
+    fn display(&self, width: usize) -> String {
         const VERDICT: usize = 9;
         const NAME: usize = 19;
-        let (word, style) = self.verdict.shown();
+        let (word, style) = self.finding.verdict.label();
         let mut text = String::new();
         let left = VERDICT + NAME;
-        for (number, line) in ui::wrapped(&self.found, width.saturating_sub(left))
+        for (number, line) in ui::wrapped(&self.finding.found, width.saturating_sub(left))
             .iter()
             .enumerate()
         {
@@ -113,7 +124,7 @@ impl Check {
             };
             text += &format!("{before}{line}\n");
         }
-        let remedy = self.remedy.as_deref().unwrap_or_default();
+        let remedy = self.finding.remedy.as_deref().unwrap_or_default();
         for (number, line) in ui::wrapped(remedy, width.saturating_sub(VERDICT + 2))
             .iter()
             .enumerate()
@@ -131,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_check_is_wrapped_with_its_remedy_below() {
-        let check = Check {
+        let check = Checked {
             name: "mdadm",
-            ..problem("it is not there at all", "apt install mdadm")
+            finding: problem("it is not there at all", "apt install mdadm"),
         };
-        let text = check.shown(40);
+        let text = check.display(40);
         let text = anstream::adapter::strip_str(&text).to_string();
         let expected = "problem  mdadm              it is not\n\
                         \x20                           there at all\n\

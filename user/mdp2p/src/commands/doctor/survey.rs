@@ -51,7 +51,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The values that the kernel was given for a parameter.
-    pub fn parameter(&self, name: &str) -> Vec<&str> {
+    pub fn parameter_values(&self, name: &str) -> Vec<&str> {
         // The kernel takes - and _ for the same.
         self.parameters
             .iter()

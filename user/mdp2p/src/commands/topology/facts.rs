@@ -52,18 +52,19 @@ pub struct Membership {
 }
 
 /// The models and disks of all devices that have any.
-pub fn facts(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
+pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
     let controllers = sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
         let folder = format!("sys/class/nvme/{name}");
         // One over a fabric is no PCI device.
-        let Some(address) = target(sysroot, &folder).and_then(|path| controllers::nearest(&path))
+        let Some(address) =
+            link_target(sysroot, &folder).and_then(|path| controllers::nearest(&path))
         else {
             return Ok(None);
         };
         let text = |file: &str| {
             let text = sysroot.read_if(format!("{folder}/{file}"))?;
             anyhow::Ok(
-                text.map(|text| clean(&text))
+                text.map(|text| printable(&text))
                     .filter(|text| !text.is_empty()),
             )
         };
@@ -90,7 +91,7 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
     let mut members: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
     for array in arrays {
         for member in &array.members {
-            for disk in made_of(sysroot, &member.name, 0)? {
+            for disk in disks_of(sysroot, &member.name, 0)? {
                 members.entry(disk).or_default().push(Membership {
                     array: array.name.clone(),
                     member: member.name.clone(),
@@ -100,10 +101,10 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
         }
     }
     sysroot::each(&sysroot.names(BLOCK)?, |name| {
-        let Some(link) = target(sysroot, &format!("{BLOCK}/{name}")) else {
+        let Some(link) = link_target(sysroot, &format!("{BLOCK}/{name}")) else {
             return Ok(None);
         };
-        if is_hidden_path(name) || whole(sysroot, &link).is_some() {
+        if is_hidden_path(name) || partitioned_disk(sysroot, &link).is_some() {
             return Ok(None);
         }
         let paths = match controllers::nearest(&link) {
@@ -127,22 +128,22 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
 
 /// The whole disks that a member is made of: itself, what it is a partition of, or what is
 /// below device mapper or another array.
-fn made_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<String>> {
+fn disks_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<String>> {
     let folder = format!("sys/class/block/{name}");
     let slaves = sysroot.names(format!("{folder}/slaves"))?;
     if !slaves.is_empty() && depth < 8 {
         let mut found = BTreeSet::new();
         for slave in slaves {
-            found.extend(made_of(sysroot, &slave, depth + 1)?);
+            found.extend(disks_of(sysroot, &slave, depth + 1)?);
         }
         return Ok(found);
     }
-    let disk = target(sysroot, &folder).and_then(|link| whole(sysroot, &link));
+    let disk = link_target(sysroot, &folder).and_then(|link| partitioned_disk(sysroot, &link));
     Ok(BTreeSet::from([disk.unwrap_or_else(|| name.to_owned())]))
 }
 
 /// The disk that the block device which lies at `link` is a partition of.
-fn whole(sysroot: &Sysroot, link: &Path) -> Option<String> {
+fn partitioned_disk(sysroot: &Sysroot, link: &Path) -> Option<String> {
     let above = link.parent()?.file_name()?.to_str()?;
     // `block` and a controller's name are no block devices.
     let is_block = sysroot.has(format!("sys/class/block/{above}"));
@@ -158,21 +159,21 @@ fn is_hidden_path(name: &str) -> bool {
     name.strip_prefix("nvme").is_some_and(after)
 }
 
-fn target(sysroot: &Sysroot, path: &str) -> Option<PathBuf> {
+fn link_target(sysroot: &Sysroot, path: &str) -> Option<PathBuf> {
     fs::read_link(sysroot.path(path)).ok()
 }
 
-/// Names those that are shown and have no model.
-pub fn name(
+/// Names those that are visible and have no model.
+pub fn add_names(
     sysroot: &Sysroot,
     devices: &Devices,
-    shown: &BTreeSet<Bdf>,
+    visible: &BTreeSet<Bdf>,
     facts: &mut BTreeMap<Bdf, Facts>,
 ) {
     let id = |device: &Device| -> Id { (device.vendor, device.device) };
     let nameless: Vec<&Device> = devices
         .iter()
-        .filter(|device| shown.contains(&device.address))
+        .filter(|device| visible.contains(&device.address))
         .filter(|device| {
             let facts = facts.get(&device.address);
             facts.is_none_or(|facts| facts.model.is_none())
@@ -182,13 +183,13 @@ pub fn name(
     let names = ids::find(sysroot, &wanted);
     for device in nameless {
         if let Some(name) = names.get(&id(device)) {
-            facts.entry(device.address).or_default().model = Some(clean(name));
+            facts.entry(device.address).or_default().model = Some(printable(name));
         }
     }
 }
 
 /// Without what might harm a terminal or is no character in XML.
-pub fn clean(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let is_fine = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars()
         .map(|c| if is_fine(c) { c } else { '?' })

@@ -65,9 +65,9 @@ struct JsonPair {
 }
 
 impl<'a> Json<'a> {
-    pub fn of(view: &'a Tree<'a>) -> Self {
-        let bridges = view.bridges.iter();
-        let devices = view.shown();
+    pub fn of(tree: &'a Tree<'a>) -> Self {
+        let bridges = tree.host_bridges.iter();
+        let devices = tree.visible();
         Self {
             host_bridges: bridges
                 .map(|(name, devices)| JsonBridge { name, devices })
@@ -76,12 +76,12 @@ impl<'a> Json<'a> {
                 .map(|device| JsonDevice {
                     device,
                     id: format!("{:04x}:{:04x}", device.vendor, device.device),
-                    facts: view.facts(device.address).cloned().unwrap_or_default(),
+                    facts: tree.facts(device.address).cloned().unwrap_or_default(),
                 })
                 .collect(),
-            left_out: view.left_out(),
-            arrays: view.arrays.iter().map(JsonArray::of).collect(),
-            reach: JsonPairs(view),
+            left_out: tree.left_out(),
+            arrays: tree.arrays.iter().map(JsonArray::of).collect(),
+            reach: JsonPairs(tree),
         }
     }
 }
@@ -107,13 +107,13 @@ impl<'a> JsonArray<'a> {
 
 impl Serialize for JsonPairs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let view = self.0;
-        serializer.collect_seq(view.devices.providers().flat_map(|provider| {
+        let tree = self.0;
+        serializer.collect_seq(tree.devices.providers().flat_map(|provider| {
             let provider = provider.address;
-            view.clients().map(move |client| JsonPair {
+            tree.clients().map(move |client| JsonPair {
                 provider,
                 client,
-                reach: view.reach(provider, client),
+                reach: tree.reach(provider, client),
             })
         }))
     }

@@ -54,18 +54,18 @@ impl Command for Topology {
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let devices = Devices::read(sysroot)?;
-        let view = Tree::gather(sysroot, &devices, self.all)?;
+        let tree = Tree::gather(sysroot, &devices, self.all)?;
         if let Some(path) = &self.svg {
-            svg::write(&view, path)?;
+            svg::write(&tree, path)?;
         }
         if self.json {
-            ui::json(&json::Json::of(&view))?;
+            ui::json(&json::Json::of(&tree))?;
             return Ok(0);
         }
         let mut out = ui::out();
         match &self.svg {
             Some(path) => writeln!(out, "{}: drawn", path.display())?,
-            None => out.write_all(text::text(&view, ui::width()).as_bytes())?,
+            None => out.write_all(text::render(&tree, ui::width()).as_bytes())?,
         }
         Ok(0)
     }

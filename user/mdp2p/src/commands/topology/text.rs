@@ -13,26 +13,26 @@ use super::matrix::Matrix;
 use super::matrix::cell::Cell;
 use super::matrix::reason::Reason;
 use super::tree::Tree;
-use super::words::{self, Line, cut, piece, wrap};
+use super::words::{self, Line, Piece, shorten, wrap};
 use crate::ui::{self, BAD, GOOD, HEADING, WARNING, styled};
 
 /// The tree, and below it the matrix. No line is longer than `width`.
-pub fn text(view: &Tree, width: usize) -> String {
+pub fn render(tree: &Tree, width: usize) -> String {
     let mut out = String::new();
-    if view.devices.iter().next().is_none() {
+    if tree.devices.iter().next().is_none() {
         let none = format!("No PCI device in /{DEVICES}.");
-        paragraph(&mut out, width, "", &none);
+        put_paragraph(&mut out, width, "", &none);
         return out;
     }
-    for (name, tops) in &view.bridges {
-        out += &styled(HEADING, words::bridge_name(name));
+    for (name, tops) in &tree.host_bridges {
+        out += &styled(HEADING, words::host_bridge_title(name));
         out.push('\n');
-        branch(view, tops, width, &mut out);
+        put_branch(tree, tops, width, &mut out);
     }
-    if view.bridges.is_empty() {
+    if tree.host_bridges.is_empty() {
         out += "No NVMe drive, and nothing with p2pmem or a large BAR.\n";
     }
-    let left_out = view.left_out();
+    let left_out = tree.left_out();
     let counts = [(left_out.devices, "device"), (left_out.bridges, "bridge")];
     let counts = counts.map(|(number, what)| (number > 0).then(|| ui::count(number, what)));
     let counts: Vec<String> = counts.into_iter().flatten().collect();
@@ -41,20 +41,20 @@ pub fn text(view: &Tree, width: usize) -> String {
             "Left out, with no drive, p2pmem or large BAR: {}. --all shows all.",
             counts.join(" and ")
         );
-        paragraph(&mut out, width, "", &text);
+        put_paragraph(&mut out, width, "", &text);
     }
     let blind = |device: &Device| device.is_bridge() && device.acs == Acs::Unknown;
-    if view.shown().any(blind) {
+    if tree.visible().any(blind) {
         let text = "Only root can see which ports have ACS redirect.";
-        paragraph(&mut out, width, "", text);
+        put_paragraph(&mut out, width, "", text);
     }
     out.push('\n');
-    put_matrix(view, width, &mut out);
+    put_matrix(tree, width, &mut out);
     out
 }
 
 /// What is on a root bus and all that is below.
-fn branch(view: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
+fn put_branch(tree: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
     // The address, what is drawn before it, and whether it is the last of its bus.
     let mut rest: Vec<(Bdf, String, bool)> = Vec::new();
     let push = |rest: &mut Vec<_>, addresses: &[Bdf], before: &str| {
@@ -64,14 +64,14 @@ fn branch(view: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
     };
     push(&mut rest, tops, "");
     while let Some((address, before, last)) = rest.pop() {
-        let Some(device) = view.devices.get(address) else {
+        let Some(device) = tree.devices.get(address) else {
             continue;
         };
         let (here, next) = match last {
             true => ("└─", "  "),
             false => ("├─", "│ "),
         };
-        let below = view.below(address);
+        let below = tree.children(address);
         let next = format!("{before}{next}");
         let more = match below {
             [] => format!("{next}    "),
@@ -82,7 +82,7 @@ fn branch(view: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
             out,
             &first,
             &clip(&more, width / 2),
-            &words::line(view, device),
+            &words::describe(tree, device),
             width,
         );
         push(&mut rest, below, &next);
@@ -102,11 +102,15 @@ fn clip(lines: &str, room: usize) -> String {
 /// A device's line; what does not fit goes on in the next, behind `more`.
 fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize) {
     let length = |text: &str| text.chars().count();
-    let facts: usize = line.facts.iter().map(|fact| length(&fact.text) + 2).sum();
-    let room = width.saturating_sub(length(first) + length(&line.head.text) + facts + 2);
-    let model = line.model.as_deref().and_then(|model| cut(model, room));
-    let model = model.map(|model| piece(Style::new(), model));
-    let pieces = [&line.head].into_iter().chain(&model).chain(&line.facts);
+    let remarks: usize = line
+        .remarks
+        .iter()
+        .map(|remark| length(&remark.text) + 2)
+        .sum();
+    let room = width.saturating_sub(length(first) + length(&line.head.text) + remarks + 2);
+    let model = line.model.as_deref().and_then(|model| shorten(model, room));
+    let model = model.map(|model| Piece::new(Style::new(), model));
+    let pieces = [&line.head].into_iter().chain(&model).chain(&line.remarks);
     out.push_str(first);
     let mut column = length(first);
     let mut gap = "";
@@ -136,7 +140,7 @@ fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize
     out.push('\n');
 }
 
-fn paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
+fn put_paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
     // Longer lines are hard to read.
     let width = width.min(100) - indent.len();
     for line in wrap(text, width) {
@@ -146,10 +150,10 @@ fn paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
     }
 }
 
-fn put_matrix(view: &Tree, width: usize, out: &mut String) {
-    let matrix = Matrix::of(view);
+fn put_matrix(tree: &Tree, width: usize, out: &mut String) {
+    let matrix = Matrix::of(tree);
     if matrix.rows.is_empty() {
-        paragraph(out, width, "", words::no_providers(view));
+        put_paragraph(out, width, "", words::no_providers(tree));
         return;
     }
     for line in wrap(words::MATRIX_TITLE, width) {
@@ -161,11 +165,11 @@ fn put_matrix(view: &Tree, width: usize, out: &mut String) {
         put_block(&matrix, columns, out);
         out.push('\n');
     }
-    for text in matrix.groups().into_iter().chain(matrix.hidden()) {
-        paragraph(out, width, "", &text);
+    for text in matrix.group_lines().into_iter().chain(matrix.hidden_line()) {
+        put_paragraph(out, width, "", &text);
     }
     for text in matrix.legend() {
-        paragraph(out, width, "", text);
+        put_paragraph(out, width, "", text);
     }
     for (number, reason) in matrix.reasons.iter().enumerate() {
         put_reason(number + 1, reason, width, out);
@@ -194,14 +198,14 @@ fn put_block(matrix: &Matrix, columns: Range<usize>, out: &mut String) {
         {
             let text = cell.to_string();
             *out += &" ".repeat(gap + 2);
-            *out += &styled(style(cell), &text);
+            *out += &styled(cell_style(cell), &text);
             gap = width - text.chars().count();
         }
         out.push('\n');
     }
 }
 
-fn style(cell: &Cell) -> Style {
+fn cell_style(cell: &Cell) -> Style {
     match cell.way {
         Way::Direct => GOOD,
         Way::ThroughHostBridge => WARNING,
@@ -213,13 +217,13 @@ fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
     let mut indent = format!("{number}  ");
     out.push('\n');
     let mut text = String::new();
-    paragraph(&mut text, width, "   ", &reason.what);
+    put_paragraph(&mut text, width, "   ", &reason.what);
     // The number stands where the first line is indented.
     indent.truncate(3);
     *out += &indent;
     *out += text.strip_prefix("   ").unwrap_or(&text);
     for line in &reason.remedy {
-        paragraph(out, width, "   ", line);
+        put_paragraph(out, width, "   ", line);
     }
     if let Some(parameter) = &reason.parameter {
         let mut parts = Vec::new();
@@ -229,7 +233,7 @@ fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
         }
     }
     for line in &reason.consequences {
-        paragraph(out, width, "   ", line);
+        put_paragraph(out, width, "   ", line);
     }
 }
 

@@ -27,14 +27,14 @@ pub struct Tree<'a> {
     /// Its arrays.
     pub arrays: Vec<Array>,
     /// Each host bridge that has something to show, and what is on its root bus.
-    pub bridges: Vec<(String, Vec<Bdf>)>,
+    pub host_bridges: Vec<(String, Vec<Bdf>)>,
     known: Known<'a>,
     facts: BTreeMap<Bdf, Facts>,
     children: BTreeMap<Bdf, Vec<Bdf>>,
-    shown: BTreeSet<Bdf>,
+    visible: BTreeSet<Bdf>,
 }
 
-/// How many devices are not shown.
+/// How many devices are not visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct LeftOut {
     /// That are no bridges.
@@ -45,46 +45,46 @@ pub struct LeftOut {
 
 impl<'a> Tree<'a> {
     /// Of `host`, whose PCI devices are `devices`. Those that nothing of interest is on are
-    /// shown only with `all`.
+    /// visible only with `all`.
     ///
     /// # Errors
     /// If sysfs holds what cannot be understood; the file is named.
     pub fn gather(sysroot: &'a Sysroot, devices: &'a Devices, all: bool) -> Result<Self> {
         let arrays = array::all(sysroot)?;
-        let mut facts = facts::facts(sysroot, &arrays)?;
-        let (tops, mut children) = hang(devices);
-        let mut shown = BTreeSet::new();
+        let mut facts = facts::read(sysroot, &arrays)?;
+        let (tops, mut children) = hierarchy(devices);
+        let mut visible = BTreeSet::new();
         let bare = Facts::default();
         for device in devices.iter() {
             let facts = facts.get(&device.address).unwrap_or(&bare);
             if all || is_of_interest(device, facts) {
-                shown.insert(device.address);
+                visible.insert(device.address);
                 for bridge in devices.upwards(device.address).skip(1) {
-                    // If it is shown already, so is what is above.
-                    if !shown.insert(bridge.address) {
+                    // If it is visible already, so is what is above.
+                    if !visible.insert(bridge.address) {
                         break;
                     }
                 }
             }
         }
         for below in children.values_mut() {
-            below.retain(|address| shown.contains(address));
+            below.retain(|address| visible.contains(address));
         }
-        facts::name(sysroot, devices, &shown, &mut facts);
+        facts::add_names(sysroot, devices, &visible, &mut facts);
         Ok(Self {
             sysroot,
             devices,
             known: Known::of(sysroot, devices, &arrays),
             arrays,
-            bridges: bridges(devices, &tops, &shown),
+            host_bridges: host_bridges(devices, &tops, &visible),
             facts,
             children,
-            shown,
+            visible,
         })
     }
 
-    /// Those devices right below one that are shown.
-    pub fn below(&self, address: Bdf) -> &[Bdf] {
+    /// Those devices right below one that are visible.
+    pub fn children(&self, address: Bdf) -> &[Bdf] {
         self.children.get(&address).map_or(&[], Vec::as_slice)
     }
 
@@ -93,16 +93,16 @@ impl<'a> Tree<'a> {
         self.facts.get(&address)
     }
 
-    /// Those that are shown, by address.
-    pub fn shown(&self) -> impl Iterator<Item = &Device> {
+    /// Those that are visible, by address.
+    pub fn visible(&self) -> impl Iterator<Item = &Device> {
         self.devices
             .iter()
-            .filter(|device| self.shown.contains(&device.address))
+            .filter(|device| self.visible.contains(&device.address))
     }
 
-    /// How many devices and bridges are not shown.
+    /// How many devices and bridges are not visible.
     pub fn left_out(&self) -> LeftOut {
-        let hidden = |device: &&Device| !self.shown.contains(&device.address);
+        let hidden = |device: &&Device| !self.visible.contains(&device.address);
         let (bridges, devices): (Vec<&Device>, Vec<&Device>) = self
             .devices
             .iter()
@@ -131,7 +131,7 @@ impl<'a> Tree<'a> {
 
     /// What the kernel says of a client: the distance to each provider, none if it is
     /// unreachable.
-    pub fn told_of(&self, client: Bdf) -> Option<&Distances> {
+    pub fn kernel_distances(&self, client: Bdf) -> Option<&Distances> {
         self.known.told_of(client)
     }
 
@@ -152,7 +152,7 @@ fn is_of_interest(device: &Device, facts: &Facts) -> bool {
 }
 
 /// What hangs below what; first those that hang below nothing that is known.
-fn hang(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
+fn hierarchy(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
     let mut children: BTreeMap<Bdf, Vec<Bdf>> = BTreeMap::new();
     let mut tops = Vec::new();
     for device in devices.iter() {
@@ -166,9 +166,9 @@ fn hang(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
     }
     let mut reached = BTreeSet::new();
     for &top in &tops {
-        climb_down(top, &mut children, &mut reached);
+        descend(top, &mut children, &mut reached);
     }
-    // Only garbage hangs in a ring or too deep. It is shown all the same.
+    // Only garbage hangs in a ring or too deep. It is visible all the same.
     for device in devices.iter() {
         if !reached.contains(&device.address) {
             let above = device.parent.and_then(|parent| children.get_mut(&parent));
@@ -176,14 +176,14 @@ fn hang(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
                 siblings.retain(|&sibling| sibling != device.address);
             }
             tops.push(device.address);
-            climb_down(device.address, &mut children, &mut reached);
+            descend(device.address, &mut children, &mut reached);
         }
     }
     (tops, children)
 }
 
 /// Puts all below `top` into `reached`, and cuts off what is too deep.
-fn climb_down(top: Bdf, children: &mut BTreeMap<Bdf, Vec<Bdf>>, reached: &mut BTreeSet<Bdf>) {
+fn descend(top: Bdf, children: &mut BTreeMap<Bdf, Vec<Bdf>>, reached: &mut BTreeSet<Bdf>) {
     let mut rest = vec![(top, 0)];
     while let Some((address, depth)) = rest.pop() {
         reached.insert(address);
@@ -195,9 +195,13 @@ fn climb_down(top: Bdf, children: &mut BTreeMap<Bdf, Vec<Bdf>>, reached: &mut BT
     }
 }
 
-fn bridges(devices: &Devices, tops: &[Bdf], shown: &BTreeSet<Bdf>) -> Vec<(String, Vec<Bdf>)> {
+fn host_bridges(
+    devices: &Devices,
+    tops: &[Bdf],
+    visible: &BTreeSet<Bdf>,
+) -> Vec<(String, Vec<Bdf>)> {
     let mut bridges: BTreeMap<&str, Vec<Bdf>> = BTreeMap::new();
-    for &top in tops.iter().filter(|top| shown.contains(top)) {
+    for &top in tops.iter().filter(|top| visible.contains(top)) {
         let name = devices.get(top).map_or("", |device| &device.host_bridge);
         bridges.entry(name).or_default().push(top);
     }

@@ -5,7 +5,7 @@ use anstyle::Style;
 use mdp2p_machine::pci::config::{Acs, Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::Device;
 
-use super::facts::{Disk, Facts, Membership, clean};
+use super::facts::{Disk, Facts, Membership, printable};
 use super::tree::Tree;
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING};
 
@@ -19,7 +19,7 @@ pub struct Line {
     /// May be cut.
     pub model: Option<String>,
     /// May not.
-    pub facts: Vec<Piece>,
+    pub remarks: Vec<Piece>,
 }
 
 /// Some words in one style.
@@ -30,17 +30,18 @@ pub struct Piece {
     pub style: Style,
 }
 
-/// A piece.
-pub fn piece(style: Style, text: impl Into<String>) -> Piece {
-    let text = text.into();
-    Piece { text, style }
+impl Piece {
+    pub fn new(style: Style, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { text, style }
+    }
 }
 
 /// A device in words.
-pub fn line(view: &Tree, device: &Device) -> Line {
+pub fn describe(tree: &Tree, device: &Device) -> Line {
     let bare = Facts::default();
-    let facts = view.facts(device.address).unwrap_or(&bare);
-    let name = match (own_disk(device, facts), &facts.controller) {
+    let facts = tree.facts(device.address).unwrap_or(&bare);
+    let name = match (own_namespace(device, facts), &facts.controller) {
         (Some(disk), _) => &disk.name,
         (None, Some(controller)) => controller,
         (None, None) => kind_name(device.kind),
@@ -59,15 +60,15 @@ pub fn line(view: &Tree, device: &Device) -> Line {
         ),
     };
     Line {
-        head: piece(style, format!("{} {name}", device.address.short())),
+        head: Piece::new(style, format!("{} {name}", device.address.short())),
         model,
-        facts: in_words(device, facts),
+        remarks: remarks(device, facts),
     }
 }
 
 /// The one namespace of a drive, if it is named after the controller: nvme0n1 of nvme0. A
 /// multipath disk is not, but after its subsystem.
-fn own_disk<'a>(device: &Device, facts: &'a Facts) -> Option<&'a Disk> {
+fn own_namespace<'a>(device: &Device, facts: &'a Facts) -> Option<&'a Disk> {
     let [disk] = &facts.disks[..] else {
         return None;
     };
@@ -95,32 +96,32 @@ fn kind_name(kind: Kind) -> &'static str {
 }
 
 /// What is said of a device behind its name.
-fn in_words(device: &Device, facts: &Facts) -> Vec<Piece> {
+fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
     let plain = Style::new();
     let mut words = Vec::new();
     if device.acs == Acs::Redirects {
-        words.push(piece(WARNING, "ACS redirects"));
+        words.push(Piece::new(WARNING, "ACS redirects"));
     }
-    let own = own_disk(device, facts);
+    let own = own_namespace(device, facts);
     if let Some(disk) = own {
-        words.push(piece(plain, ui::bytes(disk.bytes)));
+        words.push(Piece::new(plain, ui::bytes(disk.bytes)));
     }
     words.extend(memory(device));
     for disk in &facts.disks {
         if own.is_none() {
-            words.push(piece(
+            words.push(Piece::new(
                 plain,
                 format!("{} {}", disk.name, ui::bytes(disk.bytes)),
             ));
         }
         words.extend(disk.members.iter().map(|member| membership(disk, member)));
         let others = disk.paths.iter().filter(|&&path| path != device.address);
-        words.extend(others.map(|&other| piece(plain, format!("also at {}", other.short()))));
+        words.extend(others.map(|&other| Piece::new(plain, format!("also at {}", other.short()))));
     }
     match device.driver.as_deref() {
-        None if device.kind == Kind::Nvme => words.push(piece(WARNING, "no driver")),
+        None if device.kind == Kind::Nvme => words.push(Piece::new(WARNING, "no driver")),
         Some(driver) if !device.is_bridge() && driver != "nvme" => {
-            words.push(piece(plain, format!("driver {}", clean(driver))));
+            words.push(Piece::new(plain, format!("driver {}", printable(driver))));
         }
         _ => {}
     }
@@ -138,15 +139,15 @@ fn memory(device: &Device) -> Vec<Piece> {
         };
         let bytes = ui::bytes(memory.bytes);
         words.push(match memory.published {
-            true => piece(GOOD, format!("{what} {bytes} published")),
-            false => piece(WARNING, format!("{what} {bytes} not published")),
+            true => Piece::new(GOOD, format!("{what} {bytes} published")),
+            false => Piece::new(WARNING, format!("{what} {bytes} not published")),
         });
         if bar >= LARGE_BAR && bar > memory.bytes {
-            words.push(piece(Style::new(), format!("BAR {}", ui::bytes(bar))));
+            words.push(Piece::new(Style::new(), format!("BAR {}", ui::bytes(bar))));
         }
     } else if bar >= LARGE_BAR {
         let text = format!("BAR {} without p2pmem", ui::bytes(bar));
-        words.push(piece(Style::new(), text));
+        words.push(Piece::new(Style::new(), text));
     }
     words
 }
@@ -168,11 +169,11 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
         }
         () => HEADING,
     };
-    piece(style, clean(&text))
+    Piece::new(style, printable(&text))
 }
 
 /// What a host bridge is called.
-pub fn bridge_name(name: &str) -> String {
+pub fn host_bridge_title(name: &str) -> String {
     match name {
         "" => "below no host bridge that is known".to_owned(),
         name => format!("host bridge {name}"),
@@ -180,9 +181,9 @@ pub fn bridge_name(name: &str) -> String {
 }
 
 /// What there is to say where nobody publishes memory.
-pub fn no_providers(view: &Tree) -> &'static str {
+pub fn no_providers(tree: &Tree) -> &'static str {
     let unpublished = |device: &Device| device.p2pmem.is_some();
-    match view.devices.iter().any(unpublished) {
+    match tree.devices.iter().any(unpublished) {
         true => {
             "No device publishes its memory: there is p2pmem, but its driver keeps it to itself."
         }
@@ -194,7 +195,7 @@ pub fn no_providers(view: &Tree) -> &'static str {
 }
 
 /// As much of a model's name as there is room for; none if that would tell nothing.
-pub fn cut(model: &str, room: usize) -> Option<String> {
+pub fn shorten(model: &str, room: usize) -> Option<String> {
     if model.chars().count() <= room {
         return Some(model.to_owned());
     }

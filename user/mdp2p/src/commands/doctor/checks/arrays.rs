@@ -4,19 +4,19 @@
 use anyhow::Result;
 use mdp2p_machine::md::array::{Driver, P2p};
 
-use crate::commands::doctor::check::{Check, Examine, ok, warning};
+use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
 
 /// In the order in which one would set a machine up.
-pub const CHECKS: &[(&str, Examine)] = &[("arrays", arrays)];
+pub const CHECKS: &[Check] = &[("arrays", arrays)];
 
-fn arrays(facts: &Survey) -> Result<Check> {
+fn arrays(survey: &Survey) -> Result<Finding> {
     let names = |driver: Driver| -> Vec<&str> {
-        let of = facts.arrays.iter().filter(|it| it.driver == driver);
+        let of = survey.arrays.iter().filter(|it| it.driver == driver);
         of.map(|it| it.name.as_str()).collect()
     };
     let (ours, kernels) = (names(Driver::MdP2p), names(Driver::Md));
-    if !kernels.is_empty() && facts.devices.providers().next().is_some() {
+    if !kernels.is_empty() && survey.devices.providers().next().is_some() {
         return Ok(warning(
             format!(
                 "{} under the kernel's md, which may lose writes from peer memory without a word",
@@ -27,7 +27,7 @@ fn arrays(facts: &Survey) -> Result<Check> {
     }
     // That is how those levels work.
     let is_parity = |p2p: &P2p| p2p.reasons.iter().all(|it| it.starts_with("parity "));
-    let not_direct = facts.arrays.iter().find_map(|array| {
+    let not_direct = survey.arrays.iter().find_map(|array| {
         let p2p = array.p2p.as_ref().filter(|p2p| p2p.state != "direct")?;
         let is_expected = p2p.state == "staged" && !p2p.reasons.is_empty() && is_parity(p2p);
         (!is_expected).then_some((array, p2p))

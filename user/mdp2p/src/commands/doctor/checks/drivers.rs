@@ -5,34 +5,34 @@ use anyhow::Result;
 use mdp2p_machine::pci::controllers;
 use mdp2p_machine::sysroot::garbage;
 
-use crate::commands::doctor::check::{Check, Examine, ok, warning};
+use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
 
 /// In the order in which one would set a machine up.
-pub const CHECKS: &[(&str, Examine)] = &[("NVMe multipath", multipath), ("nvidia-fs", nvidia_fs)];
+pub const CHECKS: &[Check] = &[("NVMe multipath", multipath), ("nvidia-fs", nvidia_fs)];
 
-fn multipath(facts: &Survey) -> Result<Check> {
+fn multipath(survey: &Survey) -> Result<Finding> {
     const FILE: &str = "sys/module/nvme_core/parameters/multipath";
-    let on = match facts.sysroot.read_if(FILE)?.as_deref() {
+    let on = match survey.sysroot.read_if(FILE)?.as_deref() {
         None => return Ok(ok("the kernel's NVMe driver is not loaded, or has none")),
         Some("Y") => true,
         Some("N") => false,
         Some(other) => {
             return Err(garbage(
-                &facts.sysroot.path(FILE),
+                &survey.sysroot.path(FILE),
                 other,
                 &"Y or N is wanted",
             ));
         }
     };
     let mut several = Vec::new();
-    for name in facts.sysroot.names("sys/block")? {
+    for name in survey.sysroot.names("sys/block")? {
         // nvme0n1, and not the paths below it: nvme0c1n1.
         if name.starts_with("nvme") && !name.contains('c') {
-            let paths = match controllers::of(facts.sysroot, &name) {
+            let paths = match controllers::of(survey.sysroot, &name) {
                 Ok(paths) => paths.len(),
                 // It has gone.
-                Err(_) if !facts.sysroot.has(format!("sys/class/block/{name}")) => continue,
+                Err(_) if !survey.sysroot.has(format!("sys/class/block/{name}")) => continue,
                 Err(error) => return Err(error),
             };
             if paths > 1 {
@@ -56,13 +56,13 @@ fn multipath(facts: &Survey) -> Result<Check> {
 
 /// Outside its P2PDMA mode nvidia-fs gives block drivers pages of host memory, for which a patched
 /// NVMe driver puts in the GPU's addresses. A level whose CPU reads such a page finds zeros.
-fn nvidia_fs(facts: &Survey) -> Result<Check> {
+fn nvidia_fs(survey: &Survey) -> Result<Finding> {
     const MODULE: &str = "sys/module/nvidia_fs";
     const FILE: &str = "sys/module/nvidia_fs/parameters/use_pci_p2pdma";
-    if !facts.sysroot.has(MODULE) {
+    if !survey.sysroot.has(MODULE) {
         return Ok(ok("not loaded"));
     }
-    match facts.sysroot.read_if(FILE)?.as_deref() {
+    match survey.sysroot.read_if(FILE)?.as_deref() {
         Some("Y" | "1") => Ok(ok("loaded, in its P2PDMA mode")),
         Some("N" | "0") | None => Ok(warning(
             "nvidia-fs is loaded and not in P2PDMA mode: it passes GPU memory off as host memory, \
@@ -71,7 +71,7 @@ fn nvidia_fs(facts: &Survey) -> Result<Check> {
              raid1 and raid10 with it",
         )),
         Some(other) => Err(garbage(
-            &facts.sysroot.path(FILE),
+            &survey.sysroot.path(FILE),
             other,
             &"Y or N is wanted",
         )),

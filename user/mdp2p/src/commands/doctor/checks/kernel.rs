@@ -8,11 +8,11 @@ use mdp2p_machine::kernel::release::{self, shown};
 use mdp2p_machine::kernel::secure_boot;
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
-use crate::commands::doctor::check::{Check, Examine, ok, problem, warning};
+use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::survey::Survey;
 
 /// In the order in which one would set a machine up.
-pub const CHECKS: &[(&str, Examine)] = &[
+pub const CHECKS: &[Check] = &[
     ("kernel options", kernel_options),
     ("modules installed", modules_installed),
     ("modules loaded", modules_loaded),
@@ -20,16 +20,16 @@ pub const CHECKS: &[(&str, Examine)] = &[
     ("mdadm", mdadm),
 ];
 
-fn kernel_options(facts: &Survey) -> Result<Check> {
+fn kernel_options(survey: &Survey) -> Result<Finding> {
     const NEEDED: [(&str, &str); 4] = [
         ("PCI_P2PDMA", "no driver in it does peer-to-peer DMA"),
         ("ZONE_DEVICE", "peer memory has no pages in it"),
         ("RUST", "a part of md-p2p is written in Rust"),
         ("BLK_DEV_MD", "it lacks what MD needs"),
     ];
-    let release = &facts.release;
-    let Some(options) = Options::read(facts.sysroot, release)? else {
-        if modules::mode(facts.sysroot).is_some() {
+    let release = &survey.release;
+    let Some(options) = Options::read(survey.sysroot, release)? else {
+        if modules::mode(survey.sysroot).is_some() {
             return Ok(ok(format!(
                 "md-p2p runs in {release}, so they are as they should be"
             )));
@@ -57,10 +57,10 @@ fn kernel_options(facts: &Survey) -> Result<Check> {
     ))
 }
 
-fn modules_installed(facts: &Survey) -> Result<Check> {
-    let release = &facts.release;
+fn modules_installed(survey: &Survey) -> Result<Finding> {
+    let release = &survey.release;
     let count_of = |name: &&&str| {
-        facts
+        survey
             .installed
             .iter()
             .filter(|it| it.name == **name)
@@ -78,14 +78,14 @@ fn modules_installed(facts: &Survey) -> Result<Check> {
         .collect();
     let install = "sudo mdp2p module install";
     if missing.len() == MODULES.len() {
-        if !facts.loaded.is_empty() {
+        if !survey.loaded.is_empty() {
             return Ok(warning(
                 format!("none is installed for {release}; those that are loaded go with a reboot"),
                 install,
             ));
         }
         return Ok(problem(
-            format!("none is installed for {release}{}", others(facts)?),
+            format!("none is installed for {release}{}", other_kernels(survey)?),
             install,
         ));
     }
@@ -110,7 +110,7 @@ fn modules_installed(facts: &Survey) -> Result<Check> {
             "mdp2p module status shows where: remove those that are old, and run depmod",
         ));
     }
-    let path = &facts.installed[0].path;
+    let path = &survey.installed[0].path;
     let folder = path.parent().unwrap_or(path);
     Ok(ok(format!(
         "all {} are in {}",
@@ -120,11 +120,11 @@ fn modules_installed(facts: &Survey) -> Result<Check> {
 }
 
 /// The other kernels that md-p2p is installed for.
-fn others(facts: &Survey) -> Result<String> {
-    let all = release::folder(facts.sysroot, &facts.release);
+fn other_kernels(survey: &Survey) -> Result<String> {
+    let all = release::folder(survey.sysroot, &survey.release);
     let mut found = Vec::new();
-    for release in facts.sysroot.names(all.parent().unwrap_or(&all))? {
-        if release != facts.release && !modules::installed(facts.sysroot, &release)?.is_empty() {
+    for release in survey.sysroot.names(all.parent().unwrap_or(&all))? {
+        if release != survey.release && !modules::installed(survey.sysroot, &release)?.is_empty() {
             found.push(release);
         }
     }
@@ -134,8 +134,8 @@ fn others(facts: &Survey) -> Result<String> {
     })
 }
 
-fn modules_loaded(facts: &Survey) -> Result<Check> {
-    let Some(mode) = modules::mode(facts.sysroot) else {
+fn modules_loaded(survey: &Survey) -> Result<Finding> {
+    let Some(mode) = modules::mode(survey.sysroot) else {
         return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
     };
     Ok(match mode {
@@ -147,13 +147,13 @@ fn modules_loaded(facts: &Survey) -> Result<Check> {
     })
 }
 
-fn secure_boot(facts: &Survey) -> Result<Check> {
+fn secure_boot(survey: &Survey) -> Result<Finding> {
     let mut demands = Vec::new();
-    let secure = secure_boot::is_secure(facts.sysroot)?;
-    if locked(facts.sysroot)? {
+    let secure = secure_boot::is_secure(survey.sysroot)?;
+    if is_locked_down(survey.sysroot)? {
         demands.push("the kernel is locked down");
     }
-    let enforce = facts
+    let enforce = survey
         .sysroot
         .read_if("sys/module/module/parameters/sig_enforce")?;
     if enforce.as_deref() == Some("Y") {
@@ -169,22 +169,27 @@ fn secure_boot(facts: &Survey) -> Result<Check> {
         (true, demands) => format!("on: {}", demands.join(", ")),
         (false, demands) => format!("off, but {}", demands.join(", ")),
     };
-    let of = |signed| facts.installed.iter().filter(move |it| it.signed == signed);
+    let of = |signed| {
+        survey
+            .installed
+            .iter()
+            .filter(move |it| it.signed == signed)
+    };
     let unsigned = of(Some(false)).count();
     if unsigned > 0 {
         return Ok(problem(
             format!(
                 "{found}, and {} of {} modules have no signature",
                 unsigned,
-                facts.installed.len()
+                survey.installed.len()
             ),
             "sudo mdp2p module sign",
         ));
     }
-    if modules::mode(facts.sysroot).is_some() {
+    if modules::mode(survey.sysroot).is_some() {
         return Ok(ok(format!("{found}; md-p2p was accepted")));
     }
-    if facts.installed.is_empty() {
+    if survey.installed.is_empty() {
         let remedy = "once they are installed: sudo mdp2p module sign";
         return Ok(warning(
             format!("{found}, so modules have to be signed"),
@@ -204,7 +209,7 @@ fn secure_boot(facts: &Survey) -> Result<Check> {
 }
 
 /// `[none] integrity confidentiality`
-fn locked(sysroot: &Sysroot) -> Result<bool> {
+fn is_locked_down(sysroot: &Sysroot) -> Result<bool> {
     const FILE: &str = "sys/kernel/security/lockdown";
     let Some(text) = sysroot.read_if(FILE)? else {
         return Ok(false);
@@ -217,7 +222,7 @@ fn locked(sysroot: &Sysroot) -> Result<bool> {
     Ok(mode != "none")
 }
 
-fn mdadm(facts: &Survey) -> Result<Check> {
+fn mdadm(survey: &Survey) -> Result<Finding> {
     const FOLDERS: [&str; 6] = [
         "usr/sbin",
         "sbin",
@@ -227,7 +232,7 @@ fn mdadm(facts: &Survey) -> Result<Check> {
         "usr/local/bin",
     ];
     let path = FOLDERS.map(|folder| format!("{folder}/mdadm"));
-    Ok(match path.iter().find(|path| facts.sysroot.has(path)) {
+    Ok(match path.iter().find(|path| survey.sysroot.has(path)) {
         Some(path) => ok(format!("/{path}")),
         None => problem("it is not there", "apt install mdadm"),
     })

@@ -9,21 +9,21 @@ use mdp2p_machine::pci::config::{self, Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::{DEVICES, Device};
 use mdp2p_machine::sysroot::Sysroot;
 
-use crate::commands::doctor::check::{Check, Examine, ok, problem, warning};
+use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::survey::Survey;
 use crate::ui;
 
 /// In the order in which one would set a machine up.
-pub const CHECKS: &[(&str, Examine)] = &[
+pub const CHECKS: &[Check] = &[
     ("providers", providers),
-    ("BARs", unassigned_bars),
+    ("BARs", bars),
     ("resizable BARs", resizable_bars),
 ];
 
-fn providers(facts: &Survey) -> Result<Check> {
+fn providers(survey: &Survey) -> Result<Finding> {
     let mut there = Vec::new();
     let mut hidden = Vec::new();
-    for device in facts.devices.iter() {
+    for device in survey.devices.iter() {
         let Some(memory) = &device.p2pmem else {
             continue;
         };
@@ -46,7 +46,7 @@ fn providers(facts: &Survey) -> Result<Check> {
             "its driver keeps it to itself: see the driver's documentation",
         ));
     }
-    Ok(match could_be(facts)? {
+    Ok(match candidate(survey)? {
         Some((found, remedy)) => problem(format!("none; {found}"), remedy),
         None => problem(
             "none: no device has memory that others could use",
@@ -57,10 +57,10 @@ fn providers(facts: &Survey) -> Result<Check> {
 }
 
 /// What could be a provider, and how.
-fn could_be(facts: &Survey) -> Result<Option<(String, String)>> {
-    for name in facts.sysroot.names("sys/class/nvme")? {
+fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
+    for name in survey.sysroot.names("sys/class/nvme")? {
         // There only if the drive has one.
-        if facts.sysroot.has(format!("sys/class/nvme/{name}/cmb")) {
+        if survey.sysroot.has(format!("sys/class/nvme/{name}/cmb")) {
             return Ok(Some((
                 format!("{name} has a controller memory buffer that the kernel did not publish"),
                 format!(
@@ -69,7 +69,7 @@ fn could_be(facts: &Survey) -> Result<Option<(String, String)>> {
             )));
         }
     }
-    let gpu = facts
+    let gpu = survey
         .devices
         .iter()
         .find(|it| it.kind == Kind::Gpu && it.largest_bar() >= LARGE_BAR);
@@ -83,13 +83,13 @@ fn could_be(facts: &Survey) -> Result<Option<(String, String)>> {
 }
 
 /// A BAR without an address cannot be reached, and one below 4 GiB takes what is scarce there.
-fn unassigned_bars(facts: &Survey) -> Result<Check> {
+fn bars(survey: &Survey) -> Result<Finding> {
     const UNSET: u64 = 0x2000_0000;
     const MEM: u64 = 0x200;
     let mut lost = Vec::new();
     let mut low = Vec::new();
-    for device in facts.with_memory() {
-        for (index, [start, end, flags]) in resources(facts.sysroot, device.address)? {
+    for device in survey.with_memory() {
+        for (index, [start, end, flags]) in read_resources(survey.sysroot, device.address)? {
             let bytes = end.wrapping_sub(start).wrapping_add(1);
             let what = || format!("BAR {index} of {} ({})", device.address, ui::bytes(bytes));
             if flags & MEM != 0 && end > start && (start == 0 || flags & UNSET != 0) {
@@ -114,7 +114,7 @@ fn unassigned_bars(facts: &Survey) -> Result<Check> {
             "set Above 4G Decoding in the firmware's setup",
         ));
     }
-    let large = facts
+    let large = survey
         .with_memory()
         .map(Device::largest_bar)
         .max()
@@ -127,7 +127,7 @@ fn unassigned_bars(facts: &Survey) -> Result<Check> {
 
 /// Start, end and flags of the BARs of a device. What is no number has been found out when
 /// the device was read.
-fn resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
+fn read_resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
     let text = sysroot.read_if(format!("{DEVICES}/{address}/resource"))?;
     let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
     let line = |line: &str| {
@@ -141,24 +141,24 @@ fn resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> 
         .collect())
 }
 
-fn resizable_bars(facts: &Survey) -> Result<Check> {
+fn resizable_bars(survey: &Survey) -> Result<Finding> {
     let mut small = Vec::new();
     let mut unknown = Vec::new();
     let mut gpus = 0;
     let is_gpu = |it: &&Device| it.kind == Kind::Gpu && it.largest_bar() >= LARGE_BAR;
-    for device in facts.devices.iter().filter(is_gpu) {
+    for device in survey.devices.iter().filter(is_gpu) {
         gpus += 1;
         if device.largest_bar() > LARGE_BAR {
             continue;
         }
-        let space = facts
+        let space = survey
             .sysroot
             .path(format!("{DEVICES}/{}/config", device.address));
         let space = fs::read(space).unwrap_or_default();
         if space.len() <= 256 {
             unknown.push(device.address);
         }
-        small.extend(config::resizable(&space).into_iter().map(|most| {
+        small.extend(config::possible_bar_size(&space).into_iter().map(|most| {
             format!(
                 "{} has {} of {}",
                 device.address,

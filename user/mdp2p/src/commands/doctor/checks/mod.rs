@@ -8,10 +8,10 @@ mod memory;
 mod path;
 mod privileges;
 
-use super::check::Examine;
+use super::check::Check;
 
 /// All of them, in the order in which one would set a machine up.
-pub fn all() -> impl Iterator<Item = &'static (&'static str, Examine)> {
+pub fn all() -> impl Iterator<Item = &'static Check> {
     let slices = [
         kernel::CHECKS,
         memory::CHECKS,

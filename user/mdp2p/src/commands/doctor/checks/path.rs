@@ -8,22 +8,22 @@ use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::devices::DEVICES;
 use mdp2p_machine::pci::reach::{Way, Why};
 
-use crate::commands::doctor::check::{Check, Examine, ok, problem, warning};
+use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::survey::Survey;
 use crate::ui;
 
 /// In the order in which one would set a machine up.
-pub const CHECKS: &[(&str, Examine)] = &[
+pub const CHECKS: &[Check] = &[
     ("ACS", acs),
     ("reach", reach),
     ("IOMMU", iommu),
     ("bounce buffers", bounce_buffers),
 ];
 
-fn acs(facts: &Survey) -> Result<Check> {
+fn acs(survey: &Survey) -> Result<Finding> {
     let mut ports = BTreeSet::new();
     let mut blocked = false;
-    for pair in facts.pairs() {
+    for pair in survey.pairs() {
         for why in &pair.reach.why {
             if let Why::AcsRedirect { ports: found } = why {
                 ports.extend(found.iter().copied());
@@ -33,7 +33,7 @@ fn acs(facts: &Survey) -> Result<Check> {
     }
     if ports.is_empty() {
         let found = "no port between providers and drives redirects";
-        return Ok(match facts.hides_config_space() {
+        return Ok(match survey.hides_config_space() {
             true => warning(
                 "whether ports redirect can be seen by root only",
                 "sudo mdp2p doctor",
@@ -67,9 +67,9 @@ fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
     )
 }
 
-fn reach(facts: &Survey) -> Result<Check> {
-    let pairs = facts.pairs();
-    if facts.devices.providers().next().is_none() {
+fn reach(survey: &Survey) -> Result<Finding> {
+    let pairs = survey.pairs();
+    if survey.devices.providers().next().is_none() {
         return Ok(warning(
             "there is no provider to be reached",
             "see providers, above",
@@ -98,7 +98,7 @@ fn reach(facts: &Survey) -> Result<Check> {
         ui::count(pairs.len(), "pair"),
         ways.join(", ")
     );
-    let alone: BTreeSet<Bdf> = facts
+    let alone: BTreeSet<Bdf> = survey
         .devices
         .providers()
         .map(|it| it.address)
@@ -116,7 +116,7 @@ fn reach(facts: &Survey) -> Result<Check> {
         warning(found, remedy)
     } else if no > 0 {
         warning(format!("{found}: what these are given is staged"), remedy)
-    } else if facts.hides_config_space() {
+    } else if survey.hides_config_space() {
         let found = format!("{found}, as far as can be seen: ACS may say otherwise");
         warning(found, "sudo mdp2p doctor")
     } else {
@@ -126,20 +126,20 @@ fn reach(facts: &Survey) -> Result<Check> {
 
 // Between devices.
 
-fn iommu(facts: &Survey) -> Result<Check> {
-    let units = facts.sysroot.names("sys/class/iommu")?;
+fn iommu(survey: &Survey) -> Result<Finding> {
+    let units = survey.sysroot.names("sys/class/iommu")?;
     if units.is_empty() {
         return Ok(ok("off: devices use physical addresses"));
     }
     let mut kinds = BTreeMap::new();
-    for device in facts.with_memory() {
-        let group = facts
+    for device in survey.with_memory() {
+        let group = survey
             .sysroot
             .link(format!("{DEVICES}/{}/iommu_group", device.address));
         let Some(group) = group else {
             continue;
         };
-        if let Some(kind) = facts
+        if let Some(kind) = survey
             .sysroot
             .read_if(format!("sys/kernel/iommu_groups/{group}/type"))?
         {
@@ -151,8 +151,8 @@ fn iommu(facts: &Survey) -> Result<Check> {
         .filter(|(kind, _)| *kind != "identity")
         .map(|(kind, number)| format!("{} {kind}", ui::count(*number, "device")))
         .collect();
-    let told =
-        facts.has_parameter("iommu=pt") || facts.parameter("iommu.passthrough").contains(&"1");
+    let is_requested = survey.has_parameter("iommu=pt")
+        || survey.parameter_values("iommu.passthrough").contains(&"1");
     if !translated.is_empty() {
         return Ok(warning(
             format!(
@@ -162,7 +162,7 @@ fn iommu(facts: &Survey) -> Result<Check> {
             boot_with("iommu=pt"),
         ));
     }
-    if kinds.is_empty() && !told {
+    if kinds.is_empty() && !is_requested {
         return Ok(warning(
             "on; whether it translates for drives and providers cannot be told",
             boot_with("iommu=pt"),
@@ -171,8 +171,8 @@ fn iommu(facts: &Survey) -> Result<Check> {
     Ok(ok("on, passes addresses through (iommu=pt)"))
 }
 
-fn bounce_buffers(facts: &Survey) -> Result<Check> {
-    let forced = facts.parameter("swiotlb");
+fn bounce_buffers(survey: &Survey) -> Result<Finding> {
+    let forced = survey.parameter_values("swiotlb");
     if forced
         .iter()
         .any(|value| value.split(',').any(|word| word == "force"))
@@ -189,9 +189,9 @@ fn bounce_buffers(facts: &Survey) -> Result<Check> {
         "sys/devices/system/cpu/sev",
     ];
     const FLAGS: [&str; 4] = ["sev", "sev_es", "sev_snp", "tdx_guest"];
-    let encrypted = GUEST.iter().any(|path| facts.sysroot.has(path))
-        || FLAGS.iter().any(|flag| facts.flags.contains(*flag));
-    if facts.is_virtual() && encrypted {
+    let encrypted = GUEST.iter().any(|path| survey.sysroot.has(path))
+        || FLAGS.iter().any(|flag| survey.flags.contains(*flag));
+    if survey.is_virtual() && encrypted {
         return Ok(problem(
             "the memory of this guest is encrypted: all DMA goes through bounce buffers, so no \
              provider is reached",

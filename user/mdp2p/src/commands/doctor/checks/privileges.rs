@@ -3,14 +3,14 @@
 
 use anyhow::Result;
 
-use crate::commands::doctor::check::{Check, Examine, ok, warning};
+use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
 
 /// In the order in which one would set a machine up.
-pub const CHECKS: &[(&str, Examine)] = &[("privileges", privileges)];
+pub const CHECKS: &[Check] = &[("privileges", privileges)];
 
-fn privileges(facts: &Survey) -> Result<Check> {
-    if facts.hides_config_space() {
+fn privileges(survey: &Survey) -> Result<Finding> {
+    if survey.hides_config_space() {
         return Ok(warning(
             "config space cannot be read: ACS, resizable BARs and what ports are could not be looked at",
             "sudo mdp2p doctor",

@@ -7,7 +7,7 @@ use std::fmt;
 use mdp2p_machine::pci::reach::{Source, Way};
 
 use super::group::Group;
-use super::reason::{Cause, Found};
+use super::reason::{Cause, Evidence};
 use crate::commands::topology::tree::Tree;
 
 /// How the clients of a column reach the providers of a row.
@@ -24,29 +24,31 @@ pub struct Cell {
     pub causes: Vec<Cause>,
 }
 
-/// What holds of any of a row and any of a column that are two: they hang alike.
-pub fn cell(view: &Tree, row: &Group, column: &Group, found: &mut Found) -> Cell {
-    let own = (row.members[0], column.members[0]);
-    let two = |group: &Group| group.members.iter().copied().take(2).collect::<Vec<_>>();
-    let clients = two(column);
-    let mut pairs = two(row)
-        .into_iter()
-        .flat_map(|provider| clients.iter().map(move |&client| (provider, client)));
-    let (provider, client) = pairs
-        .find(|(provider, client)| provider != client)
-        .unwrap_or(own);
-    let reach = view.reach(provider, client);
-    let mut causes = BTreeSet::new();
-    for why in reach.why {
-        causes.extend(found.add(why, row, column));
-    }
-    found.causes.extend(&causes);
-    Cell {
-        way: reach.way,
-        distance: reach.distance,
-        source: reach.source,
-        numbers: Vec::new(),
-        causes: causes.into_iter().collect(),
+impl Cell {
+    /// What holds of any of a row and any of a column that are two: they hang alike.
+    pub fn of(tree: &Tree, row: &Group, column: &Group, evidence: &mut Evidence) -> Self {
+        let own = (row.members[0], column.members[0]);
+        let two = |group: &Group| group.members.iter().copied().take(2).collect::<Vec<_>>();
+        let clients = two(column);
+        let mut pairs = two(row)
+            .into_iter()
+            .flat_map(|provider| clients.iter().map(move |&client| (provider, client)));
+        let (provider, client) = pairs
+            .find(|(provider, client)| provider != client)
+            .unwrap_or(own);
+        let reach = tree.reach(provider, client);
+        let mut causes = BTreeSet::new();
+        for why in reach.why {
+            causes.extend(evidence.record(why, row, column));
+        }
+        evidence.causes.extend(&causes);
+        Self {
+            way: reach.way,
+            distance: reach.distance,
+            source: reach.source,
+            numbers: Vec::new(),
+            causes: causes.into_iter().collect(),
+        }
     }
 }
 

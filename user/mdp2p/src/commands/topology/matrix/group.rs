@@ -30,12 +30,12 @@ struct Position<'a> {
     /// The nearest bridge above it that other clients are below too.
     fork: Option<Bdf>,
     /// The device and what is between: ACS, and whether it is a port.
-    below_fork: Vec<(Acs, bool)>,
+    path: Vec<(Acs, bool)>,
 }
 
 impl Group {
-    pub fn of(view: &Tree, members: Vec<Bdf>) -> Self {
-        let mut labels: Vec<String> = members.iter().map(|&it| view.label(it)).collect();
+    pub fn of(tree: &Tree, members: Vec<Bdf>) -> Self {
+        let mut labels: Vec<String> = members.iter().map(|&it| tree.label(it)).collect();
         labels.sort_by_cached_key(|label| natural(label));
         let first = labels.first().cloned().unwrap_or_default();
         Self {
@@ -65,34 +65,34 @@ fn list(labels: &[String]) -> String {
 }
 
 /// The numbers of those that are equal, together; in the order of the first ones.
-pub fn equal<T: Ord>(all: impl Iterator<Item = T>) -> Vec<Vec<usize>> {
-    let mut places = BTreeMap::new();
-    let mut equal: Vec<Vec<usize>> = Vec::new();
+pub fn equal_indices<T: Ord>(all: impl Iterator<Item = T>) -> Vec<Vec<usize>> {
+    let mut classes = BTreeMap::new();
+    let mut indices: Vec<Vec<usize>> = Vec::new();
     for (at, item) in all.enumerate() {
-        let place = *places.entry(item).or_insert(equal.len());
-        match equal.get_mut(place) {
+        let class = *classes.entry(item).or_insert(indices.len());
+        match indices.get_mut(class) {
             Some(ats) => ats.push(at),
-            None => equal.push(vec![at]),
+            None => indices.push(vec![at]),
         }
     }
-    equal
+    indices
 }
 
 /// Providers and clients by where they hang, and by what the kernel says of them.
-pub fn groups(view: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<Group>) {
-    let forks = forks(view, clients);
-    let place = |address: Bdf| place(view, &forks, address);
-    let mut rows = equal(providers.iter().map(|&it| place(it)));
-    if !is_even(view, providers, &rows) {
+pub fn groups(tree: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<Group>) {
+    let forks = forks(tree, clients);
+    let position = |address: Bdf| position(tree, &forks, address);
+    let mut rows = equal_indices(providers.iter().map(|&it| position(it)));
+    if !agree_within_rows(tree, providers, &rows) {
         rows = (0..providers.len()).map(|at| vec![at]).collect();
     }
-    let told = |client: Bdf| told(view, providers, &rows, client);
-    let columns = equal(clients.iter().map(|&it| (place(it), told(it))));
+    let distances = |client: Bdf| row_distances(tree, providers, &rows, client);
+    let columns = equal_indices(clients.iter().map(|&it| (position(it), distances(it))));
     let group = |all: &[Bdf], ats: &Vec<usize>| {
-        let mut group = Group::of(view, ats.iter().map(|&at| all[at]).collect());
+        let mut group = Group::of(tree, ats.iter().map(|&at| all[at]).collect());
         for &member in &group.members {
-            for port in below_fork(view, &forks, member) {
-                match view
+            for port in path_to_fork(tree, &forks, member) {
+                match tree
                     .devices
                     .get(port)
                     .map(|device| (device.acs, device.is_bridge()))
@@ -112,14 +112,14 @@ pub fn groups(view: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, V
 }
 
 /// The bridges below which the ways to clients part.
-fn forks(view: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
+fn forks(tree: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
     // A client that others hang below counts as one.
     let mut forks: BTreeSet<Bdf> = clients.iter().copied().collect();
-    let mut ways = BTreeMap::new();
+    let mut below_bridges = BTreeMap::new();
     for &client in clients {
         let mut below = client;
-        for bridge in view.devices.upwards(client).skip(1) {
-            match ways.insert(bridge.address, below) {
+        for bridge in tree.devices.upwards(client).skip(1) {
+            match below_bridges.insert(bridge.address, below) {
                 None => {}
                 Some(other) if other == below => break,
                 Some(_) => drop(forks.insert(bridge.address)),
@@ -131,24 +131,24 @@ fn forks(view: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
 }
 
 /// The device and the bridges above it, up to where other clients are.
-fn below_fork(view: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator<Item = Bdf> {
+fn path_to_fork(tree: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator<Item = Bdf> {
     let mut end = false;
-    view.devices.upwards(address).map_while(move |device| {
+    tree.devices.upwards(address).map_while(move |device| {
         let go_on = !end;
         end = device.parent.is_none_or(|parent| forks.contains(&parent));
         go_on.then_some(device.address)
     })
 }
 
-fn place<'a>(view: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
-    let devices = view.devices;
+fn position<'a>(tree: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
+    let devices = tree.devices;
     let get = |address| devices.get(address);
-    let way: Vec<Bdf> = below_fork(view, forks, address).collect();
-    let top = way.last().and_then(|&top| get(top));
+    let path: Vec<Bdf> = path_to_fork(tree, forks, address).collect();
+    let top = path.last().and_then(|&top| get(top));
     Position {
         host_bridge: get(address).map_or("", |device| &device.host_bridge),
         fork: top.and_then(|device| device.parent),
-        below_fork: way
+        path: path
             .iter()
             .filter_map(|&address| get(address))
             .map(|device| (device.acs, device.is_bridge()))
@@ -158,26 +158,26 @@ fn place<'a>(view: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'
 
 /// What the kernel says of a client, by rows: what of any provider that it is not itself.
 /// None if it says nothing; of a row that it does not know too.
-type Told = Option<BTreeSet<(usize, Option<Option<u32>>)>>;
+type RowDistances = Option<BTreeSet<(usize, Option<Option<u32>>)>>;
 
-fn told(view: &Tree, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> Told {
-    let told = view.told_of(client)?;
+fn row_distances(tree: &Tree, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> RowDistances {
+    let distances = tree.kernel_distances(client)?;
     let mut all = BTreeSet::new();
     for (row, ats) in rows.iter().enumerate() {
         let others = ats.iter().map(|&at| providers[at]);
         for provider in others.filter(|&provider| provider != client) {
-            all.insert((row, told.get(&provider).copied()));
+            all.insert((row, distances.get(&provider).copied()));
         }
     }
     Some(all)
 }
 
 /// Whether the kernel says the same of all providers of a row.
-fn is_even(view: &Tree, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
-    view.clients().all(|client| {
-        let told = told(view, providers, rows, client).unwrap_or_default();
-        let distinct: BTreeSet<usize> = told.iter().map(|&(row, _)| row).collect();
-        distinct.len() == told.len()
+fn agree_within_rows(tree: &Tree, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
+    tree.clients().all(|client| {
+        let distances = row_distances(tree, providers, rows, client).unwrap_or_default();
+        let distinct: BTreeSet<usize> = distances.iter().map(|&(row, _)| row).collect();
+        distinct.len() == distances.len()
     })
 }
 
@@ -204,6 +204,9 @@ mod tests {
     #[test]
     fn equal_ones_come_together_in_the_order_of_the_first() {
         let all = ["b", "a", "b", "c", "a"];
-        assert_eq!(equal(all.into_iter()), [vec![0, 2], vec![1, 4], vec![3]]);
+        assert_eq!(
+            equal_indices(all.into_iter()),
+            [vec![0, 2], vec![1, 4], vec![3]]
+        );
     }
 }

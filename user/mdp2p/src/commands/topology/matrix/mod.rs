@@ -16,7 +16,7 @@ use mdp2p_machine::pci::reach::{Source, Way};
 
 use self::cell::Cell;
 use self::group::Group;
-use self::reason::{Cause, Found, Reason};
+use self::reason::{Cause, Evidence, Reason};
 use super::tree::Tree;
 
 /// Up to so many providers, or clients, each has a row, or a column, of its own.
@@ -43,15 +43,15 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Of what `view` has. It has no rows if there are no providers.
-    pub fn of(view: &Tree) -> Self {
-        let providers: Vec<Bdf> = view.devices.providers().map(|it| it.address).collect();
-        let clients: Vec<Bdf> = view.clients().collect();
+    /// Of what `tree` has. It has no rows if there are no providers.
+    pub fn of(tree: &Tree) -> Self {
+        let providers: Vec<Bdf> = tree.devices.providers().map(|it| it.address).collect();
+        let clients: Vec<Bdf> = tree.clients().collect();
         let many = providers.len() > FEW || clients.len() > FEW;
         let (rows, columns) = match many {
-            true => group::groups(view, &providers, &clients),
+            true => group::groups(tree, &providers, &clients),
             false => {
-                let one = |&address: &Bdf| Group::of(view, vec![address]);
+                let one = |&address: &Bdf| Group::of(tree, vec![address]);
                 let rows = providers.iter().map(one).collect();
                 (rows, clients.iter().map(one).collect())
             }
@@ -61,54 +61,54 @@ impl Matrix {
             columns,
             ..Self::default()
         };
-        matrix.hidden.0 = hide(&mut matrix.rows);
-        let found = matrix.fill(view);
+        matrix.hidden.0 = cut_off(&mut matrix.rows);
+        let evidence = matrix.fill_cells(tree);
         if many {
-            matrix.merge_columns(view);
-            matrix.merge_rows(view);
+            matrix.merge_columns(tree);
+            matrix.merge_rows(tree);
         }
-        matrix.hidden.1 = hide(&mut matrix.columns);
+        matrix.hidden.1 = cut_off(&mut matrix.columns);
         for cells in &mut matrix.cells {
             cells.truncate(MOST);
         }
-        matrix.number(view, &found);
+        matrix.number_reasons(tree, &evidence);
         matrix
     }
 
-    fn fill(&mut self, view: &Tree) -> Found {
-        let mut found = Found::default();
+    fn fill_cells(&mut self, tree: &Tree) -> Evidence {
+        let mut evidence = Evidence::default();
         for row in &self.rows {
             let cells = self.columns.iter();
-            let cells = cells.map(|column| cell::cell(view, row, column, &mut found));
+            let cells = cells.map(|column| Cell::of(tree, row, column, &mut evidence));
             self.cells.push(cells.collect());
         }
-        found
+        evidence
     }
 
-    fn merge_columns(&mut self, view: &Tree) {
+    fn merge_columns(&mut self, tree: &Tree) {
         let column = |at: usize| -> Vec<Cell> {
             let cells = self.cells.iter().map(|cells| cells[at].clone());
             cells.collect()
         };
-        let equal = group::equal((0..self.columns.len()).map(column));
-        self.columns = merged(view, &self.columns, &equal);
+        let equal = group::equal_indices((0..self.columns.len()).map(column));
+        self.columns = merge(tree, &self.columns, &equal);
         for cells in &mut self.cells {
             *cells = equal.iter().map(|ats| cells[ats[0]].clone()).collect();
         }
     }
 
-    fn merge_rows(&mut self, view: &Tree) {
-        let equal = group::equal(self.cells.iter().cloned());
-        self.rows = merged(view, &self.rows, &equal);
+    fn merge_rows(&mut self, tree: &Tree) {
+        let equal = group::equal_indices(self.cells.iter().cloned());
+        self.rows = merge(tree, &self.rows, &equal);
         self.cells = equal.iter().map(|ats| self.cells[ats[0]].clone()).collect();
     }
 
     /// Gives the causes that there are their numbers, and the columns their widths.
-    fn number(&mut self, view: &Tree, found: &Found) {
-        let causes: Vec<Cause> = found.causes.iter().copied().collect();
+    fn number_reasons(&mut self, tree: &Tree, evidence: &Evidence) {
+        let causes: Vec<Cause> = evidence.causes.iter().copied().collect();
         self.reasons = causes
             .iter()
-            .map(|&cause| reason::reason(view, cause, found))
+            .map(|&cause| reason::explain(tree, cause, evidence))
             .collect();
         for cell in self.cells.iter_mut().flatten() {
             let number = |cause: &Cause| causes.iter().position(|it| it == cause);
@@ -149,7 +149,7 @@ impl Matrix {
     }
 
     /// A line for each label that stands for several devices.
-    pub fn groups(&self) -> Vec<String> {
+    pub fn group_lines(&self) -> Vec<String> {
         let several = |group: &&Group| group.members.len() > 1;
         let mut lines = Vec::new();
         for row in self.rows.iter().filter(several) {
@@ -168,7 +168,7 @@ impl Matrix {
     }
 
     /// A sentence about what is not shown.
-    pub fn hidden(&self) -> Option<String> {
+    pub fn hidden_line(&self) -> Option<String> {
         let (providers, clients) = self.hidden;
         (providers + clients > 0).then(|| {
             format!(
@@ -219,19 +219,19 @@ impl Matrix {
 }
 
 /// Cuts off what is too much; how many devices that are.
-fn hide(groups: &mut Vec<Group>) -> usize {
+fn cut_off(groups: &mut Vec<Group>) -> usize {
     let hidden = groups.iter().skip(MOST).map(|group| group.members.len());
     let hidden = hidden.sum();
     groups.truncate(MOST);
     hidden
 }
 
-fn merged(view: &Tree, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
+fn merge(tree: &Tree, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
     let merge = |ats: &Vec<usize>| match ats[..] {
         [at] => groups[at].clone(),
         _ => {
             let members = ats.iter().flat_map(|&at| groups[at].members.clone());
-            Group::of(view, members.collect())
+            Group::of(tree, members.collect())
         }
     };
     equal.iter().map(merge).collect()

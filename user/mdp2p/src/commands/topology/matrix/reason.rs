@@ -34,7 +34,7 @@ pub enum Cause {
 
 /// What the causes are about, of all cells together.
 #[derive(Default)]
-pub struct Found {
+pub struct Evidence {
     redirecting: BTreeSet<Bdf>,
     unknown: BTreeSet<Bdf>,
     bridges: BTreeMap<String, Option<(u16, u16)>>,
@@ -42,9 +42,9 @@ pub struct Found {
     pub causes: BTreeSet<Cause>,
 }
 
-impl Found {
+impl Evidence {
     /// Remembers what `why` is about. What follows from another cause is none.
-    pub fn add(&mut self, why: Why, row: &Group, column: &Group) -> Option<Cause> {
+    pub fn record(&mut self, why: Why, row: &Group, column: &Group) -> Option<Cause> {
         Some(match why {
             Why::AcsRedirect { ports } => {
                 let others = row.redirecting.iter().chain(&column.redirecting);
@@ -70,7 +70,7 @@ impl Found {
     }
 }
 
-pub fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
+pub fn explain(tree: &Tree, cause: Cause, evidence: &Evidence) -> Reason {
     let plain = |what: String, remedy: &str| Reason {
         what,
         remedy: vec![remedy.to_owned()],
@@ -78,9 +78,9 @@ pub fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
         consequences: Vec::new(),
     };
     match cause {
-        Cause::Acs => acs_reason(view, &found.redirecting),
+        Cause::Acs => explain_acs(tree, &evidence.redirecting),
         Cause::HostBridge => {
-            let bridges = found.bridges.iter().map(|(bridge, id)| match id {
+            let bridges = evidence.bridges.iter().map(|(bridge, id)| match id {
                 Some((vendor, device)) => format!("{bridge} ({vendor:04x}:{device:04x})"),
                 None => format!("{bridge} (unknown)"),
             });
@@ -95,7 +95,7 @@ pub fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
             )
         }
         Cause::SameHostBridge => {
-            let bridges = found.same.iter().cloned().collect::<Vec<_>>().join(", ");
+            let bridges = evidence.same.iter().cloned().collect::<Vec<_>>().join(", ");
             plain(
                 format!("The kernel trusts {bridges} only between devices that are both below it."),
                 "Put provider and client below the same host bridge, or the same switch.",
@@ -104,7 +104,7 @@ pub fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
         Cause::AcsUnknown => plain(
             format!(
                 "Only root can see whether ACS redirects at {}; it is taken not to.",
-                ports(&found.unknown)
+                list_ports(&evidence.unknown)
             ),
             "Run mdp2p as root.",
         ),
@@ -116,9 +116,9 @@ pub fn reason(view: &Tree, cause: Cause, found: &Found) -> Reason {
     }
 }
 
-fn acs_reason(view: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
-    let iommu = |port: &Bdf| view.sysroot.link(format!("{DEVICES}/{port}/iommu_group"));
-    let (parameter, by_kind) = parameter(view, redirecting);
+fn explain_acs(tree: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
+    let iommu = |port: &Bdf| tree.sysroot.link(format!("{DEVICES}/{port}/iommu_group"));
+    let (parameter, by_kind) = acs_parameter(tree, redirecting);
     let mut consequences = vec![
         "Then devices below these ports are not isolated from each other any more: they cannot \
          be given to different guests or to programs that must not meet."
@@ -143,7 +143,7 @@ fn acs_reason(view: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
     Reason {
         what: format!(
             "ACS redirects requests to the host bridge at {}.",
-            ports(redirecting)
+            list_ports(redirecting)
         ),
         remedy: vec![
             "To have switches pass them on, boot with this (GRUB wants semicolons quoted):"
@@ -156,11 +156,11 @@ fn acs_reason(view: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
 
 /// What makes the kernel clear ACS redirect (Documentation/admin-guide/kernel-parameters.txt),
 /// and whether it names ports by vendor and device: many addresses fit on no command line.
-fn parameter(view: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
+fn acs_parameter(tree: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
     const MANY: usize = 8;
     let kinds: BTreeSet<String> = ports
         .iter()
-        .filter_map(|&port| view.devices.get(port))
+        .filter_map(|&port| tree.devices.get(port))
         .map(|device| format!("pci:{:04x}:{:04x}", device.vendor, device.device))
         .collect();
     let by_kind = ports.len() > MANY && kinds.len() < ports.len();
@@ -175,7 +175,7 @@ fn parameter(view: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
 }
 
 /// Their addresses, if they are not too many.
-fn ports(all: &BTreeSet<Bdf>) -> String {
+fn list_ports(all: &BTreeSet<Bdf>) -> String {
     const MANY: usize = 8;
     let names: Vec<String> = all.iter().take(MANY).map(|&port| port.short()).collect();
     let more = match all.len().saturating_sub(MANY) {

@@ -20,9 +20,9 @@ use mdp2p_machine::pci::reach::Way;
 use svg::Document;
 use svg::node::element::Rectangle;
 
-use self::shape::{Shape, shape};
+use self::shape::Shape;
 use self::sheet::{
-    FRAME, FREE, INK, LETTER, LETTER_WIDTH, LINE, Look, PAD, PAGE, PROVIDER, Sheet, letters,
+    FRAME, FREE, INK, LETTER, LETTER_WIDTH, LINE, PAD, PAGE, PROVIDER, Paint, Sheet, letters_in,
 };
 use super::matrix::Matrix;
 use super::matrix::cell::Cell;
@@ -34,13 +34,13 @@ const COLOURS: [&str; 8] = [
     "#cfe8ff", "#ffe3c2", "#d7f5d0", "#f6d5e5", "#e3dbff", "#fff3b8", "#cdf1ee", "#e8dccb",
 ];
 
-/// Draws `view` into the file at `path`: the whole of it, or nothing.
+/// Draws `tree` into the file at `path`: the whole of it, or nothing.
 ///
 /// # Errors
 /// If there is no such folder, something that is no file has that name, or it cannot be
 /// written.
-pub fn write(view: &Tree, path: &Path) -> Result<()> {
-    let path = place(path)?;
+pub fn write(tree: &Tree, path: &Path) -> Result<()> {
+    let path = destination(path)?;
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -59,7 +59,7 @@ pub fn write(view: &Tree, path: &Path) -> Result<()> {
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
         let mut out = BufWriter::new(&file);
-        svg::write(&mut out, &draw(view))?;
+        svg::write(&mut out, &draw(tree))?;
         out.flush()?;
         drop(out);
         file.persist(&path)?;
@@ -69,7 +69,7 @@ pub fn write(view: &Tree, path: &Path) -> Result<()> {
 }
 
 /// Where to write: where a link leads to.
-fn place(path: &Path) -> Result<PathBuf> {
+fn destination(path: &Path) -> Result<PathBuf> {
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => bail!(
             "{}: is no file that a drawing could replace; name another",
@@ -81,18 +81,18 @@ fn place(path: &Path) -> Result<PathBuf> {
 }
 
 /// The drawing.
-pub fn draw(view: &Tree) -> Document {
+pub fn draw(tree: &Tree) -> Document {
     let mut sheet = Sheet::default();
-    sheet.line(PAD, LINE, "PCI tree and peer-to-peer reach", INK, true);
-    let colours = colours(view);
+    sheet.text(PAD, LINE, "PCI tree and peer-to-peer reach", INK, true);
+    let colours = colours(tree);
     let mut y = 2 * LINE;
     let mut right = PAGE;
-    for (name, tops) in &view.bridges {
+    for (name, tops) in &tree.host_bridges {
         let shapes = tops
             .iter()
-            .map(|&top| shape(view, &colours, top, Vec::new()));
+            .map(|&top| Shape::of(tree, &colours, top, Vec::new()));
         let shape = Shape::Box {
-            title: words::bridge_name(name),
+            title: words::host_bridge_title(name),
             inner: shapes.collect(),
         };
         let placed = shape.place(PAGE - 2 * PAD);
@@ -100,8 +100,8 @@ pub fn draw(view: &Tree) -> Document {
         y += placed.height + PAD;
         right = right.max(placed.width + 2 * PAD);
     }
-    y = legend(&mut sheet, view, &colours, y + PAD);
-    y = matrix(&mut sheet, view, y + 2 * PAD);
+    y = draw_legend(&mut sheet, tree, &colours, y + PAD);
+    y = draw_matrix(&mut sheet, tree, y + 2 * PAD);
     let height = y + 2 * PAD;
     let paper = Rectangle::new()
         .set("width", "100%")
@@ -120,67 +120,67 @@ pub fn draw(view: &Tree) -> Document {
         .add(sheet.group)
 }
 
-fn colours<'a>(view: &'a Tree) -> BTreeMap<&'a str, &'static str> {
-    let names = view.arrays.iter().map(|array| array.name.as_str());
+fn colours<'a>(tree: &'a Tree) -> BTreeMap<&'a str, &'static str> {
+    let names = tree.arrays.iter().map(|array| array.name.as_str());
     names.zip(COLOURS.iter().copied().cycle()).collect()
 }
 
 /// What colours and frames mean; where it ends.
-fn legend(
+fn draw_legend(
     sheet: &mut Sheet,
-    view: &Tree,
+    tree: &Tree,
     colours: &BTreeMap<&str, &'static str>,
     y: usize,
 ) -> usize {
-    let thin = |fill| Look {
+    let thin = |fill| Paint {
         fill,
         stroke: FRAME,
         thick: 1,
         round: 2,
     };
-    let provider = Look {
+    let provider = Paint {
         fill: FREE,
         stroke: PROVIDER,
         thick: 3,
         round: 2,
     };
-    let arrays = view.arrays.iter().map(|array| {
+    let arrays = tree.arrays.iter().map(|array| {
         let fill = colours.get(array.name.as_str()).copied().unwrap_or(FREE);
         (thin(fill), format!("{} {}", array.name, array.level))
     });
     let entries = [(provider, "publishes memory (provider)".to_owned())];
     let (mut x, mut y) = (PAD, y);
-    for (look, text) in entries.into_iter().chain(arrays) {
+    for (paint, text) in entries.into_iter().chain(arrays) {
         let width = LINE + PAD + text.chars().count() * LETTER_WIDTH / 10 + 2 * PAD;
         if x > PAD && x + width > PAGE {
             (x, y) = (PAD, y + LINE + PAD);
         }
-        sheet.rectangle((x, y), (LINE, LINE), &look);
-        sheet.line(x + LINE + PAD, y + LETTER + 1, &text, INK, false);
+        sheet.rectangle((x, y), (LINE, LINE), &paint);
+        sheet.text(x + LINE + PAD, y + LETTER + 1, &text, INK, false);
         x += width;
     }
     y + LINE
 }
 
 /// The matrix and its reasons; where they end.
-fn matrix(sheet: &mut Sheet, view: &Tree, y: usize) -> usize {
-    let matrix = Matrix::of(view);
+fn draw_matrix(sheet: &mut Sheet, tree: &Tree, y: usize) -> usize {
+    let matrix = Matrix::of(tree);
     if matrix.rows.is_empty() {
-        return sheet.paragraph(PAD, y, words::no_providers(view));
+        return sheet.paragraph(PAD, y, words::no_providers(tree));
     }
-    sheet.line(PAD, y + LINE, words::MATRIX_TITLE, INK, true);
+    sheet.text(PAD, y + LINE, words::MATRIX_TITLE, INK, true);
     let mut y = y + LINE + PAD;
-    for columns in matrix.blocks(letters(PAGE - 4 * PAD), 3) {
-        y = block(sheet, &matrix, columns, y) + PAD;
+    for columns in matrix.blocks(letters_in(PAGE - 4 * PAD), 3) {
+        y = draw_block(sheet, &matrix, columns, y) + PAD;
     }
-    for text in matrix.groups().into_iter().chain(matrix.hidden()) {
+    for text in matrix.group_lines().into_iter().chain(matrix.hidden_line()) {
         y = sheet.paragraph(PAD, y, &text);
     }
     for text in matrix.legend() {
         y = sheet.paragraph(PAD, y, text);
     }
     for (number, reason) in matrix.reasons.iter().enumerate() {
-        sheet.line(PAD, y + PAD + LINE, &(number + 1).to_string(), INK, true);
+        sheet.text(PAD, y + PAD + LINE, &(number + 1).to_string(), INK, true);
         let what = std::iter::once(&reason.what);
         let texts = what
             .chain(&reason.remedy)
@@ -191,35 +191,35 @@ fn matrix(sheet: &mut Sheet, view: &Tree, y: usize) -> usize {
     y
 }
 
-fn block(sheet: &mut Sheet, matrix: &Matrix, columns: Range<usize>, y: usize) -> usize {
+fn draw_block(sheet: &mut Sheet, matrix: &Matrix, columns: Range<usize>, y: usize) -> usize {
     let pixels = |letters: usize| (letters + 2) * LETTER_WIDTH / 10;
     let height = LINE + 6;
     let left = PAD + pixels(matrix.head_width());
     let mut x = left;
     for at in columns {
         let width = pixels(matrix.widths[at]);
-        sheet.line(x + 7, y + LINE, &matrix.columns[at].label, INK, true);
+        sheet.text(x + 7, y + LINE, &matrix.columns[at].label, INK, true);
         for (row, cells) in matrix.cells.iter().enumerate() {
             let top = y + (row + 1) * height;
-            sheet.rectangle((x, top), (width, height), &look(&cells[at]));
-            sheet.line(x + 7, top + LINE, &cells[at].to_string(), INK, false);
+            sheet.rectangle((x, top), (width, height), &cell_paint(&cells[at]));
+            sheet.text(x + 7, top + LINE, &cells[at].to_string(), INK, false);
         }
         x += width;
     }
     for (number, row) in matrix.rows.iter().enumerate() {
         let base = y + (number + 1) * height + LINE;
-        sheet.line(PAD, base, &row.label, INK, true);
+        sheet.text(PAD, base, &row.label, INK, true);
     }
     y + (matrix.rows.len() + 1) * height
 }
 
-fn look(cell: &Cell) -> Look {
+fn cell_paint(cell: &Cell) -> Paint {
     let fill = match cell.way {
         Way::Direct => "#d3f2d9",
         Way::ThroughHostBridge => "#fff1c7",
         Way::No => "#fbd9d7",
     };
-    Look {
+    Paint {
         fill,
         stroke: "#ffffff",
         thick: 2,

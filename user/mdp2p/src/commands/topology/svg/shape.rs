@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mdp2p_machine::pci::bdf::Bdf;
 
-use super::sheet::{CARD, FAINT, FRAME, FREE, INK, LINE, Look, PAD, PROVIDER, Sheet, letters};
+use super::sheet::{CARD, FAINT, FRAME, FREE, INK, LINE, PAD, PROVIDER, Paint, Sheet, letters_in};
 use crate::commands::topology::tree::Tree;
 use crate::commands::topology::words;
 
@@ -22,73 +22,76 @@ pub enum Shape {
     },
 }
 
-/// `ports`: those above it that have nothing else below.
-pub fn shape(
-    view: &Tree,
-    colours: &BTreeMap<&str, &'static str>,
-    address: Bdf,
-    mut ports: Vec<String>,
-) -> Shape {
-    let Some(device) = view.devices.get(address) else {
-        return Shape::Box {
-            title: address.to_string(),
-            inner: Vec::new(),
-        };
-    };
-    let line = words::line(view, device);
-    let facts = line.facts.iter().map(|fact| fact.text.clone());
-    let below = view.below(address);
-    if !below.is_empty() {
-        let words: Vec<String> = [line.head.text.clone()].into_iter().chain(facts).collect();
-        ports.push(words.join(", "));
-        if let ([only], true) = (below, device.is_bridge()) {
-            return shape(view, colours, *only, ports);
-        }
-        ports.reverse();
-        return Shape::Box {
-            title: ports.join(", below "),
-            inner: below
-                .iter()
-                .map(|&child| shape(view, colours, child, Vec::new()))
-                .collect(),
-        };
-    }
-    let mut lines: Vec<String> = Vec::new();
-    lines.extend(
-        line.model
-            .as_deref()
-            .and_then(|model| words::cut(model, letters(CARD - 2 * PAD))),
-    );
-    lines.extend(facts);
-    lines.extend(ports.iter().rev().map(|port| format!("below {port}")));
-    let arrays = view
-        .facts(address)
-        .into_iter()
-        .flat_map(|facts| &facts.disks);
-    let array = arrays.flat_map(|disk| &disk.members).next();
-    let colour = array.and_then(|member| colours.get(member.array.as_str()));
-    Shape::Card {
-        title: line.head.text,
-        lines,
-        fill: colour.copied().unwrap_or(FREE),
-        provider: device
-            .p2pmem
-            .as_ref()
-            .is_some_and(|memory| memory.published),
-    }
-}
-
 /// Something with its size, and the places of what is in it.
 pub struct Placed {
     pub width: usize,
     pub height: usize,
     title: Vec<String>,
     lines: Vec<String>,
-    look: Look,
+    paint: Paint,
     inner: Vec<(usize, usize, Placed)>,
 }
 
 impl Shape {
+    /// `ports`: those above it that have nothing else below.
+    pub fn of(
+        tree: &Tree,
+        colours: &BTreeMap<&str, &'static str>,
+        address: Bdf,
+        mut ports: Vec<String>,
+    ) -> Self {
+        let Some(device) = tree.devices.get(address) else {
+            return Self::Box {
+                title: address.to_string(),
+                inner: Vec::new(),
+            };
+        };
+        let line = words::describe(tree, device);
+        let remarks = line.remarks.iter().map(|remark| remark.text.clone());
+        let below = tree.children(address);
+        if !below.is_empty() {
+            let words: Vec<String> = [line.head.text.clone()]
+                .into_iter()
+                .chain(remarks)
+                .collect();
+            ports.push(words.join(", "));
+            if let ([only], true) = (below, device.is_bridge()) {
+                return Self::of(tree, colours, *only, ports);
+            }
+            ports.reverse();
+            return Self::Box {
+                title: ports.join(", below "),
+                inner: below
+                    .iter()
+                    .map(|&child| Self::of(tree, colours, child, Vec::new()))
+                    .collect(),
+            };
+        }
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(
+            line.model
+                .as_deref()
+                .and_then(|model| words::shorten(model, letters_in(CARD - 2 * PAD))),
+        );
+        lines.extend(remarks);
+        lines.extend(ports.iter().rev().map(|port| format!("below {port}")));
+        let arrays = tree
+            .facts(address)
+            .into_iter()
+            .flat_map(|facts| &facts.disks);
+        let array = arrays.flat_map(|disk| &disk.members).next();
+        let colour = array.and_then(|member| colours.get(member.array.as_str()));
+        Self::Card {
+            title: line.head.text,
+            lines,
+            fill: colour.copied().unwrap_or(FREE),
+            provider: device
+                .p2pmem
+                .as_ref()
+                .is_some_and(|memory| memory.published),
+        }
+    }
+
     /// Gives everything a place, in rows of up to `room` pixels: wider only if one alone
     /// is.
     pub fn place(self, room: usize) -> Placed {
@@ -99,7 +102,7 @@ impl Shape {
                 fill,
                 provider,
             } => {
-                let wrapped = |text: &String| words::wrap(text, letters(CARD - 2 * PAD));
+                let wrapped = |text: &String| words::wrap(text, letters_in(CARD - 2 * PAD));
                 let title = wrapped(&title);
                 let lines: Vec<String> = lines.iter().flat_map(wrapped).collect();
                 let (stroke, thick) = match provider {
@@ -111,7 +114,7 @@ impl Shape {
                     height: (title.len() + lines.len()) * LINE + PAD,
                     title,
                     lines,
-                    look: Look {
+                    paint: Paint {
                         fill,
                         stroke,
                         thick,
@@ -130,7 +133,7 @@ impl Shape {
         let widest = inner.iter().map(|placed| placed.width).max().unwrap_or(0);
         let flow: usize = inner.iter().map(|placed| placed.width + PAD).sum();
         let width = flow.saturating_sub(PAD).min(room).max(widest).max(CARD);
-        let title = words::wrap(title, letters(width));
+        let title = words::wrap(title, letters_in(width));
         let (mut x, mut y, mut tallest) = (PAD, PAD + title.len() * LINE, 0);
         let mut places = Vec::new();
         for placed in inner {
@@ -147,7 +150,7 @@ impl Shape {
             height: y + tallest + PAD,
             title,
             lines: Vec::new(),
-            look: Look {
+            paint: Paint {
                 fill: "none",
                 stroke: FRAME,
                 thick: 1,
@@ -160,15 +163,15 @@ impl Shape {
 
 impl Placed {
     pub fn draw(&self, sheet: &mut Sheet, x: usize, y: usize) {
-        sheet.rectangle((x, y), (self.width, self.height), &self.look);
+        sheet.rectangle((x, y), (self.width, self.height), &self.paint);
         let mut base = y;
         for line in &self.title {
             base += LINE;
-            sheet.line(x + PAD, base, line, INK, true);
+            sheet.text(x + PAD, base, line, INK, true);
         }
         for line in &self.lines {
             base += LINE;
-            sheet.line(x + PAD, base, line, FAINT, false);
+            sheet.text(x + PAD, base, line, FAINT, false);
         }
         for (right, down, placed) in &self.inner {
             placed.draw(sheet, x + right, y + down);

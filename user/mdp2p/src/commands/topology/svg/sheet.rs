@@ -38,7 +38,7 @@ impl Sheet {
     }
 
     /// Text whose base line is at `y`.
-    pub fn line(&mut self, x: usize, y: usize, text: &str, colour: &str, bold: bool) {
+    pub fn text(&mut self, x: usize, y: usize, text: &str, colour: &str, bold: bool) {
         let mut node = Text::new(text).set("x", x).set("y", y).set("fill", colour);
         if bold {
             node = node.set("font-weight", "bold");
@@ -50,31 +50,31 @@ impl Sheet {
         &mut self,
         (x, y): (usize, usize),
         (width, height): (usize, usize),
-        look: &Look,
+        paint: &Paint,
     ) {
         let node = Rectangle::new()
             .set("x", x)
             .set("y", y)
             .set("width", width)
             .set("height", height)
-            .set("rx", look.round)
-            .set("fill", look.fill)
-            .set("stroke", look.stroke)
-            .set("stroke-width", look.thick);
+            .set("rx", paint.round)
+            .set("fill", paint.fill)
+            .set("stroke", paint.stroke)
+            .set("stroke-width", paint.thick);
         self.add(node);
     }
 
     /// Paragraphs below `y`; where they end.
     pub fn paragraph(&mut self, x: usize, y: usize, text: &str) -> usize {
-        let lines = wrap(text, letters(PAGE - x - PAD));
+        let lines = wrap(text, letters_in(PAGE - x - PAD));
         for (number, line) in lines.iter().enumerate() {
-            self.line(x, y + (number + 1) * LINE, line, INK, false);
+            self.text(x, y + (number + 1) * LINE, line, INK, false);
         }
         y + lines.len() * LINE
     }
 }
 
-pub struct Look {
+pub struct Paint {
     pub fill: &'static str,
     pub stroke: &'static str,
     pub thick: usize,
@@ -82,6 +82,6 @@ pub struct Look {
 }
 
 /// How many letters fit into so many pixels.
-pub fn letters(pixels: usize) -> usize {
+pub fn letters_in(pixels: usize) -> usize {
     (pixels * 10 / LETTER_WIDTH).max(1)
 }
