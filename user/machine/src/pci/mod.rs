@@ -7,3 +7,4 @@ pub mod controllers;
 pub mod devices;
 pub mod ids;
 pub mod reach;
+mod trusted;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::bdf::Bdf;
 use super::config::Acs;
 use super::devices::{Device, Devices};
+use super::trusted;
 use crate::sysroot::Sysroot;
 
 /// Which way DMA from a client to a provider's memory takes.
@@ -104,7 +105,7 @@ impl<'a> Rules<'a> {
         Self {
             root_devices,
             devices,
-            trusted_processor: is_zen(&processor),
+            trusted_processor: trusted::is_zen(&processor),
         }
     }
 
@@ -210,10 +211,7 @@ impl<'a> Rules<'a> {
                 id: None,
             });
         };
-        let listed = TRUSTED.iter().find(|entry| {
-            entry.vendor == root.vendor && entry.device.is_none_or(|id| id == root.device)
-        });
-        match listed {
+        match trusted::entry(root.vendor, root.device) {
             None => Some(Why::HostBridge {
                 bridge: bridge_name,
                 id: Some((root.vendor, root.device)),
@@ -232,83 +230,6 @@ impl<'a> Rules<'a> {
             first || device.is_root_port()
         })
     }
-}
-
-/// An entry of `pci_p2pdma_whitelist` (drivers/pci/p2pdma.c, Linux 7.3).
-struct Trusted {
-    vendor: u16,
-    /// None: any.
-    device: Option<u16>,
-    /// REQ_SAME_HOST_BRIDGE.
-    same_only: bool,
-}
-
-const INTEL: u16 = 0x8086;
-const GOOGLE: u16 = 0x1ae0;
-const NVIDIA: u16 = 0x10de;
-
-const fn within_bridge(device: u16) -> Trusted {
-    Trusted {
-        vendor: INTEL,
-        device: Some(device),
-        same_only: true,
-    }
-}
-
-const fn trusted(vendor: u16, device: u16) -> Trusted {
-    Trusted {
-        vendor,
-        device: Some(device),
-        same_only: false,
-    }
-}
-
-const TRUSTED: &[Trusted] = &[
-    // Xeon E5 and E7 of several generations
-    within_bridge(0x3c00),
-    within_bridge(0x3c01),
-    within_bridge(0x2f00),
-    within_bridge(0x2f01),
-    // Skylake-E and later
-    trusted(INTEL, 0x2030),
-    trusted(INTEL, 0x2031),
-    trusted(INTEL, 0x2032),
-    trusted(INTEL, 0x2033),
-    trusted(INTEL, 0x2020),
-    trusted(INTEL, 0x09a2),
-    // DSA, IAA and QAT: they come first on a root bus of later ones
-    trusted(INTEL, 0x0b25),
-    trusted(INTEL, 0x0cfe),
-    trusted(INTEL, 0x11fb),
-    trusted(INTEL, 0x1212),
-    trusted(INTEL, 0x1216),
-    trusted(INTEL, 0x4940),
-    trusted(INTEL, 0x4942),
-    trusted(INTEL, 0x4944),
-    trusted(INTEL, 0x4946),
-    trusted(INTEL, 0x4948),
-    Trusted {
-        vendor: GOOGLE,
-        device: None,
-        same_only: false,
-    },
-    trusted(NVIDIA, 0x2f95),
-    trusted(NVIDIA, 0x2f96),
-    trusted(NVIDIA, 0x2f97),
-    trusted(NVIDIA, 0x2f98),
-];
-
-fn is_zen(cpuinfo: &str) -> bool {
-    let field = |name: &str| {
-        cpuinfo.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            (key.trim() == name).then(|| value.trim())
-        })
-    };
-    field("vendor_id") == Some("AuthenticAMD")
-        && field("cpu family")
-            .and_then(|family| family.parse::<u32>().ok())
-            .is_some_and(|family| family >= 0x17)
 }
 
 impl fmt::Display for Way {
@@ -387,7 +308,7 @@ mod tests {
             address: address(at),
             parent: parent.map(address),
             host_bridge: "pci0000:00".into(),
-            vendor: INTEL,
+            vendor: 0x8086,
             device: 0x29c0,
             class: 0,
             kind,
@@ -444,7 +365,7 @@ mod tests {
         let devices = machine(|_| {});
         let far = reach(&devices, false, A, FAR);
         assert_eq!((far.way, far.distance), (Way::No, None));
-        let id = Some((INTEL, 0x29c0));
+        let id = Some((0x8086, 0x29c0));
         let bridge = "pci0000:00".to_owned();
         assert_eq!(
             far.why,
