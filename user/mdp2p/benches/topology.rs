@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How long `mdp2p topology` takes with 4,096 PCI devices: 64 switches with 16 drives each,
-//! 16 of which publish memory, and functions that nobody asks for. `cargo bench -p mdp2p`.
+//! Measures `mdp2p topology` with 4,096 PCI devices: 64 switches with 16 drives each, 16 drives that
+//! publish memory, and functions without meaning. Run it with `cargo bench -p mdp2p`.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Four domains of 16 switches.
+/// Makes up the machine: four domains of 16 switches each.
 fn plant() -> Machine {
     let machine = Machine::new();
     let mut drives = 0;

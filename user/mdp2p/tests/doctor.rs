@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p doctor`, on a machine made of files that has all it takes, and on what becomes of it.
+//! Tests `mdp2p doctor` on a healthy machine made of files, and on the same machine after changes.
 
 mod common;
 
@@ -32,7 +32,7 @@ const DOWN: &str = "0000:02:00.0";
 const PROVIDER: &str = "0000:03:00.0";
 const GPU: &str = "0000:04:00.0";
 
-/// Two drives and a GPU below a switch; one drive is a provider.
+/// Makes up two drives and a GPU below a switch; one drive is a provider.
 fn healthy() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
@@ -91,7 +91,7 @@ fn of(address: &str, file: &str) -> String {
     format!("sys/bus/pci/devices/{address}/{file}")
 }
 
-/// Start, end and flags: a 64-bit prefetchable memory BAR.
+/// Returns start, end and flags of a 64-bit prefetchable memory BAR.
 fn bar(start: u64, bytes: u64) -> String {
     format!(
         "{start:#018x} {:#018x} 0x000000000014220c\n",
@@ -112,7 +112,7 @@ fn device(root: &Path, path: &str, class: u32, port: u8) {
     symlink(format!("../../../devices/{path}"), links.join(name)).expect("a link");
 }
 
-/// Config space with a PCI Express capability and, if `extended` has one, another.
+/// Makes config space with a PCI Express capability and the extended capability `extended`.
 fn config(port: u8, extended: Option<(u16, [u8; 8])>) -> Vec<u8> {
     let mut config = vec![0; 4096];
     config[6] = 0x10;
@@ -147,14 +147,14 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::validator_for(&schema).expect("a schema")
 });
 
-/// The names of all checks, which the schema has in their order.
+/// Returns the names of all checks from the schema, which has them in the order of the report.
 fn names() -> Vec<Value> {
     let schema: Value = serde_json::from_str(include_str!("../schema/doctor.json")).expect("JSON");
     let name = &schema["properties"]["checks"]["items"]["properties"]["name"];
     name["enum"].as_array().expect("names").clone()
 }
 
-/// Its JSON, which is as the schema says, and whose exit status is right.
+/// Returns the JSON, after comparing it with the schema and with the exit status.
 fn report(root: &Path) -> Value {
     let output = doctor(root, &["--json"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -194,7 +194,7 @@ fn a_machine_that_has_all_it_takes_is_well() {
     assert_eq!(report["virtual_machine"], false);
 }
 
-/// Changes a healthy machine; the check of that name alone must end so, and say both.
+/// Changes a healthy machine. The check `name` must end with this verdict and say both texts.
 fn becomes(name: &str, verdict: &str, found: &str, remedy: &str, change: impl Fn(&Path)) {
     let root = healthy();
     change(root.path());
@@ -461,7 +461,7 @@ fn bars_need_addresses() {
 fn a_gpu_that_shows_a_part_of_its_memory_is_seen() {
     let name = "resizable BARs";
     let small = |root: &Path| put(root, &of(GPU, "resource"), bar(0x38_0000_0000, 256 << 20));
-    // 256 MiB to 16 GiB are possible; 256 MiB it is.
+    // 256 MiB to 16 GiB are possible; the size is 256 MiB.
     let could = config(0, Some((0x15, [0, 0xf0, 0x07, 0, 0x21, 0x08, 0, 0])));
     becomes(name, "ok", "1 GPU", "", small);
     becomes(
@@ -499,7 +499,7 @@ fn ports_that_redirect_are_named_in_a_parameter() {
     };
     becomes("ACS", "warning", "a detour", parameter, zen);
     becomes("reach", "ok", "1 through the host bridge", "", zen);
-    // This one is above where they meet.
+    // This port is above the switch where the two meet.
     becomes("ACS", "ok", "no port", "", |root| {
         put(root, &of(PORT, "config"), redirecting(4))
     });
@@ -604,7 +604,7 @@ fn garbage_is_named_with_its_file() {
     }
 }
 
-/// What the checks of machines that were captured must come to.
+/// Captured machines, with a finding that each must have.
 #[test]
 fn captured_machines_are_judged() {
     for (tree, name, verdict, found) in [
@@ -697,7 +697,7 @@ fn a_usage_error_ends_with_2() {
 
 #[test]
 fn a_reader_who_goes_is_no_error() {
-    // A machine with a problem, so that the status tells the two apart.
+    // This machine has a problem, so status 0 can only be for the pipe.
     let root = plant("split");
     for options in [&[][..], &["--json"][..]] {
         let (ours, theirs) = UnixStream::pair().expect("a pair");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p topology`: its text, JSON and drawing, of machines captured and made up.
+//! Tests `mdp2p topology`: the text, the JSON and the drawing of captured and made-up machines.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,6 +36,7 @@ const NEAR0: &str = "pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:00.0/0000:03:0
 const NEAR1: &str = "pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:01.0/0000:04:00.0";
 const FAR: &str = "pci0000:00/0000:00:02.0/0000:05:00.0";
 
+/// Prepares the command.
 fn mdp2p(root: &Path, options: &[&str]) -> Command {
     let mut command = Command::cargo_bin("mdp2p").expect("mdp2p");
     command
@@ -46,7 +47,7 @@ fn mdp2p(root: &Path, options: &[&str]) -> Command {
     command
 }
 
-/// What it prints; it has to succeed, and no line may be longer than 80 columns.
+/// Runs the command, which has to succeed, and returns what it prints: no line over 80 columns.
 fn shown(root: &Path, options: &[&str]) -> String {
     let output = mdp2p(root, options).assert().success().stderr("");
     let text = String::from_utf8(output.get_output().stdout.clone()).expect("UTF-8");
@@ -57,12 +58,12 @@ fn shown(root: &Path, options: &[&str]) -> String {
     text
 }
 
-/// Its words, wherever the lines end.
+/// Returns the words of a text, wherever the lines end.
 fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What it prints as JSON, which the schema allows.
+/// Returns the JSON that the command prints, after comparing it with the schema.
 fn json(root: &Path, options: &[&str]) -> Value {
     let options: Vec<&str> = options.iter().copied().chain(["--json"]).collect();
     let output = mdp2p(root, &options).assert().success().stderr("");
@@ -77,8 +78,8 @@ fn json(root: &Path, options: &[&str]) -> Value {
     value
 }
 
-/// A switch with two drives, the first of which has a CMB, and a drive behind a root port
-/// of its own. ACS of the switch's ports as given.
+/// Makes up a switch with two drives, the first of which has a CMB, and a drive behind a root port
+/// of its own. `acs` is the ACS control of the switch's ports.
 fn machine(acs: Option<u8>) -> Machine {
     let machine = Machine::new();
     machine.port("pci0000:00/0000:00:01.0", ROOT_PORT, Some(0x1d));
@@ -160,7 +161,7 @@ fn ports_that_redirect_are_marked_and_the_parameter_that_stops_it_is_told() {
         text.contains("nvme0  ~0 direct  ~no 1,2  ~no 2\n"),
         "{text}"
     );
-    // Those of the root ports do not matter: they are above the switch.
+    // The root ports do not matter, because they are above the switch.
     assert!(
         text.contains("     pci=disable_acs_redir=02:00.0;02:01.0\n"),
         "{text}"
@@ -229,7 +230,7 @@ fn what_the_kernel_says_is_taken_before_what_is_worked_out() {
         "md0",
         &[
             ("nvme0n1", Some("0000:03:00.0 0\n")),
-            // Against the rules, so that it is seen whose word it is.
+            // This contradicts the rules, so that it shows whose word counts.
             ("nvme2n1", Some("0000:03:00.0 9\n")),
         ],
     );
@@ -507,7 +508,7 @@ nvme0+5: nvme0-nvme5
 column nvme6+11: nvme6-nvme17
 ";
     assert!(text.contains(matrix), "{text}");
-    // What the kernel says of one of them sets it apart.
+    // The kernel's word about one drive sets the drive apart.
     let told: String = (0..6)
         .map(|at| format!("0000:{:02x}:00.0 4\n", 0x12 + at))
         .collect();
@@ -518,7 +519,7 @@ column nvme6+11: nvme6-nvme17
 nvme0+5  ~4 direct  ~no 1     4 bridge 2
 ";
     assert!(text.contains(matrix), "{text}");
-    // Of some providers only: then each of these has its row.
+    // The kernel knows some of the providers only, so each of these has a row.
     machine.put(
         "sys/block/md0/md/dev-nvme7n1/p2pdma_distance",
         "0000:12:00.0 4\n0000:13:00.0 unreachable\n",
@@ -582,7 +583,7 @@ fn captured_trees_are_shown_with_what_their_kernel_said() {
     }
 }
 
-/// The drawing of a machine, which has to be well-formed.
+/// Returns the drawing of a machine.
 fn drawing(root: &Path, options: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("machine.svg");
@@ -603,7 +604,7 @@ fn drawing(root: &Path, options: &[&str]) -> String {
     fs::read_to_string(&file).expect("UTF-8")
 }
 
-/// All text in a drawing.
+/// Returns all text in a drawing, which has to be well-formed.
 fn texts(svg: &str) -> Vec<String> {
     let document = roxmltree::Document::parse(svg).expect("well-formed XML");
     document
@@ -686,6 +687,7 @@ fn a_drawing_replaces_an_old_one_and_keeps_a_link() {
     texts(&fs::read_to_string(&old).expect("a drawing"));
 }
 
+/// Makes up an address.
 fn address(number: usize) -> Bdf {
     Bdf {
         domain: u32::from(number % 7 == 0) * 0x10000,
@@ -695,7 +697,7 @@ fn address(number: usize) -> Bdf {
     }
 }
 
-/// A device that hangs anywhere, even below itself, or below what is not there.
+/// Makes up a device anywhere, even below itself or below a device that does not exist.
 fn anything(number: usize, parent: usize, what: u8) -> Device {
     let kinds = [
         Kind::RootPort,
@@ -733,6 +735,7 @@ fn anything(number: usize, parent: usize, what: u8) -> Device {
     }
 }
 
+/// Returns the lines of a device in the tree.
 fn lines_of(tree: &str, address: Bdf) -> impl Iterator<Item = &str> {
     let start = format!("{} ", address.short());
     tree.lines().filter(move |line| {
@@ -751,7 +754,7 @@ proptest! {
         width in 60_usize..200,
     ) {
         let devices = parts.iter().enumerate().map(|(number, &(parent, what))| {
-            // Either at random, or each below the one before it.
+            // Either below any device, or each below the one before it.
             anything(number, if chain { number } else { parent }, what)
         });
         let devices = Devices::of(devices);

@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 /// A PCI address: domain, bus, device and function, as `lspci -D` prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bdf {
-    /// 16 bits of most machines; those of a VMD or of Hyper-V have 32.
+    /// The domain: 16 bits on most machines, 32 below a VMD or on Hyper-V.
     pub domain: u32,
-    /// Bus.
+    /// The bus.
     pub bus: u8,
-    /// Device, up to 31.
+    /// The device, up to 31.
     pub device: u8,
-    /// Function, up to 7.
+    /// The function, up to 7.
     pub function: u8,
 }
 
@@ -33,7 +33,7 @@ impl Bdf {
 impl FromStr for Bdf {
     type Err = String;
 
-    /// The domain may be left out, as `lspci` does.
+    /// Parses an address. The domain may be left out, as `lspci` does.
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = || {
             let (domain, rest) = match text.split_once(':')? {

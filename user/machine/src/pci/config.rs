@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What config space says of a device (include/uapi/linux/pci_regs.h).
+//! Reads config space: the kind of a device, its ACS, and the sizes that its BARs can have
+//! (include/uapi/linux/pci_regs.h).
 
 use serde::Serialize;
 
-/// What a device is, as far as it matters here. From its class code and, of bridges, the
-/// type in its PCI Express capability.
+/// What a device is, as far as it matters here: by its class code and, for bridges, by the type in
+/// the PCI Express capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A port of the root complex.
     RootPort,
-    /// The port of a switch that leads up.
+    /// The port of a switch that leads to the root.
     UpstreamPort,
-    /// One of its ports that lead down.
+    /// A port of a switch that leads to a device.
     DownstreamPort,
     /// Any other bridge to PCI.
     Bridge,
@@ -26,32 +27,32 @@ pub enum Kind {
     Other,
 }
 
-/// What the ACS capability makes of requests from one device below a port to another.
+/// What a port's ACS capability does to requests from one device below the port to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Acs {
-    /// There is no such capability.
+    /// The port has no ACS capability.
     None,
-    /// It is there, and lets them pass.
+    /// ACS lets requests pass.
     Off,
-    /// It sends them up to the root complex: request redirect, completion redirect or
-    /// egress control.
+    /// ACS sends requests up to the root complex, by request redirect, completion redirect or egress
+    /// control.
     Redirects,
-    /// Config space beyond 256 bytes is for root only. That of a device without a driver, which
-    /// is nobody's client or provider, is not read if it is no bridge.
+    /// Config space could not be read, because only root may read all of it; or it was not read,
+    /// because the device is no bridge and has no driver, and so is neither client nor provider.
     Unknown,
 }
 
-/// The bytes from which on a BAR counts as large: those of a GPU without resizable BARs.
+/// The size from which a BAR counts as large: the size of a GPU's BAR that cannot be resized.
 pub const LARGE_BAR: u64 = 256 << 20;
 
-/// Class and subclass.
+/// The class and subclass of bridges to PCI.
 pub const PCI_BRIDGE: u32 = 0x0604;
 
-/// The class of all bridges: its first byte.
+/// The class of all bridges, without a subclass.
 pub const BRIDGE: u32 = 0x06;
 
-/// What a device is, by its class code and the type of its port, as [`port_type`] tells it.
+/// Returns what a device is, by its class code and by its [`port_type`].
 pub fn kind(class: u32, port: Option<u8>) -> Kind {
     match (class >> 8, port) {
         // PCI_EXP_TYPE_ROOT_PORT, _UPSTREAM, _DOWNSTREAM
@@ -66,10 +67,10 @@ pub fn kind(class: u32, port: Option<u8>) -> Kind {
     }
 }
 
-/// The type of a PCI Express port: bits 4 to 7 of the capability's flags (PCI_EXP_FLAGS).
-/// `word` gives 16 bits of config space, none where it ends.
+/// Returns the type of a PCI Express port: bits 4 to 7 of the capability's flags (PCI_EXP_FLAGS).
+/// `word` returns 16 bits of config space; `None` where that ends.
 pub fn port_type(word: impl Fn(usize) -> Option<u16>) -> Option<u8> {
-    /// PCI_STATUS and its bit for capabilities; the pointer to the first.
+    // PCI_STATUS and its bit for capabilities, and the pointer to the first capability.
     const STATUS: usize = 6;
     const HAS_CAPABILITIES: u16 = 0x10;
     const FIRST: usize = 0x34;
@@ -78,7 +79,7 @@ pub fn port_type(word: impl Fn(usize) -> Option<u16>) -> Option<u8> {
         return None;
     }
     let mut at = usize::from(word(FIRST)? & 0xfc);
-    // As many as there is room for: a ring of them ends too.
+    // No more than config space has room for, so that a ring of capabilities ends too.
     for _ in 0..48 {
         if at < 0x40 {
             return None;
@@ -92,15 +93,15 @@ pub fn port_type(word: impl Fn(usize) -> Option<u16>) -> Option<u8> {
     None
 }
 
-/// What `pci_bridge_has_acs_redir()` (drivers/pci/p2pdma.c) makes of config space.
+/// Returns what ACS does, as `pci_bridge_has_acs_redir()` (drivers/pci/p2pdma.c) reads it.
 pub fn acs(word: impl Fn(usize) -> Option<u16>) -> Acs {
     const EXTENDED: usize = 0x100;
     const ID: u16 = 0x0d;
-    /// PCI_ACS_CTRL, and its bits RR, CR and EC.
+    // PCI_ACS_CTRL, and its bits RR, CR and EC.
     const CONTROL: usize = 6;
     const REDIRECTS: u16 = 0x04 | 0x08 | 0x20;
     if word(EXTENDED - 2).is_none() {
-        // 64 bytes: what is given to those who are not root.
+        // Anyone but root reads no more than 64 bytes.
         return Acs::Unknown;
     }
     let mut at = EXTENDED;
@@ -124,16 +125,17 @@ pub fn acs(word: impl Fn(usize) -> Option<u16>) -> Acs {
     Acs::None
 }
 
+/// Returns 32 bits of config space.
 fn dword(config: &[u8], at: usize) -> Option<u32> {
     let bytes = config.get(at..at + 4)?.try_into().ok()?;
     Some(u32::from_le_bytes(bytes))
 }
 
-/// Where an extended capability begins in config space.
+/// Returns where an extended capability begins in config space; `None` if there is none.
 fn extended_capability(config: &[u8], wanted: u32) -> Option<usize> {
     const FIRST: usize = 0x100;
     let mut at = FIRST;
-    // As many as there is room for: a ring of them ends too.
+    // No more than config space has room for, so that a ring of capabilities ends too.
     for _ in 0..960 {
         let head = dword(config, at).filter(|_| at >= FIRST)?;
         if head & 0xffff == wanted {
@@ -144,8 +146,8 @@ fn extended_capability(config: &[u8], wanted: u32) -> Option<usize> {
     None
 }
 
-/// The bytes that the largest BAR could have, if it could have more than now
-/// (PCI_EXT_CAP_ID_REBAR).
+/// Returns the size in bytes that a small BAR could have at most (PCI_EXT_CAP_ID_REBAR); `None` if
+/// none could be larger than it is.
 pub fn possible_bar_size(config: &[u8]) -> Option<u64> {
     const ID: u32 = 0x15;
     let at = extended_capability(config, ID)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The PCI devices that a block device is reached through.
+//! Finds the PCI devices through which a block device is reached.
 
 use std::fs;
 use std::path::Path;
@@ -9,15 +9,15 @@ use anyhow::{Context, Result, anyhow};
 use super::bdf::Bdf;
 use crate::sysroot::Sysroot;
 
-/// The PCI devices that a block device is reached through: one, or one for each path of
-/// NVMe multipath. None if it is no PCI device by itself, as md-p2p sees it: device mapper,
-/// loop, another array.
+/// Returns the PCI devices through which a block device is reached: one, or one for each path of
+/// NVMe multipath. There is none for a block device that md-p2p does not see as a PCI device: device
+/// mapper, loop, another array.
 ///
 /// # Errors
 /// If sysfs cannot be read.
 pub fn of(sysroot: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
     let link = format!("sys/class/block/{disk}");
-    // Most links tell by themselves, far quicker than by a walk to where they lead.
+    // The text of most links has the address. Reading it is far quicker than following the link.
     let target = fs::read_link(sysroot.path(&link)).ok();
     if let Some(address) = target.and_then(|target| nearest(&target)) {
         return Ok(vec![address]);
@@ -25,7 +25,7 @@ pub fn of(sysroot: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
     let folder = sysroot
         .device(link)
         .ok_or_else(|| anyhow!("there is no block device {disk}"))?;
-    // A multipath head: its subsystem has a link to each controller.
+    // The subsystem of a multipath disk has a link to each controller.
     let Some(subsystem) = folder
         .ancestors()
         .find(|folder| {
@@ -48,7 +48,7 @@ pub fn of(sysroot: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
         let path = sysroot
             .device(subsystem.join(&name))
             .with_context(|| format!("the controller {name} of {disk} has gone"))?;
-        // A controller that is none on PCI (NVMe over fabrics) makes the whole none.
+        // If one path is not on PCI (NVMe over fabrics), peer memory cannot be used on any.
         match nearest(&path) {
             Some(address) => found.push(address),
             None => return Ok(Vec::new()),
@@ -58,7 +58,7 @@ pub fn of(sysroot: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
     Ok(found)
 }
 
-/// The last PCI address in a path.
+/// Returns the last PCI address in a path.
 pub fn nearest(path: &Path) -> Option<Bdf> {
     path.components()
         .rev()

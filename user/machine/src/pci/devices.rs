@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The PCI devices of a machine and how they hang together, from
-//! `/sys/bus/pci/devices` (Documentation/ABI/testing/sysfs-bus-pci) and from config
-//! space (include/uapi/linux/pci_regs.h).
+//! Reads the PCI devices of a machine, and how they are connected, from `/sys/bus/pci/devices`
+//! (Documentation/ABI/testing/sysfs-bus-pci) and from config space.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,76 +15,76 @@ use super::bdf::Bdf;
 use super::config::{self, Acs, Kind};
 use crate::sysroot::{self, Sysroot, garbage};
 
-/// Where sysfs has them.
+/// The folder of all PCI devices.
 pub const DEVICES: &str = "sys/bus/pci/devices";
 
-/// A memory BAR that holds something.
+/// A memory BAR with a size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bar {
-    /// Its number: 0 to 5.
+    /// The number: 0 to 5.
     pub index: usize,
-    /// Physical address.
+    /// The physical address.
     pub start: u64,
-    /// Bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Whether it is a prefetchable one.
+    /// Whether the BAR is prefetchable.
     pub prefetchable: bool,
-    /// Whether it can lie above 4 GiB.
+    /// Whether the BAR can lie above 4 GiB.
     pub wide: bool,
 }
 
-/// What a provider says of its memory, in bytes.
+/// A device's memory for others (p2pmem).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct P2pmem {
-    /// All of it.
+    /// The size in bytes.
     pub bytes: u64,
-    /// What nobody has taken.
+    /// The bytes that are not allocated.
     pub available_bytes: u64,
-    /// Whether others may have it.
+    /// Whether others may allocate it.
     pub published: bool,
 }
 
 /// A PCI device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
-    /// Its address.
+    /// The address.
     pub address: Bdf,
-    /// The bridge that it is behind; none on a root bus.
+    /// The bridge above the device; `None` on a root bus.
     pub parent: Option<Bdf>,
-    /// The host bridge, as sysfs names it: `pci0000:00`.
+    /// The name of the host bridge in sysfs: `pci0000:00`.
     pub host_bridge: String,
-    /// Vendor.
+    /// The vendor's number.
     #[serde(skip)]
     pub vendor: u16,
-    /// Device.
+    /// The device's number.
     #[serde(skip)]
     pub device: u16,
-    /// Class code: class, subclass and interface, a byte each.
+    /// The class code: class, subclass and interface, a byte each.
     #[serde(skip)]
     pub class: u32,
-    /// What it is.
+    /// What the device is.
     pub kind: Kind,
-    /// The driver that is bound.
+    /// The driver that is bound; `None` if there is none.
     pub driver: Option<String>,
-    /// Its memory BARs.
+    /// The memory BARs.
     pub bars: Vec<Bar>,
-    /// Its memory for others.
+    /// The memory for others.
     pub p2pmem: Option<P2pmem>,
-    /// Whether it redirects.
+    /// What ACS does.
     pub acs: Acs,
 }
 
-/// All of them, by address.
+/// All PCI devices, by address.
 #[derive(Clone, Debug, Default)]
 pub struct Devices {
     all: BTreeMap<Bdf, Device>,
 }
 
 impl Devices {
-    /// Those of `host`. One that goes meanwhile is left out.
+    /// Reads all PCI devices of a machine. A device that is removed meanwhile is left out.
     ///
     /// # Errors
-    /// If sysfs holds what cannot be understood; the file is named.
+    /// If a file in sysfs cannot be understood; the error names the file.
     pub fn read(sysroot: &Sysroot) -> Result<Self> {
         let devices = sysroot::each(&sysroot.names(DEVICES)?, |name| {
             let address = name
@@ -101,7 +100,7 @@ impl Devices {
         Ok(Self::of(devices))
     }
 
-    /// From devices made up.
+    /// Collects devices that were read, or made up by a test.
     pub fn of(devices: impl IntoIterator<Item = Device>) -> Self {
         let all = devices
             .into_iter()
@@ -110,24 +109,24 @@ impl Devices {
         Self { all }
     }
 
-    /// All of them, by address.
+    /// Returns all devices, by address.
     pub fn iter(&self) -> impl Iterator<Item = &Device> {
         self.all.values()
     }
 
-    /// The one at an address.
+    /// Returns the device at an address.
     pub fn get(&self, address: Bdf) -> Option<&Device> {
         self.all.get(&address)
     }
 
-    /// The device itself, the bridge above it, the one above that, and so on.
+    /// Returns the device itself, and then all bridges above the device, from the nearest on.
     pub fn upwards(&self, address: Bdf) -> impl Iterator<Item = &Device> {
         let above = |device: &&Device| device.parent.and_then(|parent| self.get(parent));
-        // No more than a path has room for: links that lead in a ring end too.
+        // No more than a path has room for, so that garbage that leads in a ring ends too.
         std::iter::successors(self.get(address), above).take(512)
     }
 
-    /// Those that publish their memory.
+    /// Returns the devices that publish their memory.
     pub fn providers(&self) -> impl Iterator<Item = &Device> {
         self.iter().filter(|device| {
             device
@@ -155,7 +154,7 @@ impl Device {
             true => sysroot.file(Path::new("config")).ok(),
             false => None,
         };
-        // Each word is a trip to the device: only those that are wanted are read.
+        // Each word is a trip to the device, so only the words that are needed are read.
         let word = |at: usize| {
             let mut word = [0; 2];
             space.as_ref()?.read_exact_at(&mut word, at as u64).ok()?;
@@ -180,12 +179,12 @@ impl Device {
         })
     }
 
-    /// The bytes of its largest memory BAR.
+    /// Returns the size of the largest memory BAR in bytes.
     pub fn largest_bar(&self) -> u64 {
         self.bars.iter().map(|bar| bar.bytes).max().unwrap_or(0)
     }
 
-    /// Whether it is a root port, or may be one: those who are not root cannot see the type.
+    /// Whether the device is a root port, or may be one, because only root can read the type.
     pub fn is_root_port(&self) -> bool {
         match self.kind {
             Kind::RootPort => true,
@@ -194,7 +193,7 @@ impl Device {
         }
     }
 
-    /// Whether it leads to other devices.
+    /// Whether the device leads to other devices.
     pub fn is_bridge(&self) -> bool {
         matches!(
             self.kind,
@@ -203,8 +202,8 @@ impl Device {
     }
 }
 
-/// Host bridge and parent of a device from its path in `sys/devices`: the components
-/// before the last, up to the first that is no PCI address.
+/// Returns host bridge and parent of a device by its path in `sys/devices`: the components before
+/// the last, up to the first that is no PCI address.
 fn location(path: &Path) -> (String, Option<Bdf>) {
     let names = path
         .components()
@@ -223,7 +222,7 @@ fn location(path: &Path) -> (String, Option<Bdf>) {
     (String::new(), parent)
 }
 
-/// What drivers know a device by.
+/// The numbers by which drivers know a device.
 struct Identity {
     vendor: u16,
     device: u16,
@@ -233,7 +232,7 @@ struct Identity {
 impl FromStr for Identity {
     type Err = &'static str;
 
-    /// All of it from one file, `modalias` (`modalias_show()` in drivers/pci/pci-sysfs.c):
+    /// Parses `modalias`, one file with all numbers (`modalias_show()` in drivers/pci/pci-sysfs.c):
     /// `pci:v00008086d000029C0sv00001AF4sd00001100bc06sc00i00`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut rest = text;
@@ -256,12 +255,12 @@ impl FromStr for Identity {
     }
 }
 
-/// IORESOURCE_MEM, IORESOURCE_PREFETCH and IORESOURCE_MEM_64 (include/linux/ioport.h).
+// IORESOURCE_MEM, IORESOURCE_PREFETCH and IORESOURCE_MEM_64 (include/linux/ioport.h).
 const MEM: u64 = 0x200;
 const PREFETCH: u64 = 0x2000;
 const MEM_64: u64 = 0x10_0000;
 
-/// The first six lines of `resource`: start, end and flags of each BAR.
+/// Reads the BARs: start, end and flags in the first six lines of `resource`.
 fn bars(sysroot: &Sysroot, path: &str) -> Result<Vec<Bar>> {
     let text = sysroot.read_if(path)?.unwrap_or_default();
     let mut bars = Vec::new();
@@ -288,11 +287,11 @@ fn bars(sysroot: &Sysroot, path: &str) -> Result<Vec<Bar>> {
     Ok(bars)
 }
 
-/// The memory of each provider, by address. Far quicker than [`Devices::read`], for those
-/// who look often.
+/// Reads the memory of each provider, by address. This is far quicker than [`Devices::read`], for
+/// callers that read often.
 ///
 /// # Errors
-/// If sysfs holds what cannot be understood; the file is named.
+/// If a file in sysfs cannot be understood; the error names the file.
 pub fn provider_memory(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
     let mut found = Vec::new();
     for name in sysroot.names(DEVICES)? {
@@ -307,6 +306,7 @@ pub fn provider_memory(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
     Ok(found)
 }
 
+/// Reads a device's memory for others; `None` if it has none.
 fn p2pmem(sysroot: &Sysroot, folder: &str) -> Result<Option<P2pmem>> {
     let Some(bytes) = sysroot.value_if(format!("{folder}/size"))? else {
         return Ok(None);

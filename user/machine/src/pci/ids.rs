@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What PCI devices are called, from the list that `lspci` uses.
+//! Looks up the names of PCI devices in the list that `lspci` uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sysroot::Sysroot;
 
-/// Vendor and device.
+/// The numbers of vendor and device.
 pub type Id = (u16, u16);
 
-/// Where distributions have the list.
+/// The files where distributions have the list.
 const LISTS: [&str; 2] = ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"];
 
-/// The names of those in `wanted` that the list has; none if there is no list, or none is
-/// wanted. It is no error if it cannot be read: names are a help, no more.
+/// Returns the names of the devices in `wanted` that are in the list. It is no error if the list
+/// cannot be read, because names are only a help.
 pub fn find(sysroot: &Sysroot, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
     if wanted.is_empty() {
         return BTreeMap::new();
@@ -21,8 +21,8 @@ pub fn find(sysroot: &Sysroot, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
     parse(&text.unwrap_or_default(), wanted)
 }
 
-/// The list has a line `VENDOR  NAME`, and below it one for each device, with a tab before
-/// it; those of subsystems have two. Classes follow, with a `C` before them.
+/// Parses the list. It has a line `VENDOR  NAME`, and below that a line for each device that begins
+/// with a tab; lines of subsystems begin with two. Lines of classes, which begin with `C`, follow.
 fn parse(text: &str, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
     let vendors: BTreeSet<u16> = wanted.iter().map(|&(vendor, _)| vendor).collect();
     let mut names = BTreeMap::new();
@@ -48,13 +48,14 @@ fn parse(text: &str, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
     names
 }
 
+/// Splits a line into number and name.
 fn entry(line: &str) -> Option<(u16, &str)> {
     let (id, name) = line.split_once("  ")?;
     let id = u16::from_str_radix(id, 16).ok()?;
     Some((id, name.trim()))
 }
 
-/// The name that people know is in brackets, if there is one: `GA100 [A100 PCIe 80GB]`.
+/// Returns the name that people know, which may be in brackets: `GA100 [A100 PCIe 80GB]`.
 fn short_name(name: &str) -> &str {
     let inner = name
         .strip_suffix(']')
@@ -63,7 +64,7 @@ fn short_name(name: &str) -> &str {
     inner.filter(|inner| !inner.is_empty()).unwrap_or(name)
 }
 
-/// `Advanced Micro Devices, Inc. [AMD/ATI]`, `Intel Corporation`.
+/// Shortens `Advanced Micro Devices, Inc. [AMD/ATI]` or `Intel Corporation`.
 fn short_vendor(name: &str) -> &str {
     let bare = short_name(name);
     let bare = bare.split_once(',').map_or(bare, |(bare, _)| bare);

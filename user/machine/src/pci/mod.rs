@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! PCI: the devices, how they hang together, and who reaches whose memory by the kernel's rules.
+//! PCI: the devices, how they are connected, and which device reaches whose memory by the kernel's
+//! rules.
 
 pub mod bdf;
 pub mod config;

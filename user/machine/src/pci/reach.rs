@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Who reaches whose memory, and why not: the kernel's rules, from
-//! `calc_map_type_and_dist()` in drivers/pci/p2pdma.c.
+//! The kernel's rules for which device reaches whose memory, and why not
+//! (`calc_map_type_and_dist()` in drivers/pci/p2pdma.c).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::devices::{Device, Devices};
 use super::trusted;
 use crate::sysroot::Sysroot;
 
-/// Which way DMA from a client to a provider's memory takes.
+/// The path that DMA takes from a client to a provider's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
@@ -21,11 +21,11 @@ pub enum Way {
     Direct,
     /// Up to the root complex and down again.
     ThroughHostBridge,
-    /// It cannot.
+    /// DMA is not possible.
     No,
 }
 
-/// What makes it take that way.
+/// Why DMA takes that path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Why {
@@ -34,32 +34,33 @@ pub enum Why {
         /// The ports.
         ports: Vec<Bdf>,
     },
-    /// No bridge is above both.
+    /// No bridge is above both devices.
     NoCommonBridge,
-    /// The kernel does not know that this host bridge passes them on.
+    /// The kernel does not trust this host bridge to pass requests on.
     HostBridge {
-        /// As sysfs names it.
+        /// The name of the host bridge in sysfs.
         bridge: String,
-        /// Vendor and device of what the kernel looks for in its list.
+        /// Vendor and device that the kernel looks for in its list; `None` if it finds no device.
         id: Option<(u16, u16)>,
     },
-    /// It is on the list only for pairs behind the same host bridge.
+    /// The kernel trusts this host bridge only between devices that are both below it.
     SameHostBridgeOnly {
-        /// As sysfs names it.
+        /// The name of the host bridge in sysfs.
         bridge: String,
     },
-    /// It passes them on: the kernel has it on its list, or trusts the processor.
+    /// The host bridge passes requests on: it is on the kernel's list, or the kernel trusts the
+    /// processor.
     HostBridgeTrusted,
-    /// Nobody but root can read whether these ports redirect.
+    /// Only root can read whether these ports redirect.
     AcsUnknown {
         /// The ports.
         ports: Vec<Bdf>,
     },
-    /// The kernel says otherwise than its rules as we know them.
+    /// The kernel contradicts its rules as mdp2p knows them.
     KernelDisagrees,
 }
 
-/// Who said so.
+/// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -72,28 +73,28 @@ pub enum Source {
 /// How a client reaches a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reach {
-    /// Which way.
+    /// The path.
     pub way: Way,
-    /// Ports between them, as `pci_p2pdma_distance()` counts; none if unreachable.
+    /// The number of ports between the two, as `pci_p2pdma_distance()` counts; `None` if unreachable.
     pub distance: Option<u32>,
-    /// Why not shorter.
+    /// Why DMA takes no shorter path.
     pub why: Vec<Why>,
-    /// Who said so.
+    /// Where the answer comes from.
     pub source: Source,
 }
 
-/// The rules, and what of them depends on the machine.
+/// The rules, with what they need to know of the machine.
 #[derive(Clone, Debug)]
 pub struct Rules<'a> {
     devices: &'a Devices,
     /// `cpu_supports_p2pdma()`: AMD, family 17h (Zen) or later.
     trusted_processor: bool,
-    /// `pci_host_bridge_dev()` of each: the first device on its root bus.
+    /// The first device on the root bus of each host bridge (`pci_host_bridge_dev()`).
     root_devices: BTreeMap<&'a str, &'a Device>,
 }
 
 impl<'a> Rules<'a> {
-    /// For the machine that `devices` were read from.
+    /// Makes the rules for the machine from which `devices` were read.
     pub fn of(sysroot: &Sysroot, devices: &'a Devices) -> Self {
         let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
         let mut root_devices = BTreeMap::new();
@@ -109,7 +110,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Who reaches whose memory: `client` does DMA to the memory of `provider`.
+    /// Works out how `client` reaches the memory of `provider`.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
         let above_provider: Vec<&Device> = self.devices.upwards(provider).collect();
         let above_client: Vec<&Device> = self.devices.upwards(client).collect();
@@ -120,7 +121,7 @@ impl<'a> Rules<'a> {
             Some((a, b))
         });
         let (above, distance) = match meeting {
-            // Every device on the way, that where they meet too if met from the provider's side.
+            // All devices on the path. The provider's part includes the bridge where the two meet.
             Some((a, b)) => (
                 above_provider[..=a]
                     .iter()
@@ -174,7 +175,8 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The same, if the kernel has said what it thinks: a distance, or unreachable.
+    /// Returns how `client` reaches `provider` by the kernel's word: a distance, or `None` if
+    /// unreachable. The rules only explain it.
     pub fn stated(&self, provider: Bdf, client: Bdf, distance: Option<u32>) -> Reach {
         let mut reach = self.reach(provider, client);
         reach.source = Source::Kernel;
@@ -189,7 +191,8 @@ impl<'a> Rules<'a> {
         reach
     }
 
-    /// `host_bridge_whitelist()`.
+    /// Returns why the host bridges do not pass requests on; `None` if they do
+    /// (`host_bridge_whitelist()`).
     fn refusal(&self, provider: Bdf, client: Bdf) -> Option<Why> {
         if self.trusted_processor {
             return None;
@@ -203,6 +206,7 @@ impl<'a> Rules<'a> {
             .or_else(|| self.refusal_by(b, false))
     }
 
+    /// Returns why one host bridge does not. `same` says whether both devices are below it.
     fn refusal_by(&self, bridge: &str, same: bool) -> Option<Why> {
         let bridge_name = bridge.to_owned();
         let Some(root) = self.root_device(bridge) else {
@@ -223,7 +227,8 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The first device, if it is 00.0 or a root port.
+    /// Returns the device by which the kernel knows a host bridge: the first on its root bus, if that
+    /// is 00.0 or a root port.
     fn root_device(&self, bridge: &str) -> Option<&Device> {
         self.root_devices.get(bridge).copied().filter(|device| {
             let first = device.address.device == 0 && device.address.function == 0;
@@ -243,7 +248,7 @@ impl fmt::Display for Way {
 }
 
 impl fmt::Display for Why {
-    /// A sentence without its full stop.
+    /// Writes a sentence without its full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::AcsRedirect { ports } => {

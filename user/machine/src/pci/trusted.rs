@@ -2,12 +2,12 @@
 //! The processors and host bridges that the kernel trusts to pass requests on from one device to
 //! another (drivers/pci/p2pdma.c, Linux 7.3).
 
-/// An entry of `pci_p2pdma_whitelist` (drivers/pci/p2pdma.c, Linux 7.3).
+/// An entry of `pci_p2pdma_whitelist`.
 pub struct Trusted {
     vendor: u16,
-    /// None: any.
+    /// The device; `None` stands for every device of the vendor.
     device: Option<u16>,
-    /// REQ_SAME_HOST_BRIDGE.
+    /// Whether both devices have to be below this host bridge (REQ_SAME_HOST_BRIDGE).
     pub same_only: bool,
 }
 
@@ -37,6 +37,8 @@ const INTEL: u16 = 0x8086;
 const GOOGLE: u16 = 0x1ae0;
 const NVIDIA: u16 = 0x10de;
 
+/// Makes an entry for an Intel host bridge that is trusted only between devices that are both below
+/// it.
 const fn within_bridge(device: u16) -> Trusted {
     Trusted {
         vendor: INTEL,
@@ -45,6 +47,7 @@ const fn within_bridge(device: u16) -> Trusted {
     }
 }
 
+/// Makes an entry for a host bridge that is trusted.
 const fn trusted(vendor: u16, device: u16) -> Trusted {
     Trusted {
         vendor,

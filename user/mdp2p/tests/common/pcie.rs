@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Machines made up, in a folder: for what no captured tree has.
+//! Makes up machines in a folder, for what no captured tree has.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// Types of PCI Express ports.
+/// The type of a root port in the PCI Express capability.
 pub const ROOT_PORT: u8 = 4;
-/// To the root.
+/// The type of a switch's port to the root.
 pub const UPSTREAM: u8 = 5;
-/// From the root.
+/// The type of a switch's port to a device.
 pub const DOWNSTREAM: u8 = 6;
 
-/// A machine below a folder that goes with it.
+/// A machine in a temporary folder.
 pub struct Machine {
     root: TempDir,
 }
 
 impl Machine {
-    /// With a host bridge that the kernel does not trust, and nothing else.
+    /// Makes a machine with a host bridge that the kernel does not trust, and nothing else.
     pub fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(root.path().join("sys/bus/pci/devices")).expect("sys");
@@ -29,7 +29,7 @@ impl Machine {
         machine
     }
 
-    /// Its folder.
+    /// Returns the folder.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -41,7 +41,7 @@ impl Machine {
         fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// A link from `path` to what lies at `target` below the root.
+    /// Links `path` to `target` below the root.
     pub fn link(&self, path: &str, target: &str) {
         let up = "../".repeat(path.matches('/').count());
         let path = self.root.path().join(path);
@@ -50,7 +50,7 @@ impl Machine {
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// A PCI device at `path` below `sys/devices`.
+    /// Adds a PCI device at `path` below `sys/devices`.
     pub fn device(&self, path: &str, class: u32, config: &[u8]) {
         let address = last(path);
         let folder = format!("sys/devices/{path}");
@@ -63,12 +63,12 @@ impl Machine {
         self.link(&format!("sys/bus/pci/devices/{address}"), &folder);
     }
 
-    /// A port, whose ACS control register holds `acs`, if it has one.
+    /// Adds a port. `acs` is the ACS control register; with `None` the port has no ACS capability.
     pub fn port(&self, path: &str, kind: u8, acs: Option<u8>) {
         self.device(path, 0x060400, &config(Some(kind), acs));
     }
 
-    /// An NVMe drive of 1 TiB with a namespace; with a CMB of so many MiB, which is published.
+    /// Adds an NVMe drive with a namespace of 1 TiB, and with a published CMB of `cmb` MiB.
     pub fn drive(&self, path: &str, number: usize, cmb: Option<u64>) {
         self.device(path, 0x010802, &config(None, None));
         let folder = format!("sys/devices/{path}");
@@ -89,7 +89,7 @@ impl Machine {
         }
     }
 
-    /// Memory for others, of the device at `path`.
+    /// Gives the device at `path` memory for others.
     pub fn memory(&self, path: &str, bytes: u64, available: u64, published: bool) {
         let folder = format!("sys/devices/{path}/p2pmem");
         self.put(&format!("{folder}/size"), format!("{bytes}\n"));
@@ -98,14 +98,14 @@ impl Machine {
         self.put(&format!("{folder}/published"), format!("{published}\n"));
     }
 
-    /// A block device of 1 TiB whose folder is `folder`.
+    /// Adds a block device of 1 TiB at `folder`.
     pub fn disk(&self, folder: &str) {
         self.put(&format!("{folder}/size"), "2147483648\n");
         self.link(&format!("sys/class/block/{}", last(folder)), folder);
     }
 
-    /// An array; each member is a block device, and what `p2pdma_distance` says, if it is
-    /// md-p2p's.
+    /// Adds an array. Each member is a block device and, if the array is md-p2p's, the text of
+    /// `p2pdma_distance`.
     pub fn array(&self, name: &str, members: &[(&str, Option<&str>)]) {
         let folder = format!("sys/devices/virtual/block/{name}");
         self.disk(&folder);
@@ -130,7 +130,7 @@ impl Machine {
     }
 }
 
-/// What drivers know a device by.
+/// Returns the numbers by which drivers know a device.
 pub fn modalias(vendor: u16, device: u16, class: u32) -> String {
     let [_, class, subclass, interface] = class.to_be_bytes();
     format!(
@@ -139,7 +139,7 @@ pub fn modalias(vendor: u16, device: u16, class: u32) -> String {
     )
 }
 
-/// Config space with a PCI Express and an ACS capability, if wanted.
+/// Makes config space with a PCI Express capability and, if `acs` is given, an ACS capability.
 pub fn config(port: Option<u8>, acs: Option<u8>) -> Vec<u8> {
     let mut config = vec![0; 4096];
     config[0x06] = 0x10;

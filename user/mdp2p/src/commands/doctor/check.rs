@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How a check ends.
+//! What a check is, and what a check returns.
+//!
+//! Tests: tests/doctor.rs.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,28 +12,29 @@ use super::survey::Survey;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// As it should be.
+    /// All is as it should be.
     Ok,
-    /// It works, and could be better, or it cannot be told.
+    /// It works, but could be better; or the check cannot tell.
     Warning,
     /// It does not work.
     Problem,
 }
 
-/// What a check found.
+/// What a check returns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How it ended.
+    /// How the check ended.
     pub verdict: Verdict,
     /// What was found.
     pub found: String,
-    /// What to do about it.
+    /// What to do about it; `None` if all is well.
     pub remedy: Option<String>,
 }
 
-/// A check: its name, and what makes it.
+/// A check: its name in the report and in schema/doctor.json, and the function that does it.
 pub type Check = (&'static str, fn(&Survey) -> Result<Finding>);
 
+/// Makes the finding that all is well.
 pub fn ok(found: impl Into<String>) -> Finding {
     Finding {
         verdict: Verdict::Ok,
@@ -40,6 +43,7 @@ pub fn ok(found: impl Into<String>) -> Finding {
     }
 }
 
+/// Makes a warning.
 pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding {
         verdict: Verdict::Warning,
@@ -48,6 +52,7 @@ pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     }
 }
 
+/// Makes a problem.
 pub fn problem(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding {
         verdict: Verdict::Problem,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p doctor`: whether a machine can do it, and what to do about it if not.
+//! `mdp2p doctor`: checks whether this machine can do peer-to-peer DMA, and says how to fix what is
+//! missing.
+//!
+//! Tests: tests/doctor.rs.
 
 mod check;
 mod checks;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What all checks come to, for people and for programs.
+//! Runs the checks, and reports what they found to people and to programs.
+//!
+//! Tests: tests/doctor.rs, and below.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -12,15 +14,16 @@ use super::checks;
 use super::survey::Survey;
 use crate::ui;
 
-/// What is shown.
+/// The report, as schema/doctor.json describes it.
 #[derive(Debug, Serialize)]
 pub struct Report {
     kernel: String,
-    /// Whether it is a virtual machine, whose figures mean nothing.
+    /// Whether the machine is virtual, so that figures of speed mean nothing.
     virtual_machine: bool,
     checks: Vec<Checked>,
     ok: usize,
     warnings: usize,
+    /// How many problems there are.
     pub problems: usize,
 }
 
@@ -33,6 +36,7 @@ struct Checked {
 }
 
 impl Report {
+    /// Runs all checks.
     pub fn of(survey: &Survey) -> Self {
         let examine = |&(name, examine): &Check| Checked {
             name,
@@ -53,6 +57,10 @@ impl Report {
         }
     }
 
+    /// Prints the report for people.
+    ///
+    /// # Errors
+    /// If standard output takes no more.
     pub fn print(&self) -> Result<()> {
         let mut out = ui::out();
         for check in &self.checks {
@@ -77,7 +85,7 @@ impl Report {
     }
 }
 
-/// What becomes of a check that could not be made.
+/// Returns the finding of a check that ended with an error.
 fn explain_failure(error: anyhow::Error) -> Finding {
     let denied = error
         .downcast_ref::<io::Error>()
@@ -93,6 +101,7 @@ fn explain_failure(error: anyhow::Error) -> Finding {
 }
 
 impl Verdict {
+    /// Returns the word for a verdict, and its style.
     fn label(self) -> (&'static str, Style) {
         match self {
             Verdict::Ok => ("ok", ui::GOOD),
@@ -103,7 +112,7 @@ impl Verdict {
 }
 
 impl Checked {
-    /// Lines of at most `width` columns, if words allow it: verdict, name and what was
+    /// Returns lines of at most `width` columns, unless a word is longer: verdict, name and what was
     /// found, then the remedy.
     fn display(&self, width: usize) -> String {
         const VERDICT: usize = 9;
@@ -116,7 +125,7 @@ impl Checked {
             .enumerate()
         {
             let before = match number {
-                // Padded first, since styles count as columns.
+                // Padded before it is styled, because the codes of a style would count as columns.
                 0 => {
                     ui::styled(style, format!("{word:VERDICT$}")) + &format!("{:NAME$}", self.name)
                 }

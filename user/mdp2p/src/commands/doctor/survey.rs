@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What several checks look at.
+//! Reads what several checks look at.
+//!
+//! Tests: tests/doctor.rs.
 
 use std::collections::BTreeSet;
 
@@ -14,21 +16,31 @@ use mdp2p_machine::pci::devices::{Device, Devices};
 use mdp2p_machine::pci::reach::Reach;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// What several checks look at. The rest is read by the check itself.
+/// What several checks look at. A check reads the rest itself.
 pub struct Survey<'a> {
+    /// The machine.
     pub sysroot: &'a Sysroot,
+    /// The release of the running kernel.
     pub release: String,
+    /// All PCI devices.
     pub devices: Devices,
+    /// All arrays.
     pub arrays: Vec<Array>,
+    /// The modules of md-p2p that are installed for the running kernel.
     pub installed: Vec<Installed>,
+    /// The modules of md-p2p that are loaded.
     pub loaded: Vec<Loaded>,
-    /// Words of the kernel's command line.
+    /// The words of the kernel's command line.
     pub parameters: Vec<String>,
-    /// Flags of the processor.
+    /// The flags of the processor.
     pub flags: BTreeSet<String>,
 }
 
 impl<'a> Survey<'a> {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// If a file cannot be read or understood; the error names the file.
     pub fn read(sysroot: &'a Sysroot) -> Result<Self> {
         let release = release::running(sysroot)?;
         let parameters = sysroot.read_if("proc/cmdline")?.unwrap_or_default();
@@ -50,9 +62,9 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// The values that the kernel was given for a parameter.
+    /// Returns the values of a parameter on the kernel's command line.
     pub fn parameter_values(&self, name: &str) -> Vec<&str> {
-        // The kernel takes - and _ for the same.
+        // The kernel does not distinguish - and _.
         self.parameters
             .iter()
             .filter_map(|word| word.split_once('='))
@@ -61,26 +73,29 @@ impl<'a> Survey<'a> {
             .collect()
     }
 
+    /// Whether a word is on the kernel's command line.
     pub fn has_parameter(&self, word: &str) -> bool {
         self.parameters.iter().any(|it| it == word)
     }
 
+    /// Returns the NVMe drives.
     pub fn drives(&self) -> impl Iterator<Item = &Device> {
         self.devices.iter().filter(|it| it.kind == Kind::Nvme)
     }
 
-    /// Those with memory that could matter: drives, GPUs and whatever has p2pmem.
+    /// Returns the devices with memory that could matter: drives, GPUs, and all with p2pmem.
     pub fn with_memory(&self) -> impl Iterator<Item = &Device> {
         self.devices.iter().filter(|device| {
             matches!(device.kind, Kind::Nvme | Kind::Gpu) || device.p2pmem.is_some()
         })
     }
 
+    /// Whether the machine is virtual.
     pub fn is_virtual(&self) -> bool {
         self.flags.contains("hypervisor")
     }
 
-    /// How each drive reaches each provider, its own memory left out.
+    /// Returns how each drive reaches each provider other than itself.
     pub fn pairs(&self) -> Vec<Pair> {
         let known = Known::of(self.sysroot, &self.devices, &self.arrays);
         let mut pairs = Vec::new();
@@ -94,7 +109,7 @@ impl<'a> Survey<'a> {
         pairs
     }
 
-    /// Whether config space was closed to us where it matters.
+    /// Whether the config space of a bridge could not be read, so that its ACS is unknown.
     pub fn hides_config_space(&self) -> bool {
         let bridge = |it: &Device| it.is_bridge() && it.acs == Acs::Unknown;
         self.devices.iter().any(bridge)
@@ -103,6 +118,8 @@ impl<'a> Survey<'a> {
 
 /// A provider, and how one drive reaches it.
 pub struct Pair {
+    /// The provider.
     pub provider: Bdf,
+    /// How the drive reaches it.
     pub reach: Reach,
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What there is to say of a device beside what sysfs has in its folder: its model, and the disks
-//! and members of arrays that are reached through it.
+//! Reads what sysfs does not have in a PCI device's own folder: the device's model, and the disks
+//! and members of arrays behind it.
+//!
+//! Tests: tests/topology.rs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,48 +16,51 @@ use mdp2p_machine::pci::devices::{Device, Devices};
 use mdp2p_machine::pci::ids::{self, Id};
 use mdp2p_machine::sysroot::{self, Sysroot};
 
-/// What there is to say of a device, beside what [`Device`] has.
+/// What is known of a device, beside what [`Device`] holds.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Facts {
-    /// Its model, or else what the list of PCI names has.
+    /// The drive's model, or else the name in the list of PCI devices.
     pub model: Option<String>,
     /// An NVMe controller's name: `nvme0`.
     pub controller: Option<String>,
-    /// And serial number.
+    /// The drive's serial number.
     pub serial: Option<String>,
-    /// The disks that are reached through it.
+    /// The disks that are reached through this device.
     pub disks: Vec<Disk>,
 }
 
-/// A whole disk: of NVMe, a namespace.
+/// A whole disk; with NVMe, a namespace.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Disk {
-    /// As in `/sys/class/block`: `nvme0n1`.
+    /// The name in `/sys/class/block`: `nvme0n1`.
     pub name: String,
-    /// Bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// The devices that it is reached through: several with NVMe multipath.
+    /// The devices through which the disk is reached: several with NVMe multipath.
     pub paths: Vec<Bdf>,
-    /// What of it is a member of an array.
+    /// The members of arrays on this disk.
     pub members: Vec<Membership>,
 }
 
-/// A disk, or something on it, as a member of an array.
+/// A disk, or a part of it, as a member of an array.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Membership {
     /// The array.
     pub array: String,
-    /// The member: the disk, a partition of it, or what was made of it.
+    /// The member: the disk, a partition of the disk, or a device made of either.
     pub member: String,
-    /// md's `state` of it.
+    /// The words in md's `state` file of the member.
     pub state: Vec<String>,
 }
 
-/// The models and disks of all devices that have any.
+/// Reads the models and disks of all devices that have any.
+///
+/// # Errors
+/// If a file in sysfs cannot be read or understood.
 pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
     let controllers = sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
         let folder = format!("sys/class/nvme/{name}");
-        // One over a fabric is no PCI device.
+        // A controller behind a fabric is no PCI device.
         let Some(address) =
             link_target(sysroot, &folder).and_then(|path| controllers::nearest(&path))
         else {
@@ -85,7 +90,7 @@ pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>>
     Ok(facts)
 }
 
-/// All whole disks that are reached through PCI devices.
+/// Reads all whole disks that are reached through PCI devices.
 fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
     const BLOCK: &str = "sys/class/block";
     let mut members: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
@@ -126,8 +131,8 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
     })
 }
 
-/// The whole disks that a member is made of: itself, what it is a partition of, or what is
-/// below device mapper or another array.
+/// Returns the whole disks of which a member is made: the member itself, the disk that it is a
+/// partition of, or the disks below device mapper or another array.
 fn disks_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<String>> {
     let folder = format!("sys/class/block/{name}");
     let slaves = sysroot.names(format!("{folder}/slaves"))?;
@@ -142,15 +147,15 @@ fn disks_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<Stri
     Ok(BTreeSet::from([disk.unwrap_or_else(|| name.to_owned())]))
 }
 
-/// The disk that the block device which lies at `link` is a partition of.
+/// Returns the disk of which the block device at `link` is a partition.
 fn partitioned_disk(sysroot: &Sysroot, link: &Path) -> Option<String> {
     let above = link.parent()?.file_name()?.to_str()?;
-    // `block` and a controller's name are no block devices.
+    // Above a whole disk lies `block`, or a controller's name: neither is a block device.
     let is_block = sysroot.has(format!("sys/class/block/{above}"));
     is_block.then(|| above.to_owned())
 }
 
-/// Whether it is one path of a multipath disk: `nvme0c1n1`. md never gets to see it.
+/// Whether a block device is one path of a multipath disk (`nvme0c1n1`), which md never sees.
 fn is_hidden_path(name: &str) -> bool {
     let after = |text: &str| {
         let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -163,7 +168,7 @@ fn link_target(sysroot: &Sysroot, path: &str) -> Option<PathBuf> {
     fs::read_link(sysroot.path(path)).ok()
 }
 
-/// Names those that are visible and have no model.
+/// Gives each visible device without a model its name in the list of PCI devices.
 pub fn add_names(
     sysroot: &Sysroot,
     devices: &Devices,
@@ -188,7 +193,7 @@ pub fn add_names(
     }
 }
 
-/// Without what might harm a terminal or is no character in XML.
+/// Replaces each character that might harm a terminal, or that XML does not allow.
 pub fn printable(text: &str) -> String {
     let is_fine = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars()

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p topology --json` prints: `schema/topology.json`.
+//! The JSON of `mdp2p topology --json`, as schema/topology.json describes it.
+//!
+//! Tests: tests/topology.rs.
 
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::pci::bdf::Bdf;
@@ -10,7 +12,7 @@ use serde::ser::{Serialize, Serializer};
 use super::facts::Facts;
 use super::tree::{LeftOut, Tree};
 
-/// What `--json` prints.
+/// The JSON document.
 #[derive(serde::Serialize)]
 pub struct Json<'a> {
     host_bridges: Vec<JsonBridge<'a>>,
@@ -53,7 +55,7 @@ struct JsonMember<'a> {
     controllers: &'a [Bdf],
 }
 
-/// Every provider with every client, worked out as they are written: there may be many.
+/// Every provider with every client. Pairs are made as they are written, because there may be many.
 struct JsonPairs<'a>(&'a Tree<'a>);
 
 #[derive(serde::Serialize)]

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p topology`: the PCI tree with the drives and arrays on it, and who reaches whose
-//! memory.
+//! `mdp2p topology`: shows the PCI tree with the drives and arrays on it, and which device reaches
+//! whose memory.
 //!
-//! What there is to say is gathered once, in a [`Tree`]. The text and the drawing say it in the
-//! same words, and have the same matrix.
+//! A [`Tree`] is gathered once. The text and the drawing show it in the same words and with the same
+//! matrix; the JSON is for programs.
+//!
+//! Tests: tests/topology.rs.
 
 mod facts;
 mod json;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The tree as lines, and below it the matrix: what a terminal shows.
+//! Shows the tree and the matrix on a terminal.
+//!
+//! Tests: tests/topology.rs.
 
 use std::ops::Range;
 
@@ -16,7 +18,7 @@ use super::tree::Tree;
 use super::words::{self, Line, Piece, shorten, wrap};
 use crate::ui::{self, BAD, GOOD, HEADING, WARNING, styled};
 
-/// The tree, and below it the matrix. No line is longer than `width`.
+/// Renders the tree and, below it, the matrix. No line is longer than `width`.
 pub fn render(tree: &Tree, width: usize) -> String {
     let mut out = String::new();
     if tree.devices.iter().next().is_none() {
@@ -53,9 +55,9 @@ pub fn render(tree: &Tree, width: usize) -> String {
     out
 }
 
-/// What is on a root bus and all that is below.
+/// Writes the devices on a root bus, and all devices below them.
 fn put_branch(tree: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
-    // The address, what is drawn before it, and whether it is the last of its bus.
+    // The address, the lines drawn before it, and whether the device is the last of its bus.
     let mut rest: Vec<(Bdf, String, bool)> = Vec::new();
     let push = |rest: &mut Vec<_>, addresses: &[Bdf], before: &str| {
         let last = addresses.last().copied();
@@ -89,7 +91,8 @@ fn put_branch(tree: &Tree, tops: &[Bdf], width: usize, out: &mut String) {
     }
 }
 
-/// The end of what is drawn before a device, if it hangs so deep that no room would be left.
+/// Keeps the end of the lines drawn before a device, if the device hangs so deep that no room would
+/// be left.
 fn clip(lines: &str, room: usize) -> String {
     let length = lines.chars().count();
     if length <= room {
@@ -99,7 +102,7 @@ fn clip(lines: &str, room: usize) -> String {
     std::iter::once('…').chain(end).collect()
 }
 
-/// A device's line; what does not fit goes on in the next, behind `more`.
+/// Writes a device's line. What does not fit goes to the next line, after `more`.
 fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize) {
     let length = |text: &str| text.chars().count();
     let remarks: usize = line
@@ -120,7 +123,7 @@ fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize
             out.push_str(more);
             (column, gap) = (length(more), "");
         }
-        // A name that is longer than a line is broken: nothing of it is lost.
+        // A name that is longer than a line is broken, so that no part of it is lost.
         let mut letters = piece.text.chars().peekable();
         while letters.peek().is_some() {
             if column + gap.len() >= width {
@@ -140,6 +143,7 @@ fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize
     out.push('\n');
 }
 
+/// Writes `text` in indented lines.
 fn put_paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
     // Longer lines are hard to read.
     let width = width.min(100) - indent.len();
@@ -150,6 +154,7 @@ fn put_paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
     }
 }
 
+/// Writes the matrix with all that explains it.
 fn put_matrix(tree: &Tree, width: usize, out: &mut String) {
     let matrix = Matrix::of(tree);
     if matrix.rows.is_empty() {
@@ -176,6 +181,7 @@ fn put_matrix(tree: &Tree, width: usize, out: &mut String) {
     }
 }
 
+/// Writes the columns of the matrix that fit beside each other.
 fn put_block(matrix: &Matrix, columns: Range<usize>, out: &mut String) {
     let first = matrix.head_width();
     *out += &" ".repeat(first);
@@ -213,6 +219,7 @@ fn cell_style(cell: &Cell) -> Style {
     }
 }
 
+/// Writes a reason and what to do about it.
 fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
     let mut indent = format!("{number}  ");
     out.push('\n');
@@ -237,7 +244,7 @@ fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
     }
 }
 
-/// A kernel parameter is broken after semicolons, if it has to be.
+/// Breaks a kernel parameter into lines after semicolons, if it is too long for one.
 fn put_parameter(parameter: &str, width: usize, lines: &mut Vec<String>) {
     for part in parameter.split_inclusive(';') {
         match lines.last_mut() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The PCI tree of a machine and all that is on it: what the text, the JSON and the drawing are
-//! made of.
+//! The PCI tree of a machine and what is on it, from which the text, the JSON and the drawing are
+//! made.
+//!
+//! Tests: tests/topology.rs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +17,18 @@ use mdp2p_machine::sysroot::{Sysroot, natural};
 
 use super::facts::{self, Facts};
 
-/// PCI has 256 buses in a domain: whatever hangs deeper is garbage.
+/// The deepest level that is shown. PCI has 256 buses in a domain, so anything deeper is garbage.
 const DEEPEST: usize = 256;
 
-/// The PCI tree of a machine, and all that is on it.
+/// The PCI tree of a machine and what is on it.
 pub struct Tree<'a> {
     /// The machine.
     pub sysroot: &'a Sysroot,
-    /// All of its PCI devices.
+    /// All PCI devices of the machine.
     pub devices: &'a Devices,
-    /// Its arrays.
+    /// The machine's arrays.
     pub arrays: Vec<Array>,
-    /// Each host bridge that has something to show, and what is on its root bus.
+    /// Each host bridge with a visible device, and the visible devices on its root bus.
     pub host_bridges: Vec<(String, Vec<Bdf>)>,
     known: Known<'a>,
     facts: BTreeMap<Bdf, Facts>,
@@ -37,18 +39,18 @@ pub struct Tree<'a> {
 /// How many devices are not visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct LeftOut {
-    /// That are no bridges.
+    /// Devices other than bridges.
     pub devices: usize,
-    /// That are.
+    /// Bridges.
     pub bridges: usize,
 }
 
 impl<'a> Tree<'a> {
-    /// Of `host`, whose PCI devices are `devices`. Those that nothing of interest is on are
-    /// visible only with `all`.
+    /// Gathers what is known of a machine whose PCI devices are `devices`. With `all` every device
+    /// is visible; otherwise only drives, devices with memory for others, and what is above them.
     ///
     /// # Errors
-    /// If sysfs holds what cannot be understood; the file is named.
+    /// If a file in sysfs cannot be understood; the error names the file.
     pub fn gather(sysroot: &'a Sysroot, devices: &'a Devices, all: bool) -> Result<Self> {
         let arrays = array::all(sysroot)?;
         let mut facts = facts::read(sysroot, &arrays)?;
@@ -60,7 +62,7 @@ impl<'a> Tree<'a> {
             if all || is_of_interest(device, facts) {
                 visible.insert(device.address);
                 for bridge in devices.upwards(device.address).skip(1) {
-                    // If it is visible already, so is what is above.
+                    // If a bridge is visible already, so are the bridges above it.
                     if !visible.insert(bridge.address) {
                         break;
                     }
@@ -83,24 +85,24 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// Those devices right below one that are visible.
+    /// Returns the visible devices right below a device.
     pub fn children(&self, address: Bdf) -> &[Bdf] {
         self.children.get(&address).map_or(&[], Vec::as_slice)
     }
 
-    /// What there is to say of a device.
+    /// Returns what is known of a device, beside what [`Device`] holds.
     pub fn facts(&self, address: Bdf) -> Option<&Facts> {
         self.facts.get(&address)
     }
 
-    /// Those that are visible, by address.
+    /// Returns the visible devices, by address.
     pub fn visible(&self) -> impl Iterator<Item = &Device> {
         self.devices
             .iter()
             .filter(|device| self.visible.contains(&device.address))
     }
 
-    /// How many devices and bridges are not visible.
+    /// Counts the devices and bridges that are not visible.
     pub fn left_out(&self) -> LeftOut {
         let hidden = |device: &&Device| !self.visible.contains(&device.address);
         let (bridges, devices): (Vec<&Device>, Vec<&Device>) = self
@@ -114,8 +116,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Those that might do DMA to a provider's memory: NVMe controllers, and whatever else
-    /// has memory for others itself.
+    /// Returns the devices that might do DMA to a provider's memory: NVMe controllers, and devices
+    /// with memory for others.
     pub fn clients(&self) -> impl Iterator<Item = Bdf> {
         let is_client = |device: &&Device| device.kind == Kind::Nvme || device.p2pmem.is_some();
         self.devices
@@ -124,18 +126,19 @@ impl<'a> Tree<'a> {
             .map(|device| device.address)
     }
 
-    /// How a client reaches a provider: what the kernel says, if it does.
+    /// Returns how a client reaches a provider: by the kernel's word if there is one, else by the
+    /// kernel's rules.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
         self.known.reach(provider, client)
     }
 
-    /// What the kernel says of a client: the distance to each provider, none if it is
-    /// unreachable.
+    /// Returns the distances from a client to providers that the kernel states; `None` if it states
+    /// none.
     pub fn kernel_distances(&self, client: Bdf) -> Option<&Distances> {
         self.known.told_of(client)
     }
 
-    /// A device's short name: `nvme0`, or its address.
+    /// Returns a device's short name: `nvme0`, or the address.
     pub fn label(&self, address: Bdf) -> String {
         let controller = self
             .facts(address)
@@ -144,6 +147,7 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// Whether a device is shown without `all`.
 fn is_of_interest(device: &Device, facts: &Facts) -> bool {
     device.kind == Kind::Nvme
         || device.p2pmem.is_some()
@@ -151,7 +155,7 @@ fn is_of_interest(device: &Device, facts: &Facts) -> bool {
         || facts.disks.iter().any(|disk| !disk.members.is_empty())
 }
 
-/// What hangs below what; first those that hang below nothing that is known.
+/// Returns the devices below no known device, and the devices below each other device.
 fn hierarchy(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
     let mut children: BTreeMap<Bdf, Vec<Bdf>> = BTreeMap::new();
     let mut tops = Vec::new();
@@ -168,7 +172,7 @@ fn hierarchy(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
     for &top in &tops {
         descend(top, &mut children, &mut reached);
     }
-    // Only garbage hangs in a ring or too deep. It is visible all the same.
+    // A ring, or a chain that is too deep, is garbage in sysfs. Its devices are shown all the same.
     for device in devices.iter() {
         if !reached.contains(&device.address) {
             let above = device.parent.and_then(|parent| children.get_mut(&parent));
@@ -182,7 +186,7 @@ fn hierarchy(devices: &Devices) -> (Vec<Bdf>, BTreeMap<Bdf, Vec<Bdf>>) {
     (tops, children)
 }
 
-/// Puts all below `top` into `reached`, and cuts off what is too deep.
+/// Puts `top` and all devices below it into `reached`, and cuts off those that are too deep.
 fn descend(top: Bdf, children: &mut BTreeMap<Bdf, Vec<Bdf>>, reached: &mut BTreeSet<Bdf>) {
     let mut rest = vec![(top, 0)];
     while let Some((address, depth)) = rest.pop() {
@@ -195,6 +199,7 @@ fn descend(top: Bdf, children: &mut BTreeMap<Bdf, Vec<Bdf>>, reached: &mut BTree
     }
 }
 
+/// Returns each host bridge with the visible devices on its root bus.
 fn host_bridges(
     devices: &Devices,
     tops: &[Bdf],

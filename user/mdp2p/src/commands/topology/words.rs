@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The words that the text and the drawing share.
+//! Words that the text and the drawing share: those for devices, and those around the matrix.
+//!
+//! Tests: tests/topology.rs.
 
 use anstyle::Style;
 use mdp2p_machine::pci::config::{Acs, Kind, LARGE_BAR};
@@ -9,24 +11,24 @@ use super::facts::{Disk, Facts, Membership, printable};
 use super::tree::Tree;
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING};
 
-/// What stands above the matrix.
+/// The heading of the matrix.
 pub const MATRIX_TITLE: &str = "Who reaches whose memory (rows: providers, columns: clients)";
 
 /// A device in words.
 pub struct Line {
-    /// Address and name.
+    /// The address and the name.
     pub head: Piece,
-    /// May be cut.
+    /// The model, which may be shortened.
     pub model: Option<String>,
-    /// May not.
+    /// What else is worth a word; none of it may be shortened.
     pub remarks: Vec<Piece>,
 }
 
 /// Some words in one style.
 pub struct Piece {
-    /// Without control characters.
+    /// The words, without control characters.
     pub text: String,
-    /// On a terminal.
+    /// The style on a terminal.
     pub style: Style,
 }
 
@@ -37,7 +39,7 @@ impl Piece {
     }
 }
 
-/// A device in words.
+/// Describes a device in words.
 pub fn describe(tree: &Tree, device: &Device) -> Line {
     let bare = Facts::default();
     let facts = tree.facts(device.address).unwrap_or(&bare);
@@ -66,8 +68,8 @@ pub fn describe(tree: &Tree, device: &Device) -> Line {
     }
 }
 
-/// The one namespace of a drive, if it is named after the controller: nvme0n1 of nvme0. A
-/// multipath disk is not, but after its subsystem.
+/// Returns the only namespace of a drive if it is named after the controller: nvme0n1 of nvme0.
+/// A multipath disk is not, because it is named after its subsystem.
 fn own_namespace<'a>(device: &Device, facts: &'a Facts) -> Option<&'a Disk> {
     let [disk] = &facts.disks[..] else {
         return None;
@@ -82,6 +84,7 @@ fn own_namespace<'a>(device: &Device, facts: &'a Facts) -> Option<&'a Disk> {
     is_own.then_some(disk)
 }
 
+/// Returns the name for a device that has none.
 fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::RootPort => "root port",
@@ -95,7 +98,7 @@ fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// What is said of a device behind its name.
+/// Returns what is said of a device after its name and model.
 fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
     let plain = Style::new();
     let mut words = Vec::new();
@@ -128,7 +131,7 @@ fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
     words
 }
 
-/// Its memory for others, and its largest BAR if that is worth a word.
+/// Describes a device's memory for others, and its largest BAR if that is large.
 fn memory(device: &Device) -> Vec<Piece> {
     let mut words = Vec::new();
     let bar = device.largest_bar();
@@ -152,6 +155,7 @@ fn memory(device: &Device) -> Vec<Piece> {
     words
 }
 
+/// Describes a member of an array.
 fn membership(disk: &Disk, member: &Membership) -> Piece {
     let has = |word: &str| member.state.iter().any(|state| state == word);
     let mut text = match member.member == disk.name {
@@ -172,7 +176,7 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
     Piece::new(style, printable(&text))
 }
 
-/// What a host bridge is called.
+/// Returns the heading of a host bridge.
 pub fn host_bridge_title(name: &str) -> String {
     match name {
         "" => "below no host bridge that is known".to_owned(),
@@ -180,7 +184,7 @@ pub fn host_bridge_title(name: &str) -> String {
     }
 }
 
-/// What there is to say where nobody publishes memory.
+/// Explains why there is no matrix: no device publishes memory.
 pub fn no_providers(tree: &Tree) -> &'static str {
     let unpublished = |device: &Device| device.p2pmem.is_some();
     match tree.devices.iter().any(unpublished) {
@@ -194,7 +198,7 @@ pub fn no_providers(tree: &Tree) -> &'static str {
     }
 }
 
-/// As much of a model's name as there is room for; none if that would tell nothing.
+/// Shortens a model's name to `room` characters; `None` if too little of the name would be left.
 pub fn shorten(model: &str, room: usize) -> Option<String> {
     if model.chars().count() <= room {
         return Some(model.to_owned());
@@ -204,7 +208,8 @@ pub fn shorten(model: &str, room: usize) -> Option<String> {
     (part.chars().count() >= 5).then(|| format!("{part}…"))
 }
 
-/// The words of `text` in lines of up to `width`; longer words are broken.
+/// Wraps `text` into lines of up to `width` characters. Unlike [`ui::wrapped`], it breaks words that
+/// are longer.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut length = 0;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The arrays that run.
+//! Checks the running arrays.
+//!
+//! Tests: tests/doctor.rs.
 
 use anyhow::Result;
 use mdp2p_machine::md::array::{Driver, P2p};
@@ -7,9 +9,10 @@ use mdp2p_machine::md::array::{Driver, P2p};
 use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
 
-/// In the order in which one would set a machine up.
+/// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[("arrays", arrays)];
 
+/// Checks whether arrays are under md-p2p, and as direct as their levels can be.
 fn arrays(survey: &Survey) -> Result<Finding> {
     let names = |driver: Driver| -> Vec<&str> {
         let of = survey.arrays.iter().filter(|it| it.driver == driver);
@@ -25,7 +28,7 @@ fn arrays(survey: &Survey) -> Result<Finding> {
             "to have it under md-p2p: mdadm --stop, then mdp2p assemble",
         ));
     }
-    // That is how those levels work.
+    // Levels with parity stage writes, because the CPU computes the parity.
     let is_parity = |p2p: &P2p| p2p.reasons.iter().all(|it| it.starts_with("parity "));
     let not_direct = survey.arrays.iter().find_map(|array| {
         let p2p = array.p2p.as_ref().filter(|p2p| p2p.state != "direct")?;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Drivers of others that stand between arrays and peer memory.
+//! Checks other drivers between arrays and peer memory: NVMe multipath and nvidia-fs.
+//!
+//! Tests: tests/doctor.rs.
 
 use anyhow::Result;
 use mdp2p_machine::pci::controllers;
@@ -8,9 +10,10 @@ use mdp2p_machine::sysroot::garbage;
 use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
 
-/// In the order in which one would set a machine up.
+/// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[("NVMe multipath", multipath), ("nvidia-fs", nvidia_fs)];
 
+/// Checks how many paths NVMe drives have, because the farthest path counts.
 fn multipath(survey: &Survey) -> Result<Finding> {
     const FILE: &str = "sys/module/nvme_core/parameters/multipath";
     let on = match survey.sysroot.read_if(FILE)?.as_deref() {
@@ -31,7 +34,7 @@ fn multipath(survey: &Survey) -> Result<Finding> {
         if name.starts_with("nvme") && !name.contains('c') {
             let paths = match controllers::of(survey.sysroot, &name) {
                 Ok(paths) => paths.len(),
-                // It has gone.
+                // The drive has just been removed.
                 Err(_) if !survey.sysroot.has(format!("sys/class/block/{name}")) => continue,
                 Err(error) => return Err(error),
             };
@@ -54,8 +57,9 @@ fn multipath(survey: &Survey) -> Result<Finding> {
     })
 }
 
-/// Outside its P2PDMA mode nvidia-fs gives block drivers pages of host memory, for which a patched
-/// NVMe driver puts in the GPU's addresses. A level whose CPU reads such a page finds zeros.
+/// Checks the mode of nvidia-fs. Outside its P2PDMA mode, nvidia-fs gives block drivers pages of host
+/// memory, and a patched NVMe driver replaces them with the GPU's addresses. If a level has the CPU
+/// read such a page, the CPU finds zeros.
 fn nvidia_fs(survey: &Survey) -> Result<Finding> {
     const MODULE: &str = "sys/module/nvidia_fs";
     const FILE: &str = "sys/module/nvidia_fs/parameters/use_pci_p2pdma";

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The kernel, md-p2p's modules for it, and mdadm.
+//! Checks the kernel, the modules of md-p2p for this kernel, and mdadm.
+//!
+//! Tests: tests/doctor.rs.
 
 use anyhow::Result;
 use mdp2p_machine::kernel::config::Options;
@@ -11,7 +13,7 @@ use mdp2p_machine::sysroot::{Sysroot, garbage};
 use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::survey::Survey;
 
-/// In the order in which one would set a machine up.
+/// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[
     ("kernel options", kernel_options),
     ("modules installed", modules_installed),
@@ -20,6 +22,7 @@ pub const CHECKS: &[Check] = &[
     ("mdadm", mdadm),
 ];
 
+/// Checks the options with which the kernel was built.
 fn kernel_options(survey: &Survey) -> Result<Finding> {
     const NEEDED: [(&str, &str); 4] = [
         ("PCI_P2PDMA", "no driver in it does peer-to-peer DMA"),
@@ -57,6 +60,7 @@ fn kernel_options(survey: &Survey) -> Result<Finding> {
     ))
 }
 
+/// Checks whether all modules are installed for the running kernel, each once.
 fn modules_installed(survey: &Survey) -> Result<Finding> {
     let release = &survey.release;
     let count_of = |name: &&&str| {
@@ -119,7 +123,7 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
     )))
 }
 
-/// The other kernels that md-p2p is installed for.
+/// Names the other kernels for which md-p2p is installed.
 fn other_kernels(survey: &Survey) -> Result<String> {
     let all = release::folder(survey.sysroot, &survey.release);
     let mut found = Vec::new();
@@ -134,6 +138,7 @@ fn other_kernels(survey: &Survey) -> Result<String> {
     })
 }
 
+/// Checks whether md-p2p is loaded, and says beside what.
 fn modules_loaded(survey: &Survey) -> Result<Finding> {
     let Some(mode) = modules::mode(survey.sysroot) else {
         return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
@@ -147,6 +152,7 @@ fn modules_loaded(survey: &Survey) -> Result<Finding> {
     })
 }
 
+/// Checks whether the modules have the signatures that the kernel demands.
 fn secure_boot(survey: &Survey) -> Result<Finding> {
     let mut demands = Vec::new();
     let secure = secure_boot::is_secure(survey.sysroot)?;
@@ -208,7 +214,7 @@ fn secure_boot(survey: &Survey) -> Result<Finding> {
     ))
 }
 
-/// `[none] integrity confidentiality`
+/// Whether the kernel is locked down: `none [integrity] confidentiality`.
 fn is_locked_down(sysroot: &Sysroot) -> Result<bool> {
     const FILE: &str = "sys/kernel/security/lockdown";
     let Some(text) = sysroot.read_if(FILE)? else {
@@ -222,6 +228,7 @@ fn is_locked_down(sysroot: &Sysroot) -> Result<bool> {
     Ok(mode != "none")
 }
 
+/// Checks whether mdadm is installed.
 fn mdadm(survey: &Survey) -> Result<Finding> {
     const FOLDERS: [&str; 6] = [
         "usr/sbin",

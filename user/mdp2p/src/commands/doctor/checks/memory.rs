@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Providers, and the BARs through which their memory is reached.
+//! Checks the providers, and the BARs through which their memory is reached.
+//!
+//! Tests: tests/doctor.rs.
 
 use std::fs;
 
@@ -13,13 +15,14 @@ use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::survey::Survey;
 use crate::ui;
 
-/// In the order in which one would set a machine up.
+/// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[
     ("providers", providers),
     ("BARs", bars),
     ("resizable BARs", resizable_bars),
 ];
 
+/// Checks whether a device publishes memory.
 fn providers(survey: &Survey) -> Result<Finding> {
     let mut there = Vec::new();
     let mut hidden = Vec::new();
@@ -56,10 +59,10 @@ fn providers(survey: &Survey) -> Result<Finding> {
     })
 }
 
-/// What could be a provider, and how.
+/// Names a device that could be a provider, and how it becomes one; `None` if there is none.
 fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
     for name in survey.sysroot.names("sys/class/nvme")? {
-        // There only if the drive has one.
+        // The file exists only if the drive has a controller memory buffer.
         if survey.sysroot.has(format!("sys/class/nvme/{name}/cmb")) {
             return Ok(Some((
                 format!("{name} has a controller memory buffer that the kernel did not publish"),
@@ -82,7 +85,8 @@ fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
     }))
 }
 
-/// A BAR without an address cannot be reached, and one below 4 GiB takes what is scarce there.
+/// Checks the addresses of BARs. A BAR without an address cannot be reached, and a large BAR below
+/// 4 GiB takes room that is scarce there.
 fn bars(survey: &Survey) -> Result<Finding> {
     const UNSET: u64 = 0x2000_0000;
     const MEM: u64 = 0x200;
@@ -125,8 +129,8 @@ fn bars(survey: &Survey) -> Result<Finding> {
     }))
 }
 
-/// Start, end and flags of the BARs of a device. What is no number has been found out when
-/// the device was read.
+/// Reads the number, start, end and flags of a device's BARs. A line that is garbage is left out,
+/// because reading the device has reported it.
 fn read_resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
     let text = sysroot.read_if(format!("{DEVICES}/{address}/resource"))?;
     let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
@@ -141,6 +145,7 @@ fn read_resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3
         .collect())
 }
 
+/// Checks whether the BARs of GPUs show all memory that they could.
 fn resizable_bars(survey: &Survey) -> Result<Finding> {
     let mut small = Vec::new();
     let mut unknown = Vec::new();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The checks, a file for each of their subjects.
+//! The list of the checks. Each file here has the checks of one subject in a slice, so one more check
+//! is a function and a row there.
+//!
+//! Tests: tests/doctor.rs.
 
 mod arrays;
 mod drivers;
@@ -10,7 +13,7 @@ mod privileges;
 
 use super::check::Check;
 
-/// All of them, in the order in which one would set a machine up.
+/// Returns all checks, in the order in which one sets a machine up.
 pub fn all() -> impl Iterator<Item = &'static Check> {
     let slices = [
         kernel::CHECKS,

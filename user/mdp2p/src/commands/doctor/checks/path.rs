@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is between drives and providers.
+//! Checks what lies between drives and providers: ACS, host bridges, the IOMMU and bounce buffers.
+//!
+//! Tests: tests/doctor.rs, and below.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +14,7 @@ use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::survey::Survey;
 use crate::ui;
 
-/// In the order in which one would set a machine up.
+/// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[
     ("ACS", acs),
     ("reach", reach),
@@ -20,6 +22,7 @@ pub const CHECKS: &[Check] = &[
     ("bounce buffers", bounce_buffers),
 ];
 
+/// Checks whether ports between providers and drives redirect.
 fn acs(survey: &Survey) -> Result<Finding> {
     let mut ports = BTreeSet::new();
     let mut blocked = false;
@@ -52,7 +55,8 @@ fn acs(survey: &Survey) -> Result<Finding> {
     })
 }
 
-/// The parameter that turns it off. It ends the isolation of what is below these ports.
+/// Says which parameter turns ACS redirect off, and that it ends the isolation of devices below
+/// these ports.
 fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
     let words: Vec<String> = ports.iter().map(Bdf::to_string).collect();
     let parameter = format!("pci=disable_acs_redir={}", words.join(";"));
@@ -67,6 +71,7 @@ fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
     )
 }
 
+/// Checks whether drives reach providers.
 fn reach(survey: &Survey) -> Result<Finding> {
     let pairs = survey.pairs();
     if survey.devices.providers().next().is_none() {
@@ -124,8 +129,7 @@ fn reach(survey: &Survey) -> Result<Finding> {
     })
 }
 
-// Between devices.
-
+/// Checks whether the IOMMU translates addresses of drives and providers.
 fn iommu(survey: &Survey) -> Result<Finding> {
     let units = survey.sysroot.names("sys/class/iommu")?;
     if units.is_empty() {
@@ -171,6 +175,7 @@ fn iommu(survey: &Survey) -> Result<Finding> {
     Ok(ok("on, passes addresses through (iommu=pt)"))
 }
 
+/// Checks whether all DMA is forced through bounce buffers.
 fn bounce_buffers(survey: &Survey) -> Result<Finding> {
     let forced = survey.parameter_values("swiotlb");
     if forced
@@ -182,7 +187,7 @@ fn bounce_buffers(survey: &Survey) -> Result<Finding> {
             "boot without swiotlb=force",
         ));
     }
-    // Memory encryption as a host's processor has it does not count.
+    // A host whose processor can encrypt memory has some of these flags too, so only guests count.
     const GUEST: [&str; 3] = [
         "dev/sev-guest",
         "dev/tdx_guest",
@@ -201,7 +206,7 @@ fn bounce_buffers(survey: &Survey) -> Result<Finding> {
     Ok(ok("not forced"))
 }
 
-/// How to boot with a parameter.
+/// Says how to boot with a parameter.
 fn boot_with(parameter: &str) -> String {
     format!(
         "boot with {parameter} (GRUB: into GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"

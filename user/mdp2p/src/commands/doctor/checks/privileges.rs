@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What we may look at.
+//! Checks whether everything could be read.
+//!
+//! Tests: tests/doctor.rs.
 
 use anyhow::Result;
 
 use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
 
-/// In the order in which one would set a machine up.
+/// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[("privileges", privileges)];
 
+/// Checks whether config space could be read.
 fn privileges(survey: &Survey) -> Result<Finding> {
     if survey.hides_config_space() {
         return Ok(warning(
@@ -18,5 +21,3 @@ fn privileges(survey: &Survey) -> Result<Finding> {
     }
     Ok(ok("all could be looked at"))
 }
-
-// What comes of it.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How the clients of a column reach the providers of a row.
+//! A cell of the matrix: how the clients of a column reach the providers of a row.
+//!
+//! Tests: tests/topology.rs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,19 +15,21 @@ use crate::commands::topology::tree::Tree;
 /// How the clients of a column reach the providers of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
-    /// Which way.
+    /// Which way DMA takes.
     pub way: Way,
-    /// As the kernel counts.
+    /// The distance as the kernel counts it; `None` if unreachable.
     pub distance: Option<u32>,
     /// Who said so.
     pub source: Source,
-    /// Which of [`Matrix::reasons`], from 1.
+    /// The numbers of the reasons, from 1.
     pub numbers: Vec<usize>,
+    /// The causes, which become numbers once all are known.
     pub causes: Vec<Cause>,
 }
 
 impl Cell {
-    /// What holds of any of a row and any of a column that are two: they hang alike.
+    /// Asks how a client of the column reaches a provider of the row. One pair speaks for all,
+    /// because the members of a group hang alike; the two are different devices if possible.
     pub fn of(tree: &Tree, row: &Group, column: &Group, evidence: &mut Evidence) -> Self {
         let own = (row.members[0], column.members[0]);
         let two = |group: &Group| group.members.iter().copied().take(2).collect::<Vec<_>>();

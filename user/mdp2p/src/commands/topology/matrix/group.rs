@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Devices that hang alike: they share a row or a column.
+//! Groups the devices that hang alike, so that they can share a row or a column.
+//!
+//! Tests: tests/topology.rs, and below.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,28 +14,30 @@ use crate::commands::topology::tree::Tree;
 /// Devices that share a row or a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// `nvme0`, or `nvme0+3`: it and three others.
+    /// The first member, and how many others there are: `nvme0`, `nvme0+3`.
     pub label: String,
-    /// All of them.
+    /// The names of all members.
     pub list: String,
+    /// The members.
     pub members: Vec<Bdf>,
-    /// Ports that only they are behind, and that redirect.
+    /// Ports that redirect and have only these members behind them.
     pub redirecting: Vec<Bdf>,
-    /// Or might.
+    /// Ports that might redirect and have only these members behind them.
     pub unknown: Vec<Bdf>,
 }
 
-/// Where a device hangs, as far as reach goes: two that hang alike could change places.
+/// Where a device hangs, as far as reach goes. Two devices of one position could change places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position<'a> {
     host_bridge: &'a str,
-    /// The nearest bridge above it that other clients are below too.
+    /// The nearest bridge above the device that has other clients below it too.
     fork: Option<Bdf>,
-    /// The device and what is between: ACS, and whether it is a port.
+    /// The device and the bridges below the fork: ACS, and whether it is a bridge.
     path: Vec<(Acs, bool)>,
 }
 
 impl Group {
+    /// Makes a group of devices.
     pub fn of(tree: &Tree, members: Vec<Bdf>) -> Self {
         let mut labels: Vec<String> = members.iter().map(|&it| tree.label(it)).collect();
         labels.sort_by_cached_key(|label| natural(label));
@@ -50,7 +54,7 @@ impl Group {
     }
 }
 
-/// `nvme0-nvme3, nvme8`
+/// Lists names, runs of them in short: `nvme0-nvme3, nvme8`.
 fn list(labels: &[String]) -> String {
     let number = |label: &str| label.strip_prefix("nvme")?.parse::<u64>().ok();
     let follows = |a: &String, b: &String| {
@@ -64,7 +68,7 @@ fn list(labels: &[String]) -> String {
     runs.collect::<Vec<_>>().join(", ")
 }
 
-/// The numbers of those that are equal, together; in the order of the first ones.
+/// Returns the indices of equal items together, in the order of the first of each.
 pub fn equal_indices<T: Ord>(all: impl Iterator<Item = T>) -> Vec<Vec<usize>> {
     let mut classes = BTreeMap::new();
     let mut indices: Vec<Vec<usize>> = Vec::new();
@@ -78,7 +82,7 @@ pub fn equal_indices<T: Ord>(all: impl Iterator<Item = T>) -> Vec<Vec<usize>> {
     indices
 }
 
-/// Providers and clients by where they hang, and by what the kernel says of them.
+/// Groups providers and clients by where they hang, and by what the kernel says of them.
 pub fn groups(tree: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, Vec<Group>) {
     let forks = forks(tree, clients);
     let position = |address: Bdf| position(tree, &forks, address);
@@ -111,9 +115,9 @@ pub fn groups(tree: &Tree, providers: &[Bdf], clients: &[Bdf]) -> (Vec<Group>, V
     )
 }
 
-/// The bridges below which the ways to clients part.
+/// Returns the bridges below which the paths to clients part.
 fn forks(tree: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
-    // A client that others hang below counts as one.
+    // A client with other clients below it counts as a fork.
     let mut forks: BTreeSet<Bdf> = clients.iter().copied().collect();
     let mut below_bridges = BTreeMap::new();
     for &client in clients {
@@ -130,7 +134,7 @@ fn forks(tree: &Tree, clients: &[Bdf]) -> BTreeSet<Bdf> {
     forks
 }
 
-/// The device and the bridges above it, up to where other clients are.
+/// Returns the device and the bridges above it, up to the fork.
 fn path_to_fork(tree: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterator<Item = Bdf> {
     let mut end = false;
     tree.devices.upwards(address).map_while(move |device| {
@@ -140,6 +144,7 @@ fn path_to_fork(tree: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterat
     })
 }
 
+/// Returns where a device hangs.
 fn position<'a>(tree: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
     let devices = tree.devices;
     let get = |address| devices.get(address);
@@ -156,10 +161,12 @@ fn position<'a>(tree: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Positio
     }
 }
 
-/// What the kernel says of a client, by rows: what of any provider that it is not itself.
-/// None if it says nothing; of a row that it does not know too.
+/// The distances from a client that the kernel states, with the number of the provider's row.
+/// The outer `None` is a client of which the kernel says nothing, the next a provider that it does
+/// not name, the innermost a provider that the client does not reach.
 type RowDistances = Option<BTreeSet<(usize, Option<Option<u32>>)>>;
 
+/// Returns the distances from a client to all providers but itself.
 fn row_distances(tree: &Tree, providers: &[Bdf], rows: &[Vec<usize>], client: Bdf) -> RowDistances {
     let distances = tree.kernel_distances(client)?;
     let mut all = BTreeSet::new();
@@ -172,7 +179,7 @@ fn row_distances(tree: &Tree, providers: &[Bdf], rows: &[Vec<usize>], client: Bd
     Some(all)
 }
 
-/// Whether the kernel says the same of all providers of a row.
+/// Whether the kernel states one distance from each client to all providers of a row.
 fn agree_within_rows(tree: &Tree, providers: &[Bdf], rows: &[Vec<usize>]) -> bool {
     tree.clients().all(|client| {
         let distances = row_distances(tree, providers, rows, client).unwrap_or_default();

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Who reaches whose memory: providers by clients, with the reasons and what to do about
-//! them.
+//! The matrix of providers and clients: who reaches whose memory, why not, and what to do about it.
 //!
-//! A machine with many drives has few places that differ: drives that hang alike share a
-//! row and a column.
+//! A machine with many drives has few places that differ, so drives that hang alike share a row and
+//! a column.
+//!
+//! Tests: tests/topology.rs.
 
 pub mod cell;
 mod group;
@@ -19,31 +20,31 @@ use self::group::Group;
 use self::reason::{Cause, Evidence, Reason};
 use super::tree::Tree;
 
-/// Up to so many providers, or clients, each has a row, or a column, of its own.
+/// Up to this many providers and clients, each has a row or a column of its own.
 const FEW: usize = 16;
 
-/// No more rows and columns than this are shown.
+/// The most rows and columns that are shown.
 const MOST: usize = 64;
 
 /// The matrix.
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
-    /// Providers.
+    /// The providers.
     pub rows: Vec<Group>,
-    /// Clients.
+    /// The clients.
     pub columns: Vec<Group>,
-    /// By row, then column.
+    /// The cells, by row, then by column.
     pub cells: Vec<Vec<Cell>>,
-    /// Characters that each column takes.
+    /// The width of each column in characters.
     pub widths: Vec<usize>,
-    /// What the numbers in the cells mean, from 1.
+    /// The reasons, which the cells number from 1.
     pub reasons: Vec<Reason>,
-    /// Providers and clients that are not shown.
+    /// How many providers and clients are not shown.
     hidden: (usize, usize),
 }
 
 impl Matrix {
-    /// Of what `tree` has. It has no rows if there are no providers.
+    /// Makes the matrix of a tree. Without providers it has no rows.
     pub fn of(tree: &Tree) -> Self {
         let providers: Vec<Bdf> = tree.devices.providers().map(|it| it.address).collect();
         let clients: Vec<Bdf> = tree.clients().collect();
@@ -75,6 +76,7 @@ impl Matrix {
         matrix
     }
 
+    /// Works out the cells, and returns what their reasons are about.
     fn fill_cells(&mut self, tree: &Tree) -> Evidence {
         let mut evidence = Evidence::default();
         for row in &self.rows {
@@ -85,6 +87,7 @@ impl Matrix {
         evidence
     }
 
+    /// Makes columns with equal cells one.
     fn merge_columns(&mut self, tree: &Tree) {
         let column = |at: usize| -> Vec<Cell> {
             let cells = self.cells.iter().map(|cells| cells[at].clone());
@@ -97,13 +100,14 @@ impl Matrix {
         }
     }
 
+    /// Makes rows with equal cells one.
     fn merge_rows(&mut self, tree: &Tree) {
         let equal = group::equal_indices(self.cells.iter().cloned());
         self.rows = merge(tree, &self.rows, &equal);
         self.cells = equal.iter().map(|ats| self.cells[ats[0]].clone()).collect();
     }
 
-    /// Gives the causes that there are their numbers, and the columns their widths.
+    /// Numbers the reasons, and measures the columns.
     fn number_reasons(&mut self, tree: &Tree, evidence: &Evidence) {
         let causes: Vec<Cause> = evidence.causes.iter().copied().collect();
         self.reasons = causes
@@ -123,14 +127,14 @@ impl Matrix {
         self.widths = self.columns.iter().enumerate().map(width).collect();
     }
 
-    /// Characters that the labels of rows take.
+    /// Returns the width of the rows' labels in characters.
     pub fn head_width(&self) -> usize {
         let widths = self.rows.iter().map(|row| row.label.chars().count());
         widths.max().unwrap_or(0)
     }
 
-    /// The columns in as many blocks as it takes for each to fit into `width` characters,
-    /// with `gap` between columns. A block has one column at least.
+    /// Divides the columns into blocks that fit into `width` characters, with `gap` between columns.
+    /// A block has at least one column.
     pub fn blocks(&self, width: usize, gap: usize) -> Vec<Range<usize>> {
         let mut blocks = Vec::new();
         let mut start = 0;
@@ -148,7 +152,7 @@ impl Matrix {
         blocks
     }
 
-    /// A line for each label that stands for several devices.
+    /// Returns a line for each label that stands for several devices.
     pub fn group_lines(&self) -> Vec<String> {
         let several = |group: &&Group| group.members.len() > 1;
         let mut lines = Vec::new();
@@ -167,7 +171,7 @@ impl Matrix {
         lines
     }
 
-    /// A sentence about what is not shown.
+    /// Returns a sentence about rows and columns that are not shown.
     pub fn hidden_line(&self) -> Option<String> {
         let (providers, clients) = self.hidden;
         (providers + clients > 0).then(|| {
@@ -178,7 +182,7 @@ impl Matrix {
         })
     }
 
-    /// What the words in the cells mean, of those that occur.
+    /// Explains the words that occur in cells.
     pub fn legend(&self) -> Vec<&'static str> {
         let any = |is_it: fn(&Cell) -> bool| self.cells.iter().flatten().any(is_it);
         let mut lines = Vec::new();
@@ -218,7 +222,7 @@ impl Matrix {
     }
 }
 
-/// Cuts off what is too much; how many devices that are.
+/// Cuts off the groups that are too many, and returns how many devices they hold.
 fn cut_off(groups: &mut Vec<Group>) -> usize {
     let hidden = groups.iter().skip(MOST).map(|group| group.members.len());
     let hidden = hidden.sum();
@@ -226,6 +230,7 @@ fn cut_off(groups: &mut Vec<Group>) -> usize {
     hidden
 }
 
+/// Merges groups if their indices are together.
 fn merge(tree: &Tree, groups: &[Group], equal: &[Vec<usize>]) -> Vec<Group> {
     let merge = |ats: &Vec<usize>| match ats[..] {
         [at] => groups[at].clone(),

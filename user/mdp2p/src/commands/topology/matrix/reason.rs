@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Why a client does not reach a provider, or not directly, and what to do about it.
+//! Explains why a client does not reach a provider, or not directly, and what to do about it.
+//!
+//! Tests: tests/topology.rs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +15,17 @@ use crate::commands::topology::tree::Tree;
 /// Why a client does not reach a provider, or not directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// A sentence.
+    /// The reason, as a sentence.
     pub what: String,
     /// What to do.
     pub remedy: Vec<String>,
-    /// A kernel parameter that does it.
+    /// The kernel parameter that does it.
     pub parameter: Option<String>,
-    /// What else to know about that.
+    /// What follows from using the parameter.
     pub consequences: Vec<String>,
 }
 
+/// What kind of reason it is; reasons are numbered in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     Acs,
@@ -32,7 +35,7 @@ pub enum Cause {
     Disagrees,
 }
 
-/// What the causes are about, of all cells together.
+/// The ports and host bridges that the causes of all cells are about.
 #[derive(Default)]
 pub struct Evidence {
     redirecting: BTreeSet<Bdf>,
@@ -43,7 +46,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Remembers what `why` is about. What follows from another cause is none.
+    /// Records what `why` is about, and returns its cause; `None` if it only follows from another.
     pub fn record(&mut self, why: Why, row: &Group, column: &Group) -> Option<Cause> {
         Some(match why {
             Why::AcsRedirect { ports } => {
@@ -70,6 +73,7 @@ impl Evidence {
     }
 }
 
+/// Explains a cause.
 pub fn explain(tree: &Tree, cause: Cause, evidence: &Evidence) -> Reason {
     let plain = |what: String, remedy: &str| Reason {
         what,
@@ -116,6 +120,7 @@ pub fn explain(tree: &Tree, cause: Cause, evidence: &Evidence) -> Reason {
     }
 }
 
+/// Explains that ports redirect.
 fn explain_acs(tree: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
     let iommu = |port: &Bdf| tree.sysroot.link(format!("{DEVICES}/{port}/iommu_group"));
     let (parameter, by_kind) = acs_parameter(tree, redirecting);
@@ -154,8 +159,9 @@ fn explain_acs(tree: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
     }
 }
 
-/// What makes the kernel clear ACS redirect (Documentation/admin-guide/kernel-parameters.txt),
-/// and whether it names ports by vendor and device: many addresses fit on no command line.
+/// Returns the parameter that makes the kernel clear ACS redirect
+/// (Documentation/admin-guide/kernel-parameters.txt), and whether it names ports by vendor and
+/// device, because many addresses do not fit on a command line.
 fn acs_parameter(tree: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
     const MANY: usize = 8;
     let kinds: BTreeSet<String> = ports
@@ -174,7 +180,7 @@ fn acs_parameter(tree: &Tree, ports: &BTreeSet<Bdf>) -> (String, bool) {
     )
 }
 
-/// Their addresses, if they are not too many.
+/// Lists the addresses of ports, and counts those that are too many to be listed.
 fn list_ports(all: &BTreeSet<Bdf>) -> String {
     const MANY: usize = 8;
     let names: Vec<String> = all.iter().take(MANY).map(|&port| port.short()).collect();

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p topology --svg`: the tree as boxes within boxes, and the matrix below it.
+//! Draws the tree as boxes within boxes, with the matrix below it: `mdp2p topology --svg`.
 //!
-//! A drive is a card, coloured by the array that it is in. What a switch is above lies in
-//! its box, so that those who reach each other directly are seen together. A port with one
-//! device below is a line of that device's card.
+//! A drive is a card in the colour of its array. All devices below a switch lie in its box, because
+//! they reach each other directly. A port with one device below it is a line of that device's card.
+//!
+//! Tests: tests/topology.rs.
 
 mod shape;
 mod sheet;
@@ -29,15 +30,15 @@ use super::matrix::cell::Cell;
 use super::tree::Tree;
 use super::words;
 
-/// Of arrays, in turn.
+/// The colours of arrays, in turn.
 const COLOURS: [&str; 8] = [
     "#cfe8ff", "#ffe3c2", "#d7f5d0", "#f6d5e5", "#e3dbff", "#fff3b8", "#cdf1ee", "#e8dccb",
 ];
 
-/// Draws `tree` into the file at `path`: the whole of it, or nothing.
+/// Draws `tree` into the file at `path`, which is replaced as a whole or not at all.
 ///
 /// # Errors
-/// If there is no such folder, something that is no file has that name, or it cannot be
+/// If the folder does not exist, `path` is something other than a file, or the file cannot be
 /// written.
 pub fn write(tree: &Tree, path: &Path) -> Result<()> {
     let path = destination(path)?;
@@ -68,7 +69,7 @@ pub fn write(tree: &Tree, path: &Path) -> Result<()> {
     written().with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Where to write: where a link leads to.
+/// Returns the file to write: if `path` is a link, the file to which it leads.
 fn destination(path: &Path) -> Result<PathBuf> {
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => bail!(
@@ -80,7 +81,7 @@ fn destination(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The drawing.
+/// Draws the tree.
 pub fn draw(tree: &Tree) -> Document {
     let mut sheet = Sheet::default();
     sheet.text(PAD, LINE, "PCI tree and peer-to-peer reach", INK, true);
@@ -120,12 +121,13 @@ pub fn draw(tree: &Tree) -> Document {
         .add(sheet.group)
 }
 
+/// Returns the colour of each array.
 fn colours<'a>(tree: &'a Tree) -> BTreeMap<&'a str, &'static str> {
     let names = tree.arrays.iter().map(|array| array.name.as_str());
     names.zip(COLOURS.iter().copied().cycle()).collect()
 }
 
-/// What colours and frames mean; where it ends.
+/// Draws what colours and frames mean, and returns where that ends.
 fn draw_legend(
     sheet: &mut Sheet,
     tree: &Tree,
@@ -162,7 +164,7 @@ fn draw_legend(
     y + LINE
 }
 
-/// The matrix and its reasons; where they end.
+/// Draws the matrix and its reasons, and returns where they end.
 fn draw_matrix(sheet: &mut Sheet, tree: &Tree, y: usize) -> usize {
     let matrix = Matrix::of(tree);
     if matrix.rows.is_empty() {
@@ -191,6 +193,7 @@ fn draw_matrix(sheet: &mut Sheet, tree: &Tree, y: usize) -> usize {
     y
 }
 
+/// Draws the columns of the matrix that fit beside each other, and returns where they end.
 fn draw_block(sheet: &mut Sheet, matrix: &Matrix, columns: Range<usize>, y: usize) -> usize {
     let pixels = |letters: usize| (letters + 2) * LETTER_WIDTH / 10;
     let height = LINE + 6;
@@ -213,6 +216,7 @@ fn draw_block(sheet: &mut Sheet, matrix: &Matrix, columns: Range<usize>, y: usiz
     y + (matrix.rows.len() + 1) * height
 }
 
+/// Returns the colour of a cell.
 fn cell_paint(cell: &Cell) -> Paint {
     let fill = match cell.way {
         Way::Direct => "#d3f2d9",

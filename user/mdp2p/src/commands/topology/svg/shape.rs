@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Boxes within boxes: what is drawn of the tree, and where each has its place.
+//! Makes boxes and cards of the tree, and gives each its place.
+//!
+//! Tests: tests/topology.rs.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +11,9 @@ use super::sheet::{CARD, FAINT, FRAME, FREE, INK, LINE, PAD, PROVIDER, Paint, Sh
 use crate::commands::topology::tree::Tree;
 use crate::commands::topology::words;
 
-/// Something to draw, before it has a place.
+/// A box or a card before it has a place.
 pub enum Shape {
-    /// A bridge, and what is below it.
+    /// A bridge, and the devices below it.
     Box { title: String, inner: Vec<Shape> },
     /// A device.
     Card {
@@ -22,7 +24,7 @@ pub enum Shape {
     },
 }
 
-/// Something with its size, and the places of what is in it.
+/// A shape with its size, and with the places of the shapes in it.
 pub struct Placed {
     pub width: usize,
     pub height: usize,
@@ -33,7 +35,8 @@ pub struct Placed {
 }
 
 impl Shape {
-    /// `ports`: those above it that have nothing else below.
+    /// Makes the shape of a device and all devices below it. `ports` are those above that have
+    /// nothing else below them.
     pub fn of(
         tree: &Tree,
         colours: &BTreeMap<&str, &'static str>,
@@ -92,8 +95,7 @@ impl Shape {
         }
     }
 
-    /// Gives everything a place, in rows of up to `room` pixels: wider only if one alone
-    /// is.
+    /// Places the shapes inside in rows of up to `room` pixels. A row is wider only if one shape is.
     pub fn place(self, room: usize) -> Placed {
         match self {
             Shape::Card {
@@ -127,6 +129,7 @@ impl Shape {
         }
     }
 
+    /// Places the shapes in a box.
     fn place_box(title: &str, inner: Vec<Shape>, room: usize) -> Placed {
         let room = room.saturating_sub(2 * PAD).max(CARD);
         let inner: Vec<Placed> = inner.into_iter().map(|shape| shape.place(room)).collect();
@@ -162,6 +165,7 @@ impl Shape {
 }
 
 impl Placed {
+    /// Draws the shape and those in it, its upper left corner at `x` and `y`.
     pub fn draw(&self, sheet: &mut Sheet, x: usize, y: usize) {
         sheet.rectangle((x, y), (self.width, self.height), &self.paint);
         let mut base = y;

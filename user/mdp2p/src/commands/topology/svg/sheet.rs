@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is drawn on: text, rectangles and paragraphs, in pixels.
+//! The sheet on which everything is drawn: text, rectangles and paragraphs, in pixels.
+//!
+//! Tests: tests/topology.rs.
 
 use svg::node::element::{Group, Rectangle, Text};
 
 use crate::commands::topology::words::wrap;
 
-// Pixels.
+/// The height of a letter, in pixels.
 pub const LETTER: usize = 12;
-/// What a letter of the typeface takes, in tenths.
+/// The width of a letter, in tenths of a pixel.
 pub const LETTER_WIDTH: usize = 73;
+/// The height of a line.
 pub const LINE: usize = 17;
+/// The space around things.
 pub const PAD: usize = 10;
+/// The width of a device's card.
 pub const CARD: usize = 206;
+/// The width of the page, unless a box is wider.
 pub const PAGE: usize = 1120;
 
+/// The colour of text.
 pub const INK: &str = "#1f2933";
+/// The colour of text that matters less.
 pub const FAINT: &str = "#52606d";
+/// The colour of frames.
 pub const FRAME: &str = "#9aa5b1";
+/// The colour of a provider's frame.
 pub const PROVIDER: &str = "#0b7a3b";
+/// The colour of a drive in no array.
 pub const FREE: &str = "#ffffff";
 
 /// What has been drawn.
@@ -37,7 +48,7 @@ impl Sheet {
         svg::Node::append(&mut self.group, node);
     }
 
-    /// Text whose base line is at `y`.
+    /// Writes text with its base line at `y`.
     pub fn text(&mut self, x: usize, y: usize, text: &str, colour: &str, bold: bool) {
         let mut node = Text::new(text).set("x", x).set("y", y).set("fill", colour);
         if bold {
@@ -46,6 +57,7 @@ impl Sheet {
         self.add(node);
     }
 
+    /// Draws a rectangle.
     pub fn rectangle(
         &mut self,
         (x, y): (usize, usize),
@@ -64,7 +76,7 @@ impl Sheet {
         self.add(node);
     }
 
-    /// Paragraphs below `y`; where they end.
+    /// Writes a paragraph below `y`, and returns where it ends.
     pub fn paragraph(&mut self, x: usize, y: usize, text: &str) -> usize {
         let lines = wrap(text, letters_in(PAGE - x - PAD));
         for (number, line) in lines.iter().enumerate() {
@@ -74,6 +86,7 @@ impl Sheet {
     }
 }
 
+/// How a rectangle is painted.
 pub struct Paint {
     pub fill: &'static str,
     pub stroke: &'static str,
@@ -81,7 +94,7 @@ pub struct Paint {
     pub round: usize,
 }
 
-/// How many letters fit into so many pixels.
+/// Returns how many letters fit into a number of pixels.
 pub fn letters_in(pixels: usize) -> usize {
     (pixels * 10 / LETTER_WIDTH).max(1)
 }
