@@ -283,7 +283,7 @@ fn modules_that_are_not_installed_are_missed() {
     becomes(
         name,
         "warning",
-        "go with a reboot",
+        "gone after a reboot",
         "mdp2p module install",
         all,
     );
@@ -300,7 +300,7 @@ fn modules_that_are_not_installed_are_missed() {
     becomes(
         name,
         "problem",
-        "but for 7.2.1-x",
+        "only for 7.2.1-x",
         "mdp2p module install",
         |root| {
             all(root);
@@ -398,7 +398,7 @@ fn mdadm_is_wanted() {
     becomes(
         "mdadm",
         "problem",
-        "not there",
+        "not installed",
         "apt install mdadm",
         |root| {
             fs::remove_file(root.join("usr/sbin/mdadm")).expect("it was there");
@@ -474,7 +474,7 @@ fn a_gpu_that_shows_a_part_of_its_memory_is_seen() {
             put(root, &of(GPU, "config"), &could);
         },
     );
-    becomes(name, "warning", "cannot be told", "sudo", |root| {
+    becomes(name, "warning", "only root", "sudo", |root| {
         small(root);
         put(root, &of(GPU, "config"), &could[..64]);
     });
@@ -533,7 +533,7 @@ fn it_tells_whether_the_iommu_translates() {
         on("DMA-FQ\n"),
     );
     let bare = |root: &Path| put(root, "sys/class/iommu/dmar0/x", "");
-    becomes("IOMMU", "warning", "cannot be told", "iommu=pt", bare);
+    becomes("IOMMU", "warning", "cannot tell", "iommu=pt", bare);
     becomes("IOMMU", "ok", "iommu=pt", "", |root| {
         bare(root);
         put(root, "proc/cmdline", "quiet iommu=pt");

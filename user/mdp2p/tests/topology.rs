@@ -107,7 +107,7 @@ host bridge pci0000:00
 │     └─04:00.0 nvme1n1  Examplary Flash 9000  1 TiB  md0
 └─00:02.0 root port  ACS redirects
   └─05:00.0 nvme2n1  Examplary Flash 9000  1 TiB
-Left out, with no drive, p2pmem or large BAR: 1 device. --all shows all.
+Left out (no drive, p2pmem or large BAR): 1 device. --all shows all.
 
 Who reaches whose memory (rows: providers, columns: clients)
 
@@ -116,12 +116,12 @@ nvme0  ~0 direct  ~4 direct  ~no 1
 
 direct: from port to port of a switch, or within the device. The number is the
 kernel's distance.
-no: it cannot be.
-Numbers at the end are those of the reasons below.
-~: worked out by mdp2p, by the kernel's rules. All else the running kernel says
-(md-p2p, of the members of its arrays).
+no: not possible.
+Numbers at the end refer to the reasons below.
+~: worked out by mdp2p from the kernel's rules. The rest is what the running
+kernel says (md-p2p, about the members of its arrays).
 
-1  It would have to pass a host bridge that the kernel does not trust with it:
+1  The path leads through a host bridge that the kernel does not trust:
    pci0000:00 (8086:29c0).
    Put provider and client below the same switch, or use a machine whose host
    bridge is on the kernel's list: AMD Zen and later, Intel Xeon Scalable and
@@ -167,7 +167,7 @@ fn ports_that_redirect_are_marked_and_the_parameter_that_stops_it_is_told() {
         "{text}"
     );
     assert!(
-        text.contains("not isolated from each other any more"),
+        text.contains("no longer isolated from each other"),
         "{text}"
     );
     assert!(text.contains("No IOMMU is on"), "{text}");
@@ -203,7 +203,7 @@ fn many_ports_are_named_by_what_they_are() {
     assert!(text.contains("02:07.0 and 12 more."), "{text}");
     assert!(text.contains("       nvme0+19  nvme2\n"), "{text}");
     assert!(
-        flat(&text).contains("reaches its own memory directly"),
+        flat(&text).contains("also reach their own memory directly"),
         "{text}"
     );
     assert!(
@@ -238,7 +238,7 @@ fn what_the_kernel_says_is_taken_before_what_is_worked_out() {
     let row = "nvme0  0 direct  ~4 direct  9 bridge 1\n";
     assert!(text.contains(row), "{text}");
     assert!(
-        text.contains("1  The kernel says so, against its rules"),
+        text.contains("1  The kernel says so, contrary to its rules"),
         "{text}"
     );
     let json = json(machine.root(), &[]);
@@ -319,11 +319,11 @@ fn where_nobody_publishes_memory_there_is_no_matrix_but_a_sentence() {
     let machine = Machine::new();
     let text = shown(machine.root(), &[]);
     assert!(
-        text.starts_with("No NVMe drive, and nothing with p2pmem"),
+        text.starts_with("No NVMe drive, and no device with p2pmem"),
         "{text}"
     );
     assert!(
-        text.contains("No device publishes memory for others"),
+        text.contains("No device publishes memory (p2pmem)"),
         "{text}"
     );
     machine.drive(FAR, 0, None);
@@ -331,7 +331,7 @@ fn where_nobody_publishes_memory_there_is_no_matrix_but_a_sentence() {
     let text = shown(machine.root(), &[]);
     assert!(text.contains("CMB 1 MiB not published"), "{text}");
     assert!(
-        text.contains("there is p2pmem, but its driver keeps it"),
+        text.contains("there is p2pmem, but its driver does not"),
         "{text}"
     );
     assert!(!text.contains("direct"), "{text}");
@@ -404,7 +404,7 @@ fn all_devices_are_shown_when_asked_for() {
     let machine = machine(None);
     machine.device("pci0000:00/0000:00:1f.2", 0x010601, &config(None, None));
     let few = shown(machine.root(), &[]);
-    assert!(few.contains("large BAR: 2 devices. --all"), "{few}");
+    assert!(few.contains("large BAR): 2 devices. --all"), "{few}");
     assert!(!few.contains("00:1f.2"), "{few}");
     let all = shown(machine.root(), &["--all"]);
     assert!(all.contains("└─00:1f.2 device  8086:29c0\n"), "{all}");
@@ -656,7 +656,7 @@ fn a_drawing_that_cannot_be_written_leaves_everything_as_it_was() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains(
-            "is no file that a drawing could replace",
+            "is not a file, so a drawing cannot replace it",
         ));
     // /dev/null stays what it is.
     mdp2p(machine.root(), &["--svg", "/dev/null"])

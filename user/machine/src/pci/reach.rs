@@ -260,7 +260,7 @@ impl fmt::Display for Why {
                 id: Some((vendor, device)),
             } => write!(
                 f,
-                "the kernel does not trust host bridge {bridge} ({vendor:04x}:{device:04x}) with it"
+                "the kernel does not trust host bridge {bridge} ({vendor:04x}:{device:04x})"
             ),
             Why::HostBridge { bridge, id: None } => {
                 write!(f, "the kernel cannot tell what host bridge {bridge} is")
@@ -269,7 +269,7 @@ impl fmt::Display for Why {
                 f,
                 "the kernel trusts host bridge {bridge} only between devices that are both below it"
             ),
-            Why::HostBridgeTrusted => write!(f, "the kernel trusts the host bridge with it"),
+            Why::HostBridgeTrusted => write!(f, "the kernel trusts the host bridge"),
             Why::AcsUnknown { ports } => write!(
                 f,
                 "only root can see whether ACS redirects at {}",
@@ -277,7 +277,7 @@ impl fmt::Display for Why {
             ),
             Why::KernelDisagrees => write!(
                 f,
-                "the kernel says so, against its rules as mdp2p knows them"
+                "the kernel says so, contrary to its rules as mdp2p knows them"
             ),
         }
     }

@@ -44,7 +44,7 @@ macro_rules! commands {
 commands! {
     /// Show the PCIe tree, the arrays on it, and who reaches whose memory
     Topology(topology::Topology),
-    /// Find out whether this machine can do it, and what to do about it if not
+    /// Check whether this machine can do peer-to-peer DMA, and how to fix what is missing
     Doctor(doctor::Doctor),
     /// List the arrays
     List(detail::List),

@@ -21,7 +21,7 @@ use crate::ui;
 /// `mdp2p doctor`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit status: 0 all is well, perhaps with warnings; 1 there is a problem.
+Exit status: 0 if there is no problem (warnings do not count), 1 if there is one.
 
 Examples:
   mdp2p doctor

@@ -70,7 +70,7 @@ impl Report {
         if self.virtual_machine {
             writeln!(
                 out,
-                "note: this is a virtual machine, where throughput says nothing"
+                "note: this is a virtual machine, whose throughput says nothing"
             )?;
         }
         writeln!(
@@ -95,7 +95,7 @@ fn explain_failure(error: anyhow::Error) -> Finding {
         true => warning(found, "sudo mdp2p doctor"),
         false => problem(
             found,
-            "the file that is named is not as the kernel writes it: see what is wrong there",
+            "the named file is not as the kernel writes it: see what is wrong with it",
         ),
     }
 }

@@ -30,8 +30,8 @@ use crate::ui;
 /// `mdp2p topology`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Each drive, GPU and other device with memory for others is a line of the tree; --all has every \
-device. In the matrix below it a row is a provider and a column a client.
+The tree shows drives, GPUs and other devices with peer memory; --all shows every device. In the \
+matrix below the tree, rows are providers and columns are clients.
 
 Examples:
   mdp2p topology
@@ -41,7 +41,7 @@ pub struct Topology {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Draw it into a file
+    /// Draw an SVG picture into FILE
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Show all devices

@@ -32,7 +32,7 @@ pub fn render(tree: &Tree, width: usize) -> String {
         put_branch(tree, tops, width, &mut out);
     }
     if tree.host_bridges.is_empty() {
-        out += "No NVMe drive, and nothing with p2pmem or a large BAR.\n";
+        out += "No NVMe drive, and no device with p2pmem or a large BAR.\n";
     }
     let left_out = tree.left_out();
     let counts = [(left_out.devices, "device"), (left_out.bridges, "bridge")];
@@ -40,7 +40,7 @@ pub fn render(tree: &Tree, width: usize) -> String {
     let counts: Vec<String> = counts.into_iter().flatten().collect();
     if !counts.is_empty() {
         let text = format!(
-            "Left out, with no drive, p2pmem or large BAR: {}. --all shows all.",
+            "Left out (no drive, p2pmem or large BAR): {}. --all shows all.",
             counts.join(" and ")
         );
         put_paragraph(&mut out, width, "", &text);

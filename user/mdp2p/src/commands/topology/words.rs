@@ -179,7 +179,7 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
 /// Returns the heading of a host bridge.
 pub fn host_bridge_title(name: &str) -> String {
     match name {
-        "" => "below no host bridge that is known".to_owned(),
+        "" => "below no known host bridge".to_owned(),
         name => format!("host bridge {name}"),
     }
 }
@@ -189,11 +189,11 @@ pub fn no_providers(tree: &Tree) -> &'static str {
     let unpublished = |device: &Device| device.p2pmem.is_some();
     match tree.devices.iter().any(unpublished) {
         true => {
-            "No device publishes its memory: there is p2pmem, but its driver keeps it to itself."
+            "No device publishes its memory: there is p2pmem, but its driver does not publish it."
         }
         false => {
-            "No device publishes memory for others (p2pmem): nothing is there to be reached. NVMe \
-             drives with a controller memory buffer (CMB) do, and GPUs whose driver supports it."
+            "No device publishes memory (p2pmem), so there is nothing to reach. NVMe drives with a \
+             controller memory buffer (CMB) publish it, and so do GPUs whose driver supports that."
         }
     }
 }

@@ -22,10 +22,10 @@ fn arrays(survey: &Survey) -> Result<Finding> {
     if !kernels.is_empty() && survey.devices.providers().next().is_some() {
         return Ok(warning(
             format!(
-                "{} under the kernel's md, which may lose writes from peer memory without a word",
+                "{} under the kernel's md, which may silently lose writes from peer memory",
                 kernels.join(", ")
             ),
-            "to have it under md-p2p: mdadm --stop, then mdp2p assemble",
+            "to move it to md-p2p: mdadm --stop, then mdp2p assemble",
         ));
     }
     // Levels with parity stage writes, because the CPU computes the parity.
@@ -44,8 +44,8 @@ fn arrays(survey: &Survey) -> Result<Finding> {
         ));
     }
     Ok(ok(match (&ours[..], &kernels[..]) {
-        ([], []) => "none runs".into(),
+        ([], []) => "none is running".into(),
         ([], kernels) => format!("{} under the kernel's md", kernels.join(", ")),
-        (ours, _) => format!("as direct as their levels can be: {}", ours.join(", ")),
+        (ours, _) => format!("as direct as their levels allow: {}", ours.join(", ")),
     }))
 }

@@ -17,7 +17,11 @@ pub const CHECKS: &[Check] = &[("NVMe multipath", multipath), ("nvidia-fs", nvid
 fn multipath(survey: &Survey) -> Result<Finding> {
     const FILE: &str = "sys/module/nvme_core/parameters/multipath";
     let on = match survey.sysroot.read_if(FILE)?.as_deref() {
-        None => return Ok(ok("the kernel's NVMe driver is not loaded, or has none")),
+        None => {
+            return Ok(ok(
+                "the kernel's NVMe driver is not loaded, or has no multipath",
+            ));
+        }
         Some("Y") => true,
         Some("N") => false,
         Some(other) => {
@@ -48,11 +52,11 @@ fn multipath(survey: &Survey) -> Result<Finding> {
         (true, []) => ok("on, and each drive has one path"),
         (true, several) => warning(
             format!(
-                "on: {} counts as far away as the farthest of its paths, and is staged if one \
-                 does not reach the provider",
+                "on: {}. The farthest path of a drive counts, and if one path does not reach the \
+                 provider, I/O is staged",
                 several.join(", ")
             ),
-            "see that all paths reach the provider (mdp2p topology), or take the others away",
+            "check with mdp2p topology that all paths reach the provider, and remove those that do not",
         ),
     })
 }
@@ -69,10 +73,10 @@ fn nvidia_fs(survey: &Survey) -> Result<Finding> {
     match survey.sysroot.read_if(FILE)?.as_deref() {
         Some("Y" | "1") => Ok(ok("loaded, in its P2PDMA mode")),
         Some("N" | "0") | None => Ok(warning(
-            "nvidia-fs is loaded and not in P2PDMA mode: it passes GPU memory off as host memory, \
-             so that arrays whose CPU copies or computes (raid4/5/6, write-behind) would store zeros",
-            "load it with use_pci_p2pdma=1, if it has that parameter; else use only linear, raid0, \
-             raid1 and raid10 with it",
+            "loaded, but not in its P2PDMA mode: it passes GPU memory off as host memory, so arrays \
+             for which the CPU copies or computes (raid4/5/6, write-behind) would store zeros",
+            "load it with use_pci_p2pdma=1, if it has that parameter; otherwise use only linear, \
+             raid0, raid1 and raid10 with it",
         )),
         Some(other) => Err(garbage(
             &survey.sysroot.path(FILE),

@@ -25,21 +25,19 @@ pub const CHECKS: &[Check] = &[
 /// Checks the options with which the kernel was built.
 fn kernel_options(survey: &Survey) -> Result<Finding> {
     const NEEDED: [(&str, &str); 4] = [
-        ("PCI_P2PDMA", "no driver in it does peer-to-peer DMA"),
-        ("ZONE_DEVICE", "peer memory has no pages in it"),
-        ("RUST", "a part of md-p2p is written in Rust"),
-        ("BLK_DEV_MD", "it lacks what MD needs"),
+        ("PCI_P2PDMA", "without it no driver does peer-to-peer DMA"),
+        ("ZONE_DEVICE", "without it peer memory has no pages"),
+        ("RUST", "part of md-p2p is written in Rust"),
+        ("BLK_DEV_MD", "MD needs parts that come with it"),
     ];
     let release = &survey.release;
     let Some(options) = Options::read(survey.sysroot, release)? else {
         if modules::mode(survey.sysroot).is_some() {
-            return Ok(ok(format!(
-                "md-p2p runs in {release}, so they are as they should be"
-            )));
+            return Ok(ok(format!("md-p2p runs in {release}, so they are right")));
         }
         return Ok(warning(
             format!("cannot tell how {release} was configured"),
-            format!("install its headers: apt install linux-headers-{release}"),
+            format!("install the kernel's headers: apt install linux-headers-{release}"),
         ));
     };
     let missing: Vec<String> = NEEDED
@@ -48,15 +46,15 @@ fn kernel_options(survey: &Survey) -> Result<Finding> {
         .map(|(name, why)| format!("CONFIG_{name} ({why})"))
         .collect();
     if missing.is_empty() {
-        return Ok(ok(format!("{release} has what it takes")));
+        return Ok(ok(format!("{release} has all that are needed")));
     }
     Ok(problem(
         format!(
-            "{release} was built without {}; so says {}",
-            missing.join(", "),
-            shown(&options.file)
+            "{} says that {release} was built without {}",
+            shown(&options.file),
+            missing.join(", ")
         ),
-        "use a kernel that has it; Debian 13: apt install -t trixie-backports linux-image-amd64",
+        "use a kernel that has them; Debian 13: apt install -t trixie-backports linux-image-amd64",
     ))
 }
 
@@ -84,7 +82,7 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
     if missing.len() == MODULES.len() {
         if !survey.loaded.is_empty() {
             return Ok(warning(
-                format!("none is installed for {release}; those that are loaded go with a reboot"),
+                format!("none is installed for {release}; the loaded ones are gone after a reboot"),
                 install,
             ));
         }
@@ -95,7 +93,7 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
     }
     if missing.contains(&MAIN) {
         return Ok(problem(
-            format!("md-p2p is not installed for {release}, which all others need"),
+            format!("md-p2p is not installed for {release}, and all others need it"),
             install,
         ));
     }
@@ -111,7 +109,7 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
                 "in more than one folder for {release}: {}",
                 twice.join(", ")
             ),
-            "mdp2p module status shows where: remove those that are old, and run depmod",
+            "mdp2p module status shows where; remove the old ones and run depmod",
         ));
     }
     let path = &survey.installed[0].path;
@@ -134,7 +132,7 @@ fn other_kernels(survey: &Survey) -> Result<String> {
     }
     Ok(match found[..] {
         [] => String::new(),
-        _ => format!(", but for {}", found.join(", ")),
+        _ => format!(", only for {}", found.join(", ")),
     })
 }
 
@@ -146,7 +144,7 @@ fn modules_loaded(survey: &Survey) -> Result<Finding> {
     Ok(match mode {
         Mode::Sole => ok("md-p2p is the only md: plain mdadm works with it"),
         Mode::Beside => ok(
-            "md-p2p is loaded beside the kernel's md: plain mdadm does not see its arrays, \
+            "md-p2p is loaded beside the kernel's md: plain mdadm does not see its arrays, but \
              mdp2p and `mdp2p mdadm --` do",
         ),
     })
@@ -168,9 +166,7 @@ fn secure_boot(survey: &Survey) -> Result<Finding> {
     let found = match (secure, &demands[..]) {
         (false, []) => return Ok(ok("off: modules need no signature")),
         (true, []) => {
-            return Ok(ok(
-                "on, but this kernel does not demand signatures of modules",
-            ));
+            return Ok(ok("on, but this kernel does not require signed modules"));
         }
         (true, demands) => format!("on: {}", demands.join(", ")),
         (false, demands) => format!("off, but {}", demands.join(", ")),
@@ -198,19 +194,20 @@ fn secure_boot(survey: &Survey) -> Result<Finding> {
     if survey.installed.is_empty() {
         let remedy = "once they are installed: sudo mdp2p module sign";
         return Ok(warning(
-            format!("{found}, so modules have to be signed"),
+            format!("{found}, so modules must be signed"),
             remedy,
         ));
     }
     if of(None).count() > 0 {
         return Ok(warning(
-            format!("{found}, and the modules are compressed, so their signatures cannot be seen"),
-            "modinfo md-p2p shows them; if there are none, unpack them and run sudo mdp2p module sign",
+            format!("{found}, and the modules are compressed, so their signatures cannot be read"),
+            "modinfo md-p2p shows the signature; if there is none, unpack the modules and run sudo mdp2p \
+             module sign",
         ));
     }
     Ok(warning(
-        format!("{found}; the modules are signed, by a key that may not be enrolled"),
-        "sudo mdp2p module load shows it; enrol the key with mokutil --import CERTIFICATE",
+        format!("{found}; the modules are signed, but the key may not be enrolled"),
+        "try sudo mdp2p module load; if it is refused, enrol the key with mokutil --import CERTIFICATE",
     ))
 }
 
@@ -241,6 +238,6 @@ fn mdadm(survey: &Survey) -> Result<Finding> {
     let path = FOLDERS.map(|folder| format!("{folder}/mdadm"));
     Ok(match path.iter().find(|path| survey.sysroot.has(path)) {
         Some(path) => ok(format!("/{path}")),
-        None => problem("it is not there", "apt install mdadm"),
+        None => problem("not installed", "apt install mdadm"),
     })
 }

@@ -45,16 +45,19 @@ fn providers(survey: &Survey) -> Result<Finding> {
     }
     if !hidden.is_empty() {
         return Ok(problem(
-            format!("{} has p2pmem, and does not publish it", ui::list(&hidden)),
-            "its driver keeps it to itself: see the driver's documentation",
+            format!(
+                "{} has p2pmem, but the driver does not publish it",
+                ui::list(&hidden)
+            ),
+            "see the driver's documentation",
         ));
     }
     Ok(match candidate(survey)? {
         Some((found, remedy)) => problem(format!("none; {found}"), remedy),
         None => problem(
             "none: no device has memory that others could use",
-            "what it takes is an NVMe drive with a controller memory buffer (CMB), or another \
-             device whose driver publishes p2pmem",
+            "add an NVMe drive with a controller memory buffer (CMB), or another device whose \
+             driver publishes p2pmem",
         ),
     })
 }
@@ -67,7 +70,7 @@ fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
             return Ok(Some((
                 format!("{name} has a controller memory buffer that the kernel did not publish"),
                 format!(
-                    "see dmesg | grep {name}; the buffer has to be able to hold data for reads and writes"
+                    "see dmesg | grep {name}; the buffer must support data for reads and writes"
                 ),
             )));
         }
@@ -80,7 +83,7 @@ fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
         let driver = gpu.driver.as_deref().unwrap_or("none");
         (
             format!("GPU {} (driver {driver}) has no p2pmem", gpu.address),
-            "use a driver of it that publishes its memory through the kernel's P2PDMA".into(),
+            "use a driver that publishes the GPU's memory through the kernel's P2PDMA".into(),
         )
     }))
 }
@@ -105,8 +108,8 @@ fn bars(survey: &Survey) -> Result<Finding> {
     }
     if !lost.is_empty() {
         return Ok(problem(
-            format!("no address was found for {}", lost.join(", ")),
-            "set Above 4G Decoding in the firmware's setup; if it is set, boot with pci=realloc",
+            format!("no address was assigned to {}", lost.join(", ")),
+            "enable Above 4G Decoding in the firmware's setup; if it is enabled, boot with pci=realloc",
         ));
     }
     if !low.is_empty() {
@@ -115,7 +118,7 @@ fn bars(survey: &Survey) -> Result<Finding> {
                 "below 4 GiB, where there is little room: {}",
                 low.join(", ")
             ),
-            "set Above 4G Decoding in the firmware's setup",
+            "enable Above 4G Decoding in the firmware's setup",
         ));
     }
     let large = survey
@@ -124,8 +127,8 @@ fn bars(survey: &Survey) -> Result<Finding> {
         .max()
         .unwrap_or(0);
     Ok(ok(match large {
-        0 => "no drive or GPU has any".into(),
-        bytes => format!("all have addresses; the largest has {}", ui::bytes(bytes)),
+        0 => "no drive or GPU has a memory BAR".into(),
+        bytes => format!("all have addresses; the largest is {}", ui::bytes(bytes)),
     }))
 }
 
@@ -175,23 +178,26 @@ fn resizable_bars(survey: &Survey) -> Result<Finding> {
     if !small.is_empty() {
         return Ok(warning(
             format!(
-                "only a part of the memory can be reached: {}",
+                "only part of the memory can be reached: {}",
                 small.join(", ")
             ),
-            "set Resizable BAR, and Above 4G Decoding, in the firmware's setup",
+            "enable Resizable BAR and Above 4G Decoding in the firmware's setup",
         ));
     }
     if !unknown.is_empty() {
         return Ok(warning(
             format!(
-                "{} shows 256 MiB; whether it could be more cannot be told",
+                "{} shows 256 MiB, and only root can see whether more is possible",
                 ui::list(&unknown)
             ),
-            "sudo mdp2p doctor; only root can read what it takes",
+            "sudo mdp2p doctor",
         ));
     }
     Ok(ok(match gpus {
-        0 => "no GPU here".into(),
-        gpus => format!("{} with all that fits", ui::count(gpus, "GPU")),
+        0 => "there is no GPU".into(),
+        gpus => format!(
+            "{} with BARs as large as they can be",
+            ui::count(gpus, "GPU")
+        ),
     }))
 }

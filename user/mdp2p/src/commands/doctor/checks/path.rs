@@ -38,7 +38,7 @@ fn acs(survey: &Survey) -> Result<Finding> {
         let found = "no port between providers and drives redirects";
         return Ok(match survey.hides_config_space() {
             true => warning(
-                "whether ports redirect can be seen by root only",
+                "only root can see whether ports redirect",
                 "sudo mdp2p doctor",
             ),
             false => ok(found),
@@ -47,11 +47,8 @@ fn acs(survey: &Survey) -> Result<Finding> {
     let found = format!("redirects to the host bridge at {}", ui::list(&ports));
     let remedy = disable_redirect(&ports);
     Ok(match blocked {
-        true => problem(
-            format!("{found}, so that drives do not reach providers"),
-            remedy,
-        ),
-        false => warning(format!("{found}: right, but a detour"), remedy),
+        true => problem(format!("{found}, so drives do not reach providers"), remedy),
+        false => warning(format!("{found}: it works, but is a detour"), remedy),
     })
 }
 
@@ -62,11 +59,11 @@ fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
     let parameter = format!("pci=disable_acs_redir={}", words.join(";"));
     let semicolon = match ports.len() {
         1 => "",
-        _ => r"; GRUB wants \; for each ;",
+        _ => r"; in GRUB write \; for each ;",
     };
     format!(
-        "{}{semicolon}. Devices below these ports are then not isolated from each other, as \
-         virtual machines that are given some of them need it",
+        "{}{semicolon}. Devices below these ports are then no longer isolated from each other: do \
+         not give them to different virtual machines",
         boot_with(&parameter)
     )
 }
@@ -75,15 +72,12 @@ fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
 fn reach(survey: &Survey) -> Result<Finding> {
     let pairs = survey.pairs();
     if survey.devices.providers().next().is_none() {
-        return Ok(warning(
-            "there is no provider to be reached",
-            "see providers, above",
-        ));
+        return Ok(warning("there is no provider", "see providers above"));
     }
     if pairs.is_empty() {
         return Ok(warning(
-            "there is no NVMe drive that could reach it",
-            "members that are no PCI devices are staged: the CPU copies",
+            "there is no NVMe drive that could reach a provider",
+            "members other than PCI devices are staged: the CPU copies",
         ));
     }
     let of = |way| pairs.iter().filter(|it| it.reach.way == way).count();
@@ -113,16 +107,17 @@ fn reach(survey: &Survey) -> Result<Finding> {
                 .all(|pair| pair.provider != *it || pair.reach.way == Way::No)
         })
         .collect();
-    let remedy = "mdp2p topology shows who does not reach whom, and why; put them below one switch";
+    let remedy =
+        "mdp2p topology shows which do not, and why; put drive and provider below one switch";
     Ok(if no == pairs.len() {
         problem(found, remedy)
     } else if !alone.is_empty() {
         let found = format!("{found}; no other drive reaches {}", ui::list(&alone));
         warning(found, remedy)
     } else if no > 0 {
-        warning(format!("{found}: what these are given is staged"), remedy)
+        warning(format!("{found}; I/O between those is staged"), remedy)
     } else if survey.hides_config_space() {
-        let found = format!("{found}, as far as can be seen: ACS may say otherwise");
+        let found = format!("{found}, unless ACS redirects, which only root can see");
         warning(found, "sudo mdp2p doctor")
     } else {
         ok(found)
@@ -160,7 +155,7 @@ fn iommu(survey: &Survey) -> Result<Finding> {
     if !translated.is_empty() {
         return Ok(warning(
             format!(
-                "on, and translates: {}; what goes through the host bridge takes longer",
+                "on, and translates: {}; DMA through the host bridge takes longer",
                 translated.join(", ")
             ),
             boot_with("iommu=pt"),
@@ -168,11 +163,11 @@ fn iommu(survey: &Survey) -> Result<Finding> {
     }
     if kinds.is_empty() && !is_requested {
         return Ok(warning(
-            "on; whether it translates for drives and providers cannot be told",
+            "on; cannot tell whether it translates for drives and providers",
             boot_with("iommu=pt"),
         ));
     }
-    Ok(ok("on, passes addresses through (iommu=pt)"))
+    Ok(ok("on, but passes addresses through (iommu=pt)"))
 }
 
 /// Checks whether all DMA is forced through bounce buffers.
@@ -209,7 +204,7 @@ fn bounce_buffers(survey: &Survey) -> Result<Finding> {
 /// Says how to boot with a parameter.
 fn boot_with(parameter: &str) -> String {
     format!(
-        "boot with {parameter} (GRUB: into GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
+        "boot with {parameter} (GRUB: add it to GRUB_CMDLINE_LINUX in /etc/default/grub, then run update-grub)"
     )
 }
 

@@ -15,9 +15,9 @@ pub const CHECKS: &[Check] = &[("privileges", privileges)];
 fn privileges(survey: &Survey) -> Result<Finding> {
     if survey.hides_config_space() {
         return Ok(warning(
-            "config space cannot be read: ACS, resizable BARs and what ports are could not be looked at",
+            "config space cannot be read, so ACS, resizable BARs and the types of ports are unknown",
             "sudo mdp2p doctor",
         ));
     }
-    Ok(ok("all could be looked at"))
+    Ok(ok("everything could be read"))
 }

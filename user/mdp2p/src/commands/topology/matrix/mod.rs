@@ -176,7 +176,7 @@ impl Matrix {
         let (providers, clients) = self.hidden;
         (providers + clients > 0).then(|| {
             format!(
-                "{providers} more providers and {clients} more clients are not shown; --json has \
+                "{providers} more providers and {clients} more clients are not shown; --json lists \
                  them all."
             )
         })
@@ -196,10 +196,10 @@ impl Matrix {
             lines.push("bridge: up to the host bridge and down again, at that distance.");
         }
         if any(|cell| cell.way == Way::No) {
-            lines.push("no: it cannot be.");
+            lines.push("no: not possible.");
         }
         if any(|cell| !cell.numbers.is_empty()) {
-            lines.push("Numbers at the end are those of the reasons below.");
+            lines.push("Numbers at the end refer to the reasons below.");
         }
         let own = |(row, column): (&Group, &Group)| {
             let same = column.members.iter().any(|it| row.members.contains(it));
@@ -210,12 +210,13 @@ impl Matrix {
             columns.map(move |column| (row, column))
         });
         if pairs.into_iter().any(own) {
-            lines.push("Whatever shares a row or a column reaches its own memory directly too.");
+            lines
+                .push("Devices that share a row or a column also reach their own memory directly.");
         }
         if any(|cell| cell.source == Source::Computed) {
             lines.push(
-                "~: worked out by mdp2p, by the kernel's rules. All else the running kernel says \
-                 (md-p2p, of the members of its arrays).",
+                "~: worked out by mdp2p from the kernel's rules. The rest is what the running \
+                 kernel says (md-p2p, about the members of its arrays).",
             );
         }
         lines

@@ -91,8 +91,7 @@ pub fn explain(tree: &Tree, cause: Cause, evidence: &Evidence) -> Reason {
             let bridges = bridges.collect::<Vec<_>>().join(", ");
             plain(
                 format!(
-                    "It would have to pass a host bridge that the kernel does not trust with it: \
-                     {bridges}."
+                    "The path leads through a host bridge that the kernel does not trust: {bridges}."
                 ),
                 "Put provider and client below the same switch, or use a machine whose host \
                  bridge is on the kernel's list: AMD Zen and later, Intel Xeon Scalable and later.",
@@ -107,15 +106,15 @@ pub fn explain(tree: &Tree, cause: Cause, evidence: &Evidence) -> Reason {
         }
         Cause::AcsUnknown => plain(
             format!(
-                "Only root can see whether ACS redirects at {}; it is taken not to.",
+                "Only root can see whether ACS redirects at {}; here it is assumed not to.",
                 list_ports(&evidence.unknown)
             ),
             "Run mdp2p as root.",
         ),
         Cause::Disagrees => plain(
-            "The kernel says so, against its rules as mdp2p knows them.".to_owned(),
+            "The kernel says so, contrary to its rules as mdp2p knows them.".to_owned(),
             "The kernel is right. swiotlb=force, a guest with encrypted memory, or a device that \
-             cannot address the provider's memory can be the cause of it.",
+             cannot address the provider's memory can be the cause.",
         ),
     }
 }
@@ -125,22 +124,23 @@ fn explain_acs(tree: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
     let iommu = |port: &Bdf| tree.sysroot.link(format!("{DEVICES}/{port}/iommu_group"));
     let (parameter, by_kind) = acs_parameter(tree, redirecting);
     let mut consequences = vec![
-        "Then devices below these ports are not isolated from each other any more: they cannot \
-         be given to different guests or to programs that must not meet."
+        "Devices below these ports are then no longer isolated from each other: do not give them \
+         to different guests, or to programs that must not reach each other."
             .to_owned(),
     ];
     if by_kind {
-        let text = "This names all ports of that make; addresses with semicolons between name single ones.";
+        let text = "This names all ports of that model. To name single ports, use addresses with \
+                    semicolons between them.";
         consequences.push(text.to_owned());
     }
     consequences.push(
         match redirecting.iter().any(|port| iommu(port).is_some()) {
             true => {
                 "An IOMMU is on, so the kernel sets ACS redirect itself. iommu=pt does not change \
-                 that; iommu=off would, but not what the firmware has set."
+                 that; iommu=off does, but it leaves what the firmware has set."
             }
             false => {
-                "No IOMMU is on, so the firmware has set it: its setup may have a switch for ACS."
+                "No IOMMU is on, so the firmware has set ACS redirect: look for ACS in its setup."
             }
         }
         .to_owned(),
@@ -151,7 +151,7 @@ fn explain_acs(tree: &Tree, redirecting: &BTreeSet<Bdf>) -> Reason {
             list_ports(redirecting)
         ),
         remedy: vec![
-            "To have switches pass them on, boot with this (GRUB wants semicolons quoted):"
+            "To let switches pass them on, boot with this (in GRUB, quote the semicolons):"
                 .to_owned(),
         ],
         parameter: Some(parameter),

@@ -48,7 +48,7 @@ pub fn write(tree: &Tree, path: &Path) -> Result<()> {
     };
     if !folder.is_dir() {
         bail!(
-            "{}: there is no folder {}; make it first",
+            "{}: there is no folder {}; create it first",
             path.display(),
             folder.display()
         );
@@ -73,7 +73,7 @@ pub fn write(tree: &Tree, path: &Path) -> Result<()> {
 fn destination(path: &Path) -> Result<PathBuf> {
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => bail!(
-            "{}: is no file that a drawing could replace; name another",
+            "{}: is not a file, so a drawing cannot replace it; name another",
             path.display()
         ),
         Ok(_) => fs::canonicalize(path).with_context(|| path.display().to_string()),
