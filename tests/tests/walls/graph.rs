@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 
-use super::tree::is_below;
-
 /// As many reasons are told, at most.
 const TOLD: usize = 3;
 
@@ -33,16 +31,6 @@ impl Graph {
                 all.entry(to).or_default().extend(reasons);
             }
         }
-    }
-
-    /// Returns what is left when the files in these folders are left out.
-    pub fn without(&self, folders: &[&str]) -> Self {
-        let is_left = |file: &str| !folders.iter().any(|folder| is_below(file, folder));
-        let kept = self.0.iter().filter(|(file, _)| is_left(file));
-        Self(
-            kept.map(|(file, needs)| (file.clone(), needs.clone()))
-                .collect(),
-        )
     }
 
     /// Returns the pairs of files of which the first needs the second.
