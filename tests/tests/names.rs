@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who has the names of which there is one, whatever the kernel's md does.
+//! Tries who holds the names that exist only once, whatever the kernel's md does.
 
 use md_p2p_decide::names::{Event, Names};
 use proptest::prelude::*;
 
-/// What the kernel's md is doing: it has a folder from soon after it was told of until soon
-/// after its end was, and the names in between.
+/// What the kernel's md is doing. Its folder comes soon after we are told that it comes, and
+/// goes soon after we are told of its end. In between it has the names.
 #[derive(Clone, Copy, Debug, Default)]
 struct Theirs {
     told: bool,
@@ -17,7 +17,7 @@ struct Theirs {
 /// What may happen next.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// It goes on to the next of what it does, if only to fail.
+    /// The kernel's md does the next thing, if only to fail.
     Goes,
     Fails,
     /// The work that was scheduled runs.
@@ -79,7 +79,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// Worlds that we come into: whatever the kernel's md is doing, we are not told before.
+/// Makes worlds that we come into. Nobody tells us what the kernel's md is doing then.
 fn worlds() -> impl Strategy<Value = World> {
     prop::sample::select(vec![
         Theirs::default(),
@@ -121,7 +121,7 @@ proptest! {
                 prop_assert!(!theirs.folder && !theirs.names && !theirs.told, "{world:?} after {step:?}");
             }
         }
-        // It ends, and its folder goes.
+        // The kernel's md ends, and its folder goes.
         while world.theirs.told || world.theirs.folder {
             world.step(Step::Goes);
         }

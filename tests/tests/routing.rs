@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure part of the glue, tried on topologies made at random: no peer page
-//! is ever direct unless every member reaches its provider.
+//! Tries what md-p2p decides on topologies made at random: no peer page is ever
+//! direct unless every member reaches its provider.
 
 use md_p2p_decide::pause::{FIRST, LONGEST, Pause};
 use md_p2p_decide::reach::{
@@ -38,7 +38,7 @@ fn topology() -> impl Strategy<Value = Vec<(Window, Vec<Distance>)>> {
     topology_of(prop::option::of(0..20u32))
 }
 
-/// With distances like these.
+/// Like [`topology`], with distances of this kind.
 fn topology_of(
     distance: impl Strategy<Value = Distance> + Clone + 'static,
 ) -> impl Strategy<Value = Vec<(Window, Vec<Distance>)>> {
@@ -82,9 +82,9 @@ fn rows(topology: &[(Window, Vec<Distance>)]) -> Vec<Row> {
         .collect()
 }
 
-/// What becomes of each part of a bio, which the level sends to the member in
-/// this slot. What is written to a mirror goes to all, what the stripe cache
-/// must copy to none.
+/// Returns what becomes of each part of a bio that the level sends to the member in
+/// this slot. What is written to a mirror goes to all members. What the stripe cache
+/// must copy goes to none.
 fn parts(
     row: Option<&Row>,
     slots: &[usize],
@@ -357,7 +357,7 @@ proptest! {
             pause = next.unwrap_or(pause);
             prop_assert_eq!(Pause::from_bits(pause.to_bits()), pause);
             match (before.is_over(now), works) {
-                // What was tried before the pause says nothing more.
+                // I/O from before the pause says nothing any more.
                 (false, _) => prop_assert_eq!(pause, before),
                 (true, true) => {
                     prop_assert_eq!(pause, Pause::NONE);
@@ -390,7 +390,7 @@ proptest! {
     }
 }
 
-/// Whether a word of hexadecimal digits and separators is a PCI address.
+/// Tells whether a word of hexadecimal digits and separators is a PCI address.
 fn is_address(word: &str) -> bool {
     let lengths: Vec<usize> = word.split([':', '.']).map(str::len).collect();
     let separators: String = word.chars().filter(|c| matches!(c, ':' | '.')).collect();
