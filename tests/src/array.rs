@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use mdp2p_io::memory::{Buffer, Memory};
-use mdp2p_io::transfer::Target;
+use mdp2p_io::target::Target;
 use nix::errno::Errno;
 
 use crate::faulty;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 use mdp2p_io::memory::{Buffer, Memory};
 use mdp2p_io::pattern::{Pattern, SECTOR};
-use mdp2p_io::transfer::{Target, Why};
+use mdp2p_io::target::{Target, Why};
 use mdp2p_machine::pci::bdf::Bdf;
 use nix::errno::Errno;
 

@@ -10,7 +10,8 @@ use crate::level::Level;
 use anyhow::Result;
 use mdp2p_io::memory::{Buffer, Memory};
 use mdp2p_io::pattern::{Mismatch, SECTOR, Sector};
-use mdp2p_io::transfer::{Extent, Outcome, Target};
+use mdp2p_io::target::Target;
+use mdp2p_io::transfer::{Extent, Outcome};
 
 /// How an array spreads its data.
 #[derive(Clone, Copy, Debug)]

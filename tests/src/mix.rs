@@ -16,7 +16,8 @@ use crate::model::Model;
 use mdp2p_io::memory::{Buffer, Memory, PAGE};
 use mdp2p_io::pattern::{Pattern, SECTOR};
 use mdp2p_io::random::Random;
-use mdp2p_io::transfer::{self, Extent, Failure, Outcome, Target, Work};
+use mdp2p_io::target::{Failure, Target};
+use mdp2p_io::transfer::{self, Extent, Outcome, Work};
 
 /// A mix of reads and writes.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::mix::Share;
 use mdp2p_io::memory::Memory;
-use mdp2p_io::transfer::{Outcome, Why};
+use mdp2p_io::target::Why;
+use mdp2p_io::transfer::Outcome;
 
 /// The report for programs: one object.
 #[derive(Debug, Serialize)]

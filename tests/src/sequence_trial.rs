@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 use mdp2p_io::memory::{Buffer, Memory};
 use mdp2p_io::pattern::SECTOR;
-use mdp2p_io::transfer::{Target, Why};
+use mdp2p_io::target::{Target, Why};
 use mdp2p_machine::pci::bdf::Bdf;
 use nix::errno::Errno;
 use nix::libc::{O_DIRECT, O_DSYNC};

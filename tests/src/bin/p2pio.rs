@@ -21,7 +21,8 @@ use md_p2p_tests::report::{Report, details};
 use mdp2p_io::memory::{Buffer, Memory};
 use mdp2p_io::pattern::{Pattern, SECTOR};
 use mdp2p_io::size;
-use mdp2p_io::transfer::{self, Extent, Outcome, Target, Work};
+use mdp2p_io::target::Target;
+use mdp2p_io::transfer::{self, Extent, Outcome, Work};
 use sha2::{Digest, Sha256};
 
 const AFTER_HELP: &str = "\

@@ -13,7 +13,7 @@ use mdp2p::commands::bench::Bench;
 use mdp2p::commands::bench::plot;
 use mdp2p::commands::bench::{self, BenchReport};
 use mdp2p::workload::path_taken::PathTaken;
-use mdp2p_io::transfer::Operation;
+use mdp2p_io::target::Operation;
 use predicates::prelude::*;
 use svg::node::element::tag::Type;
 use svg::parser::Event;

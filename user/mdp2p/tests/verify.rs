@@ -12,7 +12,7 @@ use mdp2p::commands::Verb;
 use mdp2p::commands::verify::Verify;
 use mdp2p::commands::verify::{self, Data, VerifyReport};
 use mdp2p::workload::path_taken::PathTaken;
-use mdp2p_io::transfer::Operation;
+use mdp2p_io::target::Operation;
 use predicates::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -7,4 +7,5 @@ pub mod memory;
 pub mod pattern;
 pub mod random;
 pub mod size;
+pub mod target;
 pub mod transfer;

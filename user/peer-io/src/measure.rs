@@ -11,7 +11,7 @@ use nix::sys::time::TimeVal;
 
 use crate::memory::Buffer;
 use crate::random::Random;
-use crate::transfer::{Failure, Operation, Target};
+use crate::target::{Failure, Operation, Target};
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
 /// Latencies, counted by how long they are: to within 1/64 of their value.

@@ -2,190 +2,15 @@
 //! I/O between targets and buffers: block by block, several at a time, the
 //! results in the order of the offsets.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use nix::errno::Errno;
-use nix::libc::O_DIRECT;
-use serde::Serialize;
 
 use crate::memory::Buffer;
 use crate::pattern::{Mismatch, Pattern};
-
-/// What is done with blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// They are read.
-    Read,
-    /// They are written.
-    Write,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Operation::Read => "read",
-            Operation::Write => "write",
-        })
-    }
-}
-
-/// A block device or a file, open for I/O that no cache sees.
-#[derive(Debug)]
-pub struct Target {
-    path: PathBuf,
-    file: File,
-}
-
-impl Target {
-    /// For reading.
-    pub fn source(path: &Path) -> Result<Self> {
-        Self::open(path, OpenOptions::new().read(true))
-    }
-
-    /// For writing; what is not there is not made.
-    pub fn sink(path: &Path) -> Result<Self> {
-        Self::open(path, OpenOptions::new().write(true))
-    }
-
-    /// For both.
-    pub fn both(path: &Path) -> Result<Self> {
-        Self::open(path, OpenOptions::new().read(true).write(true))
-    }
-
-    fn open(path: &Path, options: &mut OpenOptions) -> Result<Self> {
-        let file = options
-            .custom_flags(O_DIRECT)
-            .open(path)
-            .map_err(
-                |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                    Errno::EINVAL => anyhow::anyhow!("EINVAL: no O_DIRECT in this file system"),
-                    errno => anyhow::anyhow!("{errno:?}: {}", errno.desc()),
-                },
-            )
-            .with_context(|| format!("opening {}", path.display()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
-    }
-
-    /// What somebody has opened with `O_DIRECT`; `path` is how it is called.
-    pub fn of(path: &Path, file: File) -> Self {
-        let path = path.to_owned();
-        Self { path, file }
-    }
-
-    /// Its size in bytes.
-    pub fn size(&self) -> Result<u64> {
-        (&self.file)
-            .seek(SeekFrom::End(0))
-            .with_context(|| format!("the size of {}", self.path.display()))
-    }
-
-    /// Reads a block into `buffer`, which is marked first: what is not read
-    /// into it is noticed, whatever it held.
-    pub fn read(&self, buffer: &mut Buffer, offset: u64, length: usize) -> Result<(), Failure> {
-        buffer.mark(length);
-        self.read_unmarked(buffer, offset, length)
-    }
-
-    /// Likewise, and leaves alone what the buffer held: the CPU has no part in it, which
-    /// would take longer than the read itself.
-    pub fn read_unmarked(
-        &self,
-        buffer: &mut Buffer,
-        offset: u64,
-        length: usize,
-    ) -> Result<(), Failure> {
-        let done = buffer.read_at(&self.file, offset, length);
-        self.whole("read", offset, length, done)
-    }
-
-    /// Writes a block from `buffer`.
-    pub fn write(&self, buffer: &Buffer, offset: u64, length: usize) -> Result<(), Failure> {
-        let done = buffer.write_at(&self.file, offset, length);
-        self.whole("write", offset, length, done)
-    }
-
-    fn whole(
-        &self,
-        action: &'static str,
-        offset: u64,
-        length: usize,
-        done: io::Result<usize>,
-    ) -> Result<(), Failure> {
-        let why = match done {
-            Ok(done) if done == length => return Ok(()),
-            Ok(done) => Why::Short(done),
-            Err(error) => Why::Errno(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
-        };
-        Err(Failure::new(action, &self.path, offset, length, why))
-    }
-}
-
-/// An I/O that did not go through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    action: &'static str,
-    path: PathBuf,
-    offset: u64,
-    length: usize,
-    /// What came of it.
-    pub why: Why,
-}
-
-/// How an I/O can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The kernel's error.
-    Errno(Errno),
-    /// So many bytes went through, and no more.
-    Short(usize),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            action,
-            path,
-            offset,
-            length,
-            why,
-        } = self;
-        let path = path.display();
-        write!(f, "{action} of {length} bytes at {offset} of {path}: ")?;
-        match why {
-            Why::Errno(errno) => {
-                write!(f, "{errno:?} ({}): {}", *errno as i32, errno.desc())
-            }
-            Why::Short(done) => write!(f, "short: {done} bytes only"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl Failure {
-    /// `action` of `length` bytes at `offset` of `path` did not go through, and why.
-    pub fn new(action: &'static str, path: &Path, offset: u64, length: usize, why: Why) -> Self {
-        Self {
-            action,
-            path: path.to_owned(),
-            offset,
-            length,
-            why,
-        }
-    }
-}
+use crate::target::{Failure, Target};
 
 /// Bytes of a target, and how they are cut into I/Os.
 #[derive(Clone, Debug)]
@@ -447,25 +272,6 @@ mod tests {
         let error = each(&extent, &mut workers, work, |_, _, _| bail!("enough"));
         assert_eq!(error.expect_err("enough").to_string(), "enough");
         assert!(each(&extent, &mut [], work, |_, _, _| Ok(())).is_err());
-    }
-
-    #[test]
-    fn a_failure_says_what_was_tried_and_where() {
-        let failure = |why| Failure {
-            action: "write",
-            path: "/dev/md0".into(),
-            offset: 65536,
-            length: 4096,
-            why,
-        };
-        assert_eq!(
-            failure(Why::Errno(Errno::EREMOTEIO)).to_string(),
-            "write of 4096 bytes at 65536 of /dev/md0: EREMOTEIO (121): Remote I/O error"
-        );
-        assert_eq!(
-            failure(Why::Short(512)).to_string(),
-            "write of 4096 bytes at 65536 of /dev/md0: short: 512 bytes only"
-        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ui::{BAD, GOOD, WARNING, styled};
-use mdp2p_io::transfer::Operation;
+use mdp2p_io::target::Operation;
 use mdp2p_machine::md::array::{Array, Counters};
 use mdp2p_machine::pci::bdf::Bdf;
 

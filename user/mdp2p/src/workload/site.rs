@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::ui;
 use mdp2p_io::memory::PAGE;
-use mdp2p_io::transfer::Target;
+use mdp2p_io::target::Target;
 use mdp2p_machine::block::contents::{self, Contents};
 use mdp2p_machine::block::users;
 use mdp2p_machine::md::array::{Array, Driver};

@@ -127,7 +127,7 @@ impl Machine {
 
     /// Whether files of this machine take O_DIRECT, which they all need.
     pub fn takes_direct_io(&self) -> bool {
-        mdp2p_io::transfer::Target::source(&self.path("dev/md0")).is_ok()
+        mdp2p_io::target::Target::source(&self.path("dev/md0")).is_ok()
     }
 }
 
