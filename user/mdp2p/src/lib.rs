@@ -11,5 +11,6 @@ pub mod command;
 pub mod commands;
 pub mod control;
 pub mod counters;
+pub mod status;
 pub mod ui;
 pub mod workload;

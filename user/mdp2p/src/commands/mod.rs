@@ -13,6 +13,7 @@ pub mod detail;
 pub mod doctor;
 pub mod enroll;
 pub mod incremental;
+pub mod list;
 pub mod mdadm;
 pub mod module;
 pub mod settings;
@@ -47,7 +48,7 @@ commands! {
     /// Check whether this machine can do peer-to-peer DMA, and how to fix what is missing
     Doctor(doctor::Doctor),
     /// List the arrays
-    List(detail::List),
+    List(list::List),
     /// Show all there is to know of an array
     Detail(detail::Detail),
     /// Show which way the bytes went

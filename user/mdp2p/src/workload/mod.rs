@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What `verify` and `bench` do their I/O on and with.
 
+pub mod file;
 pub mod path_taken;
+pub mod pieces;
 pub mod provider;
 pub mod site;
+#[cfg(test)]
+mod testing;
+pub mod uses;

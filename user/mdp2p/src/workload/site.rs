@@ -3,24 +3,21 @@
 //! array that nobody uses.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::ops::Range;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fallocate, fcntl};
+use anyhow::{Context, Result, bail};
 use nix::libc::{O_DIRECT, O_EXCL};
 use nix::sys::stat::{major, minor};
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
+use super::file;
+use super::uses;
 use crate::ui;
 use mdp2p_io::memory::PAGE;
 use mdp2p_io::target::Target;
 use mdp2p_machine::block::contents::{self, Contents};
-use mdp2p_machine::block::users;
 use mdp2p_machine::md::array::{Array, Driver};
 use mdp2p_machine::programs;
 use mdp2p_machine::sysroot::Sysroot;
@@ -84,7 +81,11 @@ impl Site {
         match write_file {
             Some(path) => Self::on_filesystem(sysroot, array, path),
             None if destructive => Self::bare(sysroot, array),
-            None => Ok(Self::of(Mode::ReadOnly, node(sysroot, array), array.bytes)),
+            None => Ok(Self::of(
+                Mode::ReadOnly,
+                file::node(sysroot, array),
+                array.bytes,
+            )),
         }
     }
 
@@ -118,7 +119,7 @@ impl Site {
             bail!("{}: a file in a folder that is there is wanted", said());
         }
         let device = (major(metadata.dev()), minor(metadata.dev()));
-        lies_on(sysroot, array, device).with_context(said)?;
+        uses::lies_on(sysroot, array, device).with_context(said)?;
         let free = statvfs(folder).with_context(said)?;
         let free = free.blocks_available().saturating_mul(free.fragment_size());
         Ok(Self::of(Mode::WriteFile, path.to_owned(), free))
@@ -126,21 +127,21 @@ impl Site {
 
     fn bare(sysroot: &Sysroot, array: &Array) -> Result<Self> {
         let name = &array.name;
-        let uses = uses(sysroot, array)?;
+        let uses = uses::uses(sysroot, array)?;
         if !uses.is_empty() {
             bail!(
                 "{name} is in use: {}. It is not overwritten, whatever is said",
                 uses.join(", ")
             );
         }
-        let mut site = Self::of(Mode::Destructive, node(sysroot, array), array.bytes);
+        let mut site = Self::of(Mode::Destructive, file::node(sysroot, array), array.bytes);
         // Another machine's, which can only be looked at.
         if !sysroot.is_here() && !site.path.exists() {
             return Ok(site);
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        site.guard = Some(open(sysroot, array, options.custom_flags(O_EXCL))?);
+        site.guard = Some(file::open(sysroot, array, options.custom_flags(O_EXCL))?);
         site.holds = match contents::read(programs::program("blkid").as_deref(), &site.path) {
             Contents::Nothing => None,
             Contents::Something(what) => Some(what),
@@ -193,8 +194,8 @@ impl Site {
         let mut options = OpenOptions::new();
         options.read(true).write(self.mode != Mode::ReadOnly);
         let file = match self.mode {
-            Mode::WriteFile => make(&self.path, options.create_new(true).mode(0o600), bytes)?,
-            _ => open(sysroot, array, options.custom_flags(O_DIRECT))?,
+            Mode::WriteFile => file::make(&self.path, options.create_new(true).mode(0o600), bytes)?,
+            _ => file::open(sysroot, array, options.custom_flags(O_DIRECT))?,
         };
         Ok(OpenSite {
             path: self.path.clone(),
@@ -222,234 +223,16 @@ impl OpenSite {
     }
 }
 
-fn node(sysroot: &Sysroot, array: &Array) -> PathBuf {
-    sysroot.path(format!("dev/{}", array.name))
-}
-
-fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) -> Result<File> {
-    let path = node(sysroot, array);
-    let opened =
-        options
-            .open(&path)
-            .map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EBUSY) => anyhow!(
-                    "{} is in use, by whom the kernel does not say; it is not overwritten",
-                    path.display()
-                ),
-                _ => remedy(anyhow::Error::new(error).context(path.display().to_string())),
-            });
-    let file = opened?;
-    let metadata = file.metadata()?;
-    let device = (major(metadata.rdev()), minor(metadata.rdev()));
-    let is_array =
-        metadata.file_type().is_block_device() && device == users::number(sysroot, &array.name)?;
-    if sysroot.is_here() && !is_array {
-        bail!(
-            "{} is not {}, or not any more; is udev at work?",
-            path.display(),
-            array.name
-        );
-    }
-    Ok(file)
-}
-
-fn make(path: &Path, options: &OpenOptions, bytes: u64) -> Result<File> {
-    let said = || path.display().to_string();
-    let file = options.open(path).with_context(said).map_err(remedy)?;
-    fs::remove_file(path)
-        .with_context(|| format!("{} was made, and cannot be removed", path.display()))?;
-    // Not sooner: where there is no O_DIRECT, the kernel makes the file, and then fails.
-    match fcntl(&file, FcntlArg::F_SETFL(OFlag::O_DIRECT)) {
-        Err(Errno::EINVAL) => bail!(
-            "{}: no O_DIRECT in this filesystem, which peer memory needs",
-            path.display()
-        ),
-        done => done.with_context(said)?,
-    };
-    let length = i64::try_from(bytes)?;
-    match fallocate(&file, FallocateFlags::empty(), 0, length) {
-        // Not every filesystem can.
-        Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(bytes).with_context(said)?,
-        Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => bail!(
-            "{}: no room for {}; a smaller file may do",
-            path.display(),
-            ui::bytes(bytes)
-        ),
-        Err(errno) => return Err(errno).with_context(said),
-    }
-    Ok(file)
-}
-
-/// The error with what to do, if it is for want of permission.
-pub fn remedy(error: anyhow::Error) -> anyhow::Error {
-    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        kind == Some(ErrorKind::PermissionDenied)
-            || matches!(
-                cause.downcast_ref::<Errno>(),
-                Some(Errno::EACCES | Errno::EPERM)
-            )
-    };
-    match error.chain().any(is_denied) {
-        true => anyhow!("{error:#}; that takes root: run mdp2p with sudo"),
-        false => error,
-    }
-}
-
-/// The array, and its partitions.
-fn names(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
-    let folder = format!("sys/block/{}", array.name);
-    let mut names = vec![array.name.clone()];
-    let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
-    names.extend(sysroot.names(&folder)?.into_iter().filter(is_partition));
-    Ok(names)
-}
-
-/// What an array and its partitions are used for, as far as can be seen: `mounted on /data`.
-///
-/// # Errors
-/// If sysfs or procfs cannot be read.
-pub fn uses(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
-    let mut sentences = Vec::new();
-    for name in names(sysroot, array)? {
-        let said = |used: users::Use| match name == array.name {
-            true => used.to_string(),
-            false => format!("{name} is {used}"),
-        };
-        sentences.extend(users::of(sysroot, &name)?.into_iter().map(said));
-    }
-    Ok(sentences)
-}
-
-/// An error unless a filesystem with this device number lies on the array.
-fn lies_on(sysroot: &Sysroot, array: &Array, device: (u64, u64)) -> Result<()> {
-    let mounts = users::mounts(sysroot)?;
-    let mut on_array = Vec::new();
-    for name in names(sysroot, array)? {
-        let number = users::number(sysroot, &name)?;
-        if number == device {
-            return Ok(());
-        }
-        on_array.extend(mounts.iter().filter(|m| m.is_on(sysroot, &name, number)));
-    }
-    if on_array.iter().any(|mount| mount.device == device) {
-        return Ok(());
-    }
-    let (major, minor) = device;
-    let there = sysroot
-        .link(format!("sys/dev/block/{major}:{minor}"))
-        .or_else(|| {
-            let mount = mounts.iter().find(|mount| mount.device == device)?;
-            Some(mount.source.clone())
-        })
-        .unwrap_or_else(|| format!("device {major}:{minor}"));
-    let name = &array.name;
-    match on_array.first() {
-        Some(mount) => bail!(
-            "it lies on {there}, not on {name}, which is mounted on {}",
-            mount.at
-        ),
-        None => bail!("it lies on {there}, not on {name}, which is not mounted"),
-    }
-}
-
-/// Bytes that pieces begin and end at where they can, for blocks that are not cut in two at
-/// chunks.
-const UNIT: u64 = 64 << 10;
-
-/// Pieces of an array of `bytes`, `size` all together: its beginning, its end, and as many in
-/// between that all of its members take part, those of linear too.
-pub fn pieces(bytes: u64, size: u64, array: &Array) -> Vec<Range<u64>> {
-    let page = PAGE as u64;
-    let bytes = bytes - bytes % page;
-    if size >= bytes {
-        return std::iter::once(0..bytes).collect();
-    }
-    let members = u64::from(array.raid_disks);
-    let stripe = array.chunk_bytes.saturating_mul(members).max(UNIT);
-    let wanted = (size / stripe).clamp(3, members.saturating_mul(2).max(3));
-    let unit = if size >= wanted * UNIT { UNIT } else { page };
-    let count = wanted.min(size / unit).max(1);
-    let length = (size / count / unit * unit).max(page);
-    let step = |number: u64| {
-        let gaps = u128::from((count - 1).max(1));
-        let start = u128::from(bytes - length) * u128::from(number) / gaps;
-        u64::try_from(start).unwrap_or(0) / unit * unit
-    };
-    let mut pieces: Vec<_> = (0..count).map(|n| step(n)..step(n) + length).collect();
-    if let Some(last) = pieces.last_mut().filter(|_| count > 1) {
-        last.end = bytes;
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
+    use super::super::testing::{array, machine, write};
     use super::*;
-    use mdp2p_machine::testing::put;
-
-    fn array(bytes: u64, chunk_bytes: u64, raid_disks: u32) -> Array {
-        Array {
-            name: "md0".into(),
-            aliases: Vec::new(),
-            driver: Driver::MdP2p,
-            level: "raid0".into(),
-            raid_disks,
-            bytes,
-            state: "clean".into(),
-            degraded: 0,
-            chunk_bytes,
-            metadata: "1.2".into(),
-            members: Vec::new(),
-            rebuild: None,
-            p2p: None,
-        }
-    }
-
-    /// A machine with md0 (9:0) and its partition md0p1 (259:3).
-    fn machine() -> (tempfile::TempDir, Sysroot) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let put = |path: &str, text: &str| put(folder.path(), path, text);
-        put("sys/block/md0/dev", "9:0\n");
-        put("sys/block/md0/md0p1/partition", "1\n");
-        put("sys/class/block/md0/dev", "9:0\n");
-        put("sys/class/block/md0p1/dev", "259:3\n");
-        put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");
-        put("dev/md0", &"\0".repeat(1 << 20));
-        let sysroot = Sysroot::at(folder.path()).expect("a host");
-        (folder, sysroot)
-    }
-
-    fn write(sysroot: &Sysroot, path: &str, text: &str) {
-        put(&sysroot.path(""), path, text);
-    }
 
     #[test]
-    fn what_an_array_is_used_for_is_found() {
+    fn an_array_that_is_held_is_not_overwritten() {
         let (_folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
-        let uses = || uses(&sysroot, &array).expect("a use");
-        assert_eq!(uses(), [] as [&str; 0]);
-        let mounted = "36 1 9:0 / /mnt/my\\040data rw shared:1 - ext4 /dev/md0 rw\n\
-                       37 1 0:44 / /btrfs rw - btrfs /dev/md0p1 rw\n\
-                       38 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
-        write(&sysroot, "proc/self/mountinfo", mounted);
-        assert_eq!(
-            uses(),
-            ["mounted on /mnt/my data", "md0p1 is mounted on /btrfs"]
-        );
-        write(&sysroot, "proc/self/mountinfo", "");
-        write(
-            &sysroot,
-            "proc/swaps",
-            "Filename\n/dev/md0p1 partition 1 0 -2\n",
-        );
-        assert_eq!(uses(), ["md0p1 is swap"]);
-        write(&sysroot, "proc/swaps", "Filename\n");
         write(&sysroot, "sys/class/block/md0/holders/dm-0", "");
-        assert_eq!(uses(), ["held by dm-0"]);
         let error = Site::survey(&sysroot, &array, None, true).expect_err("it is held");
         assert!(
             error.to_string().contains("md0 is in use: held by dm-0"),
@@ -559,69 +342,5 @@ mod tests {
         array.state = "inactive".into();
         let error = Site::survey(&sysroot, &array, None, false).expect_err("it does not run");
         assert!(error.to_string().contains("inactive"), "{error}");
-    }
-
-    #[test]
-    fn who_is_denied_is_told_to_be_root() {
-        let denied = io::Error::from_raw_os_error(nix::libc::EACCES);
-        let error = remedy(anyhow::Error::new(denied).context("/dev/md0"));
-        let text = error.to_string();
-        assert!(text.starts_with("/dev/md0: Permission denied"), "{text}");
-        assert!(
-            text.ends_with("that takes root: run mdp2p with sudo"),
-            "{text}"
-        );
-        let other = remedy(anyhow!("something else"));
-        assert_eq!(other.to_string(), "something else");
-    }
-
-    #[test]
-    fn all_members_take_part_in_what_is_read() {
-        const MIB: u64 = 1 << 20;
-        // linear: one behind the other.
-        let linear = array(8 * 100 * MIB, 0, 8);
-        let pieces_of_linear = pieces(linear.bytes, 16 * MIB, &linear);
-        for member in 0..8 {
-            let has = |range: &Range<u64>| range.start / (100 * MIB) == member;
-            assert!(
-                pieces_of_linear.iter().any(has),
-                "{member}: {pieces_of_linear:?}"
-            );
-        }
-        // raid0: in turn.
-        let striped = array(8 * 100 * MIB, MIB / 2, 8);
-        let all = pieces(striped.bytes, 16 * MIB, &striped);
-        assert_eq!(all.len(), 4);
-        for member in 0..8 {
-            let has = |range: &Range<u64>| {
-                let mut chunks = range.clone().step_by(MIB as usize / 2);
-                chunks.any(|at| at / (MIB / 2) % 8 == member)
-            };
-            assert!(all.iter().any(has), "{member}: {all:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_are_apart_and_reach_from_end_to_end(
-            pages in 1..1u64 << 30, size in 1..1u64 << 20, chunk in 0..3u64, members in 1..40u32,
-        ) {
-            let (bytes, size) = (pages * 4096 + 512, size * 4096);
-            let all = pieces(bytes, size, &array(bytes, chunk << 19, members));
-            let total: u64 = all.iter().map(|range| range.end - range.start).sum();
-            prop_assert!(total <= pages * 4096);
-            prop_assert!(total < size + UNIT && 2 * total >= size.min(pages * 4096));
-            prop_assert_eq!(all[0].start, 0);
-            for range in &all {
-                prop_assert!(range.start < range.end && range.end <= pages * 4096);
-                prop_assert!(range.start % 4096 == 0 && range.end % 4096 == 0);
-            }
-            for pair in all.windows(2) {
-                prop_assert!(pair[0].end <= pair[1].start, "{:?}", all);
-            }
-            if all.len() > 1 {
-                prop_assert_eq!(all[all.len() - 1].end, pages * 4096);
-            }
-        }
     }
 }

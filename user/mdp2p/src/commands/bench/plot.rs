@@ -7,7 +7,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{BenchReport, Figures, Measurement, three};
+use super::print::three;
+use super::report::{BenchReport, Figures, Measurement};
 use crate::ui;
 use crate::workload::path_taken::PathTaken;
 

@@ -1,252 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p top`: which way the bytes go, on the whole screen.
+//! Draws the screen of `mdp2p top`.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
 
-use anstream::ColorChoice;
-use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use ratatui::crossterm::style::force_color_output;
+use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
-use ratatui::{DefaultTerminal, Frame};
 
-use crate::arguments::seconds;
-use crate::command::Command;
+use super::screen::{Screen, direct, rebuilt, staged};
 use crate::counters::columns::{COLUMNS, Column, brief};
-use crate::counters::rate::ArrayCounts;
-use crate::counters::sample::{ProviderMemory, Sample, Selection};
+use crate::counters::sample::ProviderMemory;
 use crate::ui;
-use clap::Args;
-use mdp2p_machine::md::array::Counters;
-use mdp2p_machine::sysroot::Sysroot;
-
-/// `mdp2p top`
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Keys: q ends it, m shows members, + and - change the interval, the arrows scroll."
-)]
-pub struct Top {
-    /// The arrays [default: all of md-p2p]
-    #[arg(value_name = "ARRAY")]
-    pub arrays: Vec<String>,
-    /// Seconds between looks
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
-    pub interval: Duration,
-}
-
-impl Command for Top {
-    fn changes(&self) -> bool {
-        false
-    }
-
-    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        run(sysroot, self)
-    }
-}
-
-/// What is on the screen.
-#[derive(Debug)]
-pub struct Screen {
-    interval: Duration,
-    with_members: bool,
-    /// Rows that were scrolled away above.
-    scrolled: usize,
-    arrays: Vec<ArrayCounts>,
-    providers: Vec<ProviderMemory>,
-    /// Bytes by the second of each array, the newest last.
-    history: BTreeMap<String, VecDeque<u64>>,
-}
-
-/// Shows it until a key or a signal ends it; the exit status.
-///
-/// # Errors
-/// If there is no terminal, an array that was named is not there or is the kernel's own, or
-/// sysfs cannot be read or understood. The terminal is as before.
-pub fn run(sysroot: &Sysroot, options: &Top) -> Result<u8> {
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        bail!("top wants a terminal; for a file or a pipe there is `mdp2p stats --watch 1`");
-    }
-    let wanted = Selection::of(sysroot, &options.arrays)?;
-    let first = Sample::take(sysroot, &wanted)?;
-    let signals = signals().context("signals")?;
-    match ColorChoice::global() {
-        ColorChoice::Never => force_color_output(false),
-        ColorChoice::Always | ColorChoice::AlwaysAnsi => force_color_output(true),
-        // NO_COLOR is looked at there too.
-        ColorChoice::Auto => {}
-    }
-    let ended = ratatui::try_init()
-        .context("the terminal")
-        .and_then(|terminal| {
-            let screen = Screen::new(options.interval);
-            watch(terminal, screen, &signals, first, || {
-                Sample::take(sysroot, &wanted)
-            })
-        });
-    // Even if only half of it was set up. A panic does so by itself.
-    let restored = ratatui::try_restore().context("the terminal");
-    ended?;
-    restored?;
-    Ok(0)
-}
-
-/// The signals that end it, which wait until they are read: the terminal has to be put right
-/// before.
-fn signals() -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [
-        Signal::SIGINT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-    ] {
-        set.add(signal);
-    }
-    set.thread_block()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-}
-
-fn watch(
-    mut terminal: DefaultTerminal,
-    mut screen: Screen,
-    signals: &SignalFd,
-    mut before: Sample,
-    look: impl Fn() -> Result<Sample>,
-) -> Result<()> {
-    /// How long a signal may wait.
-    const PATIENCE: Duration = Duration::from_millis(200);
-    screen.set(before.arrays.clone(), before.providers.clone());
-    loop {
-        terminal.draw(|frame| draw(frame, &screen))?;
-        let due = before.at + screen.interval;
-        let wait = due.saturating_duration_since(Instant::now()).min(PATIENCE);
-        if event::poll(wait)? {
-            match event::read()? {
-                Event::Key(key) if screen.press(key) => return Ok(()),
-                // A new size is found out by drawing.
-                _ => {}
-            }
-        }
-        if signals.read_signal()?.is_some() {
-            return Ok(());
-        }
-        if Instant::now() >= before.at + screen.interval {
-            let now = look()?;
-            let (arrays, _) = now.since(&before);
-            screen.set(arrays, now.providers.clone());
-            before = now;
-        }
-    }
-}
-
-impl Screen {
-    /// Nothing has been seen yet.
-    pub fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            with_members: false,
-            scrolled: 0,
-            arrays: Vec::new(),
-            providers: Vec::new(),
-            history: BTreeMap::new(),
-        }
-    }
-
-    /// Takes what was seen.
-    pub fn set(&mut self, arrays: Vec<ArrayCounts>, providers: Vec<ProviderMemory>) {
-        /// As many as the widest terminal has columns.
-        const KEPT: usize = 512;
-        self.history
-            .retain(|name, _| arrays.iter().any(|array| array.name == *name));
-        for array in &arrays {
-            let Some(rates) = &array.per_second else {
-                continue;
-            };
-            let history = self.history.entry(array.name.clone()).or_default();
-            history.push_back(all_bytes(rates));
-            if history.len() > KEPT {
-                history.pop_front();
-            }
-        }
-        self.arrays = arrays;
-        self.providers = providers;
-        self.scroll(0);
-    }
-
-    /// Does what a key says; whether it ends it all.
-    pub fn press(&mut self, key: KeyEvent) -> bool {
-        if key.kind == KeyEventKind::Release {
-            return false;
-        }
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => return true,
-            KeyCode::Char('c') if control => return true,
-            KeyCode::Char('m') => {
-                self.with_members = !self.with_members;
-                self.scroll(0);
-            }
-            KeyCode::Char('+' | '=') => self.interval = longer(self.interval),
-            KeyCode::Char('-') => self.interval = shorter(self.interval),
-            KeyCode::Down | KeyCode::Char('j') => self.scroll(1),
-            KeyCode::Up | KeyCode::Char('k') => self.scroll(-1),
-            _ => {}
-        }
-        false
-    }
-
-    /// The last row stays in sight.
-    fn scroll(&mut self, by: isize) {
-        let members = self.arrays.iter().map(|array| array.members.len());
-        let rows = self.arrays.len() + if self.with_members { members.sum() } else { 0 };
-        let to = self.scrolled.saturating_add_signed(by);
-        self.scrolled = to.min(rows.saturating_sub(1));
-    }
-}
-
-/// What + and - choose from, in milliseconds.
-const INTERVALS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
-
-fn longer(interval: Duration) -> Duration {
-    let mut all = INTERVALS.map(Duration::from_millis).into_iter();
-    all.find(|other| *other > interval).unwrap_or(interval)
-}
-
-fn shorter(interval: Duration) -> Duration {
-    let mut all = INTERVALS.map(Duration::from_millis).into_iter().rev();
-    all.find(|other| *other < interval).unwrap_or(interval)
-}
-
-fn all_bytes(rates: &Counters) -> u64 {
-    [direct(rates), staged(rates), rebuilt(rates)]
-        .into_iter()
-        .fold(0, u64::saturating_add)
-}
-
-fn direct(rates: &Counters) -> u64 {
-    rates
-        .read_direct_bytes
-        .saturating_add(rates.write_direct_bytes)
-}
-
-fn staged(rates: &Counters) -> u64 {
-    rates
-        .read_staged_bytes
-        .saturating_add(rates.write_staged_bytes)
-}
-
-fn rebuilt(rates: &Counters) -> u64 {
-    rates
-        .rebuild_peer_bytes
-        .saturating_add(rates.rebuild_host_bytes)
-}
 
 /// Where there is no room for all: reads and writes together.
 const FEW: [Column; 3] = [
@@ -446,8 +212,13 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
+    use std::time::Duration;
+
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
     use super::*;
-    use crate::counters::rate::{Dma, MemberCount};
+    use crate::counters::rate::{ArrayCounts, Dma, MemberCount};
+    use mdp2p_machine::md::array::Counters;
 
     fn array(name: &str, state: &str, rates: Option<Counters>) -> ArrayCounts {
         let dma = Dma {
@@ -611,36 +382,6 @@ mod tests {
         assert!(text.contains("0000:02:00.0"), "{text}");
         assert!(!text.contains("0000:03:00.0"), "{text}");
         assert!(text.contains("and 17 more"), "{text}");
-    }
-
-    #[test]
-    fn keys_end_it() {
-        let mut screen = screen();
-        assert!(press(&mut screen, KeyCode::Char('q')));
-        assert!(press(&mut screen, KeyCode::Esc));
-        assert!(!press(&mut screen, KeyCode::Char('c')));
-        assert!(screen.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
-        let mut release = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
-        release.kind = KeyEventKind::Release;
-        assert!(!screen.press(release));
-    }
-
-    #[test]
-    fn keys_change_the_interval_within_its_limits() {
-        let mut screen = screen();
-        press(&mut screen, KeyCode::Char('+'));
-        assert_eq!(screen.interval, Duration::from_secs(2));
-        for _ in 0..20 {
-            press(&mut screen, KeyCode::Char('-'));
-        }
-        assert_eq!(screen.interval, Duration::from_millis(100));
-        for _ in 0..20 {
-            press(&mut screen, KeyCode::Char('+'));
-        }
-        assert_eq!(screen.interval, Duration::from_secs(60));
-        // What was asked for on the command line may lie outside.
-        assert_eq!(longer(Duration::from_secs(3600)), Duration::from_secs(3600));
-        assert_eq!(shorter(Duration::from_secs(3600)), Duration::from_secs(60));
     }
 
     #[test]

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What else there is to say of what `mdp2p bench` has measured, in sentences.
+
+use nix::errno::Errno;
+
+use super::report::BenchReport;
+use crate::ui;
+use crate::workload::file;
+use crate::workload::path_taken::{Moved, PathTaken};
+use mdp2p_io::target::{Failure, Operation, Why};
+use mdp2p_machine::md::array::Array;
+
+/// The error with what to do about it, if the array has refused.
+pub fn advised(error: anyhow::Error, array: &Array, operation: Operation) -> anyhow::Error {
+    let refused = Why::Errno(Errno::EREMOTEIO);
+    let failure = error.downcast_ref::<Failure>();
+    let advice = failure
+        .filter(|failure| failure.why == refused)
+        .and_then(|_| PathTaken::Refused.advice(array, operation));
+    match advice {
+        Some(advice) => anyhow::anyhow!("{error:#}. {advice}"),
+        None => file::remedy(error),
+    }
+}
+
+/// What is to be known of the way that peer I/O took.
+pub fn advise(report: &mut BenchReport, array: &Array) {
+    for row in &report.results {
+        let block = ui::bytes(row.block_bytes as u64);
+        let moved = Moved {
+            bytes: row.peer.bytes,
+            refused: 0,
+        };
+        if let Some(others) = row.counted.map(|c| c.others(&moved)).filter(|o| *o > 0) {
+            report.notes.push(format!(
+                "Others moved {} through peer memory beside the {}s of {block}: the counters \
+                 have both.",
+                ui::bytes(others),
+                row.operation
+            ));
+        }
+    }
+    for row in &report.results {
+        let reasons = row.went.reasons(array, report.provider.address);
+        let advice = row.went.advice(array, row.operation);
+        for note in reasons.into_iter().chain(advice) {
+            if !report.notes.contains(&note) {
+                report.notes.push(note);
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The sizes of blocks for which there is room.
+
+use anyhow::{Result, bail};
+
+use super::options::Bench;
+use crate::ui;
+use crate::workload::provider::{Provider, Room};
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::sysroot::Sysroot;
+
+pub struct Sizes {
+    pub rooms: Vec<Room>,
+    pub notes: Vec<String>,
+}
+
+/// The sizes for which there is room, and how many blocks of each.
+pub fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
+    let depth = usize::try_from(options.depth)?;
+    let (mut rooms, mut notes) = (Vec::new(), Vec::new());
+    for &block in &options.block_size {
+        if block > bytes {
+            notes.push(format!(
+                "{} was left out: there are {} to move it in.",
+                ui::bytes(block),
+                ui::bytes(bytes)
+            ));
+            continue;
+        }
+        let block = usize::try_from(block)?;
+        match provider.room(block, depth) {
+            Some(room) => {
+                if room.depth < depth {
+                    notes.push(format!(
+                        "{} of {} are under way at a time, for want of p2pmem: {} has {} available.",
+                        room.depth,
+                        ui::bytes(block as u64),
+                        provider.address,
+                        ui::bytes(provider.available_bytes)
+                    ));
+                }
+                rooms.push(room);
+            }
+            None => notes.push(format!("Left out: {}.", provider.no_room(block))),
+        }
+    }
+    if rooms.is_empty() {
+        bail!("{}", notes.join(" "));
+    }
+    Ok(Sizes { rooms, notes })
+}
+
+/// An error for blocks that begin or end within a sector of the array.
+pub fn whole_sectors(sysroot: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
+    let path = format!("sys/block/{}/queue/logical_block_size", array.name);
+    let sector = sysroot.value_if::<u64>(path)?.unwrap_or(512).max(1);
+    match blocks.iter().find(|block| *block % sector != 0) {
+        Some(block) => bail!(
+            "--block-size {block}: {} has sectors of {sector} bytes, and a block is a multiple of \
+             that",
+            array.name
+        ),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Whether this is a virtual machine.
+
+use mdp2p_machine::sysroot::Sysroot;
+
+/// What kind of virtual machine this is; none on real hardware, as far as can be seen.
+pub fn virtual_machine(sysroot: &Sysroot) -> Option<String> {
+    let vendor = sysroot
+        .read("sys/class/dmi/id/sys_vendor")
+        .unwrap_or_default();
+    let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
+    let flags = processor.lines().find(|line| line.starts_with("flags"));
+    let flagged = flags.is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor"));
+    let known = [
+        "QEMU",
+        "Bochs",
+        "KVM",
+        "VMware",
+        "innotek",
+        "Xen",
+        "Parallels",
+    ];
+    match known.iter().any(|name| vendor.contains(name)) || flagged {
+        true if vendor.is_empty() => Some("unknown".to_owned()),
+        true => Some(vendor),
+        false => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use mdp2p_machine::testing::put;
+
+    fn sysroot(files: &[(&str, &str)]) -> (tempfile::TempDir, Sysroot) {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("sys")).expect("sys");
+        for (path, text) in files {
+            put(folder.path(), path, text);
+        }
+        let sysroot = Sysroot::at(folder.path()).expect("a host");
+        (folder, sysroot)
+    }
+
+    #[test]
+    fn a_virtual_machine_is_known_by_its_vendor_or_its_processor() {
+        let vendor = "sys/class/dmi/id/sys_vendor";
+        let flagged = "processor\t: 0\nflags\t\t: fpu hypervisor lm\n";
+        let real = "processor\t: 0\nflags\t\t: fpu lm\n";
+        for (files, expected) in [
+            (&[(vendor, "QEMU\n")][..], Some("QEMU")),
+            (&[("proc/cpuinfo", flagged)], Some("unknown")),
+            (
+                &[(vendor, "Amazon EC2\n"), ("proc/cpuinfo", flagged)],
+                Some("Amazon EC2"),
+            ),
+            (&[(vendor, "Supermicro\n"), ("proc/cpuinfo", real)], None),
+            (&[], None),
+        ] {
+            let (_folder, sysroot) = sysroot(files);
+            assert_eq!(virtual_machine(&sysroot).as_deref(), expected);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The text that Prometheus and node_exporter's textfile collector read.
+
+use crate::counters::rate::ArrayCounts;
+use crate::counters::sample::{ProviderMemory, Sample};
+use mdp2p_machine::md::array::Counters;
+
+/// The text that Prometheus and node_exporter's textfile collector read.
+pub fn text(look: &Sample) -> String {
+    let mut text = String::new();
+    let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+    metric(
+        &mut text,
+        "mdp2p_build_info",
+        "gauge",
+        "The version of mdp2p.",
+        vec![(version, 1)],
+    );
+    array_metrics(&mut text, &look.arrays);
+    provider_metrics(&mut text, &look.providers);
+    text
+}
+
+/// Labels and value of a sample.
+type MetricSample<'a> = (Vec<(&'static str, &'a str)>, u64);
+
+fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
+    let info = samples(arrays, |array| {
+        let alias = array.aliases.first().map_or("", String::as_str);
+        vec![(vec![("name", alias), ("level", &array.level)], 1)]
+    });
+    let help = "The array's name in /dev/md and its level.";
+    metric(text, "mdp2p_array_info", "gauge", help, info);
+
+    let states = samples(arrays, |array| {
+        let is_new = !STATES.contains(&array.state.as_str());
+        let others = is_new.then_some(array.state.as_str());
+        let all = STATES.into_iter().chain(others);
+        all.map(|state| (vec![("state", state)], u64::from(state == array.state)))
+            .collect()
+    });
+    let help = "What peer I/O meets now: 1 for the state that the array is in.";
+    metric(text, "mdp2p_array_state", "gauge", help, states);
+
+    let degraded = samples(arrays, |array| vec![(vec![], u64::from(array.degraded))]);
+    let help = "Members that are missing.";
+    metric(text, "mdp2p_array_degraded", "gauge", help, degraded);
+
+    let bytes = samples(arrays, |array| {
+        let Counters {
+            read_direct_bytes,
+            read_staged_bytes,
+            write_direct_bytes,
+            write_staged_bytes,
+            ..
+        } = array.counted;
+        by_way([
+            read_direct_bytes,
+            read_staged_bytes,
+            write_direct_bytes,
+            write_staged_bytes,
+        ])
+    });
+    let help = "Bytes of peer I/O: direct, or staged by the CPU.";
+    metric(text, "mdp2p_array_bytes_total", "counter", help, bytes);
+
+    let ios = samples(arrays, |array| {
+        let Counters {
+            read_direct_ios,
+            read_staged_ios,
+            write_direct_ios,
+            write_staged_ios,
+            ..
+        } = array.counted;
+        by_way([
+            read_direct_ios,
+            read_staged_ios,
+            write_direct_ios,
+            write_staged_ios,
+        ])
+    });
+    let help = "I/Os to or from peer memory: direct, or staged by the CPU.";
+    metric(text, "mdp2p_array_ios_total", "counter", help, ios);
+
+    let refused = samples(arrays, |array| vec![(vec![], array.counted.refused_ios)]);
+    let help = "I/Os that were refused (EREMOTEIO).";
+    metric(
+        text,
+        "mdp2p_array_refused_ios_total",
+        "counter",
+        help,
+        refused,
+    );
+
+    let rebuilt = samples(arrays, |array| {
+        vec![
+            (vec![("memory", "peer")], array.counted.rebuild_peer_bytes),
+            (vec![("memory", "host")], array.counted.rebuild_host_bytes),
+        ]
+    });
+    let help = "Bytes that resync and recovery wrote to members, by the memory they came from.";
+    metric(
+        text,
+        "mdp2p_array_rebuild_bytes_total",
+        "counter",
+        help,
+        rebuilt,
+    );
+
+    let members = samples(arrays, |array| {
+        let each = array.members.iter().flat_map(|member| {
+            let labels =
+                |direction| vec![("member", member.name.as_str()), ("direction", direction)];
+            [
+                (labels("read"), member.counted.read_bytes),
+                (labels("write"), member.counted.write_bytes),
+            ]
+        });
+        each.collect()
+    });
+    let help = "Bytes of a member's own DMA to or from peer memory.";
+    metric(text, "mdp2p_member_bytes_total", "counter", help, members);
+}
+
+fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
+    let addresses: Vec<String> = providers.iter().map(|p| p.address.to_string()).collect();
+    let each = |value: fn(&ProviderMemory) -> u64| {
+        let samples = providers.iter().zip(&addresses);
+        samples
+            .map(|(provider, address)| (vec![("provider", address.as_str())], value(provider)))
+            .collect()
+    };
+    let help = "Bytes of memory that a provider publishes.";
+    let all = each(|provider| provider.bytes);
+    metric(text, "mdp2p_provider_bytes", "gauge", help, all);
+    let help = "Bytes of it that nobody has taken.";
+    let free = each(|provider| provider.available_bytes);
+    metric(text, "mdp2p_provider_free_bytes", "gauge", help, free);
+}
+
+/// What `p2pdma_state` says.
+const STATES: [&str; 3] = ["direct", "staged", "off"];
+
+/// What `values` makes of each array, labelled with its name.
+fn samples<'a>(
+    arrays: &'a [ArrayCounts],
+    values: impl Fn(&'a ArrayCounts) -> Vec<MetricSample<'a>>,
+) -> Vec<MetricSample<'a>> {
+    let mut all = Vec::new();
+    for array in arrays {
+        for (mut labels, value) in values(array) {
+            labels.insert(0, ("array", &array.name));
+            all.push((labels, value));
+        }
+    }
+    all
+}
+
+/// Reads direct and staged, writes direct and staged.
+fn by_way(values: [u64; 4]) -> Vec<MetricSample<'static>> {
+    const WAYS: [[&str; 2]; 4] = [
+        ["read", "direct"],
+        ["read", "staged"],
+        ["write", "direct"],
+        ["write", "staged"],
+    ];
+    let label = |[direction, way]: [&'static str; 2]| vec![("direction", direction), ("way", way)];
+    WAYS.map(label).into_iter().zip(values).collect()
+}
+
+/// Writes a metric: what it is and of which type, once, then all of its samples.
+fn metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<MetricSample>) {
+    if samples.is_empty() {
+        return;
+    }
+    *text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    for (labels, value) in samples {
+        let labels: Vec<String> = labels
+            .into_iter()
+            .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
+            .collect();
+        *text += &format!("{name}{{{}}} {value}\n", labels.join(","));
+    }
+}
+
+/// A label's value, between quotation marks.
+fn escaped(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_a_label_is_escaped() {
+        assert_eq!(escaped("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p top`: which way the bytes go, on the whole screen.
+
+mod draw;
+mod screen;
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use anstream::ColorChoice;
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::style::force_color_output;
+
+use crate::arguments::seconds;
+use crate::command::Command;
+use crate::counters::sample::{Sample, Selection};
+use clap::Args;
+use draw::draw;
+use mdp2p_machine::sysroot::Sysroot;
+use screen::Screen;
+
+/// `mdp2p top`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Keys: q ends it, m shows members, + and - change the interval, the arrows scroll."
+)]
+pub struct Top {
+    /// The arrays [default: all of md-p2p]
+    #[arg(value_name = "ARRAY")]
+    pub arrays: Vec<String>,
+    /// Seconds between looks
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
+    pub interval: Duration,
+}
+
+impl Command for Top {
+    fn changes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            bail!("top wants a terminal; for a file or a pipe there is `mdp2p stats --watch 1`");
+        }
+        let wanted = Selection::of(sysroot, &self.arrays)?;
+        let first = Sample::take(sysroot, &wanted)?;
+        let signals = signals().context("signals")?;
+        match ColorChoice::global() {
+            ColorChoice::Never => force_color_output(false),
+            ColorChoice::Always | ColorChoice::AlwaysAnsi => force_color_output(true),
+            // NO_COLOR is looked at there too.
+            ColorChoice::Auto => {}
+        }
+        let ended = ratatui::try_init()
+            .context("the terminal")
+            .and_then(|terminal| {
+                let screen = Screen::new(self.interval);
+                watch(terminal, screen, &signals, first, || {
+                    Sample::take(sysroot, &wanted)
+                })
+            });
+        // Even if only half of it was set up. A panic does so by itself.
+        let restored = ratatui::try_restore().context("the terminal");
+        ended?;
+        restored?;
+        Ok(0)
+    }
+}
+
+/// The signals that end it, which wait until they are read: the terminal has to be put right
+/// before.
+fn signals() -> nix::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
+        set.add(signal);
+    }
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+fn watch(
+    mut terminal: DefaultTerminal,
+    mut screen: Screen,
+    signals: &SignalFd,
+    mut before: Sample,
+    look: impl Fn() -> Result<Sample>,
+) -> Result<()> {
+    /// How long a signal may wait.
+    const PATIENCE: Duration = Duration::from_millis(200);
+    screen.set(before.arrays.clone(), before.providers.clone());
+    loop {
+        terminal.draw(|frame| draw(frame, &screen))?;
+        let due = before.at + screen.interval;
+        let wait = due.saturating_duration_since(Instant::now()).min(PATIENCE);
+        if event::poll(wait)? {
+            match event::read()? {
+                Event::Key(key) if screen.press(key) => return Ok(()),
+                // A new size is found out by drawing.
+                _ => {}
+            }
+        }
+        if signals.read_signal()?.is_some() {
+            return Ok(());
+        }
+        if Instant::now() >= before.at + screen.interval {
+            let now = look()?;
+            let (arrays, _) = now.since(&before);
+            screen.set(arrays, now.providers.clone());
+            before = now;
+        }
+    }
+}

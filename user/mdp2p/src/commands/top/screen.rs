@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is on the screen of `mdp2p top`, and what keys do to it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::counters::rate::ArrayCounts;
+use crate::counters::sample::ProviderMemory;
+use mdp2p_machine::md::array::Counters;
+
+/// What is on the screen.
+#[derive(Debug)]
+pub struct Screen {
+    pub interval: Duration,
+    pub with_members: bool,
+    /// Rows that were scrolled away above.
+    pub scrolled: usize,
+    pub arrays: Vec<ArrayCounts>,
+    pub providers: Vec<ProviderMemory>,
+    /// Bytes by the second of each array, the newest last.
+    pub history: BTreeMap<String, VecDeque<u64>>,
+}
+
+impl Screen {
+    /// Nothing has been seen yet.
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            with_members: false,
+            scrolled: 0,
+            arrays: Vec::new(),
+            providers: Vec::new(),
+            history: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what was seen.
+    pub fn set(&mut self, arrays: Vec<ArrayCounts>, providers: Vec<ProviderMemory>) {
+        /// As many as the widest terminal has columns.
+        const KEPT: usize = 512;
+        self.history
+            .retain(|name, _| arrays.iter().any(|array| array.name == *name));
+        for array in &arrays {
+            let Some(rates) = &array.per_second else {
+                continue;
+            };
+            let history = self.history.entry(array.name.clone()).or_default();
+            history.push_back(all_bytes(rates));
+            if history.len() > KEPT {
+                history.pop_front();
+            }
+        }
+        self.arrays = arrays;
+        self.providers = providers;
+        self.scroll(0);
+    }
+
+    /// Does what a key says; whether it ends it all.
+    pub fn press(&mut self, key: KeyEvent) -> bool {
+        if key.kind == KeyEventKind::Release {
+            return false;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('q') | KeyCode::Esc => return true,
+            KeyCode::Char('c') if control => return true,
+            KeyCode::Char('m') => {
+                self.with_members = !self.with_members;
+                self.scroll(0);
+            }
+            KeyCode::Char('+' | '=') => self.interval = longer(self.interval),
+            KeyCode::Char('-') => self.interval = shorter(self.interval),
+            KeyCode::Down | KeyCode::Char('j') => self.scroll(1),
+            KeyCode::Up | KeyCode::Char('k') => self.scroll(-1),
+            _ => {}
+        }
+        false
+    }
+
+    /// The last row stays in sight.
+    fn scroll(&mut self, by: isize) {
+        let members = self.arrays.iter().map(|array| array.members.len());
+        let rows = self.arrays.len() + if self.with_members { members.sum() } else { 0 };
+        let to = self.scrolled.saturating_add_signed(by);
+        self.scrolled = to.min(rows.saturating_sub(1));
+    }
+}
+
+/// What + and - choose from, in milliseconds.
+const INTERVALS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
+
+fn longer(interval: Duration) -> Duration {
+    let mut all = INTERVALS.map(Duration::from_millis).into_iter();
+    all.find(|other| *other > interval).unwrap_or(interval)
+}
+
+fn shorter(interval: Duration) -> Duration {
+    let mut all = INTERVALS.map(Duration::from_millis).into_iter().rev();
+    all.find(|other| *other < interval).unwrap_or(interval)
+}
+
+fn all_bytes(rates: &Counters) -> u64 {
+    [direct(rates), staged(rates), rebuilt(rates)]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+}
+
+pub fn direct(rates: &Counters) -> u64 {
+    rates
+        .read_direct_bytes
+        .saturating_add(rates.write_direct_bytes)
+}
+
+pub fn staged(rates: &Counters) -> u64 {
+    rates
+        .read_staged_bytes
+        .saturating_add(rates.write_staged_bytes)
+}
+
+pub fn rebuilt(rates: &Counters) -> u64 {
+    rates
+        .rebuild_peer_bytes
+        .saturating_add(rates.rebuild_host_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(screen: &mut Screen, code: KeyCode) -> bool {
+        screen.press(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn keys_end_it() {
+        let mut screen = Screen::new(Duration::from_secs(1));
+        assert!(press(&mut screen, KeyCode::Char('q')));
+        assert!(press(&mut screen, KeyCode::Esc));
+        assert!(!press(&mut screen, KeyCode::Char('c')));
+        assert!(screen.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+        let mut release = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
+        release.kind = KeyEventKind::Release;
+        assert!(!screen.press(release));
+    }
+
+    #[test]
+    fn keys_change_the_interval_within_its_limits() {
+        let mut screen = Screen::new(Duration::from_secs(1));
+        press(&mut screen, KeyCode::Char('+'));
+        assert_eq!(screen.interval, Duration::from_secs(2));
+        for _ in 0..20 {
+            press(&mut screen, KeyCode::Char('-'));
+        }
+        assert_eq!(screen.interval, Duration::from_millis(100));
+        for _ in 0..20 {
+            press(&mut screen, KeyCode::Char('+'));
+        }
+        assert_eq!(screen.interval, Duration::from_secs(60));
+        // What was asked for on the command line may lie outside.
+        assert_eq!(longer(Duration::from_secs(3600)), Duration::from_secs(3600));
+        assert_eq!(shorter(Duration::from_secs(3600)), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Moves the data: what is done through each provider.
+
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::errno::Errno;
+
+use super::block::{Buffers, compare};
+use super::report::Trial;
+use super::tally::Tally;
+use crate::workload::file;
+use crate::workload::provider::{Provider, Room};
+use crate::workload::site::{Mode, OpenSite};
+use mdp2p_io::memory::{Buffer, Memory};
+use mdp2p_io::pattern::Pattern;
+use mdp2p_io::random::scramble;
+use mdp2p_io::target::{Failure, Operation, Target};
+use mdp2p_io::transfer::{self, Extent};
+use mdp2p_machine::md::array::{self, Array};
+use mdp2p_machine::sysroot::Sysroot;
+
+/// How often each byte is moved for a provider: read by both at once; or written and read
+/// back, twice.
+fn steps(mode: Mode) -> u64 {
+    match mode {
+        Mode::ReadOnly => 1,
+        Mode::WriteFile | Mode::Destructive => 4,
+    }
+}
+
+/// Shown on a terminal only; counts `bytes` as often as they are moved.
+pub fn bar(bytes: u64, mode: Mode) -> ProgressBar {
+    let bar = ProgressBar::new(bytes * steps(mode));
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// What is the same for all providers.
+pub struct Comparison<'a> {
+    pub sysroot: &'a Sysroot,
+    pub array: &'a Array,
+    pub place: &'a OpenSite,
+    pub pieces: &'a [Range<u64>],
+    pub bar: ProgressBar,
+}
+
+/// Which of them.
+type Pick = fn(&mut Buffers) -> &mut Buffer;
+
+impl Comparison<'_> {
+    pub fn through(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Trial>> {
+        self.bar.set_message(provider.address.to_string());
+        let memory = Memory::Peer(provider.address);
+        let mut pairs = match pairs(memory, room, self.sysroot) {
+            Ok(pairs) => pairs,
+            // Others were faster.
+            Err(error) if error.root_cause().downcast_ref() == Some(&Errno::ENOMEM) => {
+                return Ok(Trial::untried(
+                    provider.address,
+                    mode,
+                    &format!("{error:#}"),
+                ));
+            }
+            Err(error) => return Err(file::remedy(error)),
+        };
+        let target = self.place.target()?;
+        let row = |operation, work: &mut dyn FnMut(&mut Tally) -> Result<()>| {
+            let before = array::counters(self.sysroot, self.array)?;
+            let mut tally = Tally::default();
+            work(&mut tally)?;
+            let after = array::counters(self.sysroot, self.array)?;
+            anyhow::Ok(tally.row(provider.address, operation, before.zip(after)))
+        };
+        if mode == Mode::ReadOnly {
+            let read = row(Operation::Read, &mut |tally| {
+                self.blocks(
+                    room,
+                    &mut pairs,
+                    |pair, offset, length| compare(&target, pair, offset, length),
+                    |_, length, done| tally.compared(length, done),
+                )
+            })?;
+            return Ok(vec![read]);
+        }
+        let peer: Pick = |pair| &mut pair.peer;
+        let host: Pick = |pair| &mut pair.host;
+        let write = row(Operation::Write, &mut |tally| {
+            let pattern = Pattern::new(fresh());
+            self.write(
+                room,
+                &mut pairs,
+                &target,
+                (peer, pattern),
+                |length, done| tally.peer_io(length, done),
+            )?;
+            self.check(room, &mut pairs, &target, (host, pattern), tally, false)
+        })?;
+        let read = row(Operation::Read, &mut |tally| {
+            let pattern = Pattern::new(fresh());
+            self.write(room, &mut pairs, &target, (host, pattern), |_, done| {
+                tally.host_io(done)
+            })?;
+            self.check(room, &mut pairs, &target, (peer, pattern), tally, true)
+        })?;
+        Ok(vec![write, read])
+    }
+
+    /// Calls `work` with each block of all pieces, and `take` with what came of it.
+    fn blocks<T: Send>(
+        &self,
+        room: Room,
+        pairs: &mut [Buffers],
+        work: impl Fn(&mut Buffers, u64, usize) -> T + Sync,
+        mut take: impl FnMut(u64, usize, T),
+    ) -> Result<()> {
+        for piece in self.pieces {
+            let extent = Extent {
+                range: piece.clone(),
+                block: room.block,
+            };
+            transfer::each(&extent, pairs, &work, |offset, length, done| {
+                take(offset, length, done);
+                self.bar.inc(length as u64);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        room: Room,
+        pairs: &mut [Buffers],
+        target: &Target,
+        (pick, pattern): (Pick, Pattern),
+        mut take: impl FnMut(usize, Result<(), Failure>),
+    ) -> Result<()> {
+        let work = |pair: &mut Buffers, offset, length| {
+            let mut data = vec![0; length];
+            pattern.fill(offset, &mut data);
+            pick(pair).put(&data);
+            target.write(pick(pair), offset, length)
+        };
+        self.blocks(room, pairs, work, |_, length, done| take(length, done))
+    }
+
+    /// Reads back what was written, if all of it was.
+    fn check(
+        &self,
+        room: Room,
+        pairs: &mut [Buffers],
+        target: &Target,
+        (pick, pattern): (Pick, Pattern),
+        tally: &mut Tally,
+        through_peer: bool,
+    ) -> Result<()> {
+        if tally.failed > 0 {
+            return Ok(());
+        }
+        let work = |pair: &mut Buffers, offset, length| {
+            target.read(pick(pair), offset, length)?;
+            Ok(pick(pair).taken(length))
+        };
+        self.blocks(room, pairs, work, |offset, length, done| {
+            tally.checked(&pattern, offset, length, done, through_peer);
+        })
+    }
+}
+
+fn pairs(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>> {
+    let sysfs = sysroot.path("sys");
+    let pair = |_| {
+        Ok(Buffers {
+            peer: Buffer::new(memory, room.block, &sysfs)?,
+            host: Buffer::new(Memory::Host, room.block, &sysfs)?,
+        })
+    };
+    (0..room.depth).map(pair).collect()
+}
+
+/// A seed that no earlier run has had: what it left behind would pass for what we wrote.
+fn fresh() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanoseconds = now.map_or(0, |now| now.as_nanos() as u64);
+    scramble(nanoseconds ^ u64::from(std::process::id()) << 40)
+}

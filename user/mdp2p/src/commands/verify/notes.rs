@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What else there is to say of what `mdp2p verify` has found out, in sentences.
+
+use anyhow::Result;
+
+use super::report::{Data, Trial};
+use crate::ui;
+use crate::workload::path_taken::Moved;
+use crate::workload::uses;
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// What there is to say of all of it, each thing once.
+pub fn notes(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for row in rows {
+        notes.extend(row.went.reasons(array, row.provider));
+        notes.extend(row.went.advice(array, row.operation));
+        notes.extend(others(row).map(|bytes| {
+            format!(
+                "Others moved {} through peer memory at the same time: {}'s counters have both.",
+                ui::bytes(bytes),
+                array.name
+            )
+        }));
+    }
+    if rows.iter().any(|row| row.data == Data::Changed) {
+        notes.push(format!(
+            "{} changed while it was read, so nobody can tell: try again while it is idle.",
+            array.name
+        ));
+    }
+    let uses = uses::uses(sysroot, array)?;
+    if rows.iter().any(|row| row.data == Data::Wrong) && !uses.is_empty() {
+        notes.push(format!(
+            "{} is in use ({}); to be sure that it did not just change, try again while it is idle.",
+            array.name,
+            uses.join(", ")
+        ));
+    }
+    notes.extend(without_memory(rows));
+    let mut seen = Vec::new();
+    notes.retain(|note| {
+        let new = !seen.contains(note);
+        seen.push(note.clone());
+        new
+    });
+    Ok(notes)
+}
+
+/// The sentence about providers that had no memory left, if there are some.
+pub fn without_memory(rows: &[Trial]) -> Option<String> {
+    let rows = rows.iter().filter(|row| row.data == Data::NoMemory);
+    let mut providers: Vec<Bdf> = rows.map(|row| row.provider).collect();
+    providers.dedup();
+    (!providers.is_empty()).then(|| {
+        format!(
+            "Not all is known: nothing could be moved through the memory of {}.",
+            ui::list(providers)
+        )
+    })
+}
+
+fn others(trial: &Trial) -> Option<u64> {
+    let moved = Moved {
+        bytes: trial.bytes,
+        refused: 0,
+    };
+    let others = trial.counted?.others(&moved);
+    (others > 0).then_some(others)
+}

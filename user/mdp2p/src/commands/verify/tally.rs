@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What comes of the I/Os of one operation through one provider, added up.
+
+use nix::errno::Errno;
+use sha2::{Digest, Sha256};
+
+use super::block::{Both, Unread};
+use super::report::{Data, Trial};
+use crate::workload::path_taken::{Counted, Moved, PathTaken};
+use mdp2p_io::pattern::Pattern;
+use mdp2p_io::target::{Failure, Operation, Why};
+use mdp2p_machine::md::array::Counters;
+use mdp2p_machine::pci::bdf::Bdf;
+
+/// How many failures and the like are told in full.
+const TOLD: usize = 3;
+
+/// What has come of an operation so far.
+#[derive(Default)]
+pub struct Tally {
+    moved: Moved,
+    peer: Sha256,
+    host: Sha256,
+    wrong: u64,
+    changed: u64,
+    pub failed: u64,
+    details: Vec<String>,
+}
+
+impl Tally {
+    fn tell(&mut self, what: impl FnOnce() -> String) {
+        if self.details.len() < TOLD {
+            self.details.push(what());
+        }
+    }
+
+    fn failure(&mut self, failure: &Failure, through_peer: bool) {
+        self.failed += 1;
+        if through_peer && failure.why == Why::Errno(Errno::EREMOTEIO) {
+            self.moved.refused += 1;
+        }
+        let memory = if through_peer { "peer" } else { "host" };
+        self.tell(|| format!("{failure} (through {memory} memory)"));
+    }
+
+    pub fn peer_io(&mut self, length: usize, done: Result<(), Failure>) {
+        match done {
+            Ok(()) => self.moved.bytes += length as u64,
+            Err(failure) => self.failure(&failure, true),
+        }
+    }
+
+    pub fn host_io(&mut self, done: Result<(), Failure>) {
+        if let Err(failure) = done {
+            self.failure(&failure, false);
+        }
+    }
+
+    pub fn compared(&mut self, length: usize, done: Result<Both, Unread>) {
+        let times = |rounds: u32| u64::from(rounds) * length as u64;
+        let both = match done {
+            Ok(both) => both,
+            Err(unread) => {
+                self.moved.bytes += times(unread.rounds);
+                return self.failure(&unread.failure, unread.through_peer);
+            }
+        };
+        self.moved.bytes += times(both.rounds);
+        self.peer.update(&both.peer);
+        self.host.update(&both.host);
+        match both.verdict {
+            Data::Wrong => self.wrong += 1,
+            Data::Changed => self.changed += 1,
+            Data::Right | Data::Failed | Data::NoMemory => {}
+        }
+    }
+
+    pub fn checked(
+        &mut self,
+        pattern: &Pattern,
+        offset: u64,
+        length: usize,
+        done: Result<Vec<u8>, Failure>,
+        through_peer: bool,
+    ) {
+        let data = match done {
+            Ok(data) => data,
+            Err(failure) => return self.failure(&failure, through_peer),
+        };
+        if through_peer {
+            self.moved.bytes += length as u64;
+        }
+        let mut expected = vec![0; length];
+        pattern.fill(offset, &mut expected);
+        self.peer.update(&data);
+        self.host.update(&expected);
+        for mismatch in pattern.mismatches(offset, &data) {
+            self.wrong += 1;
+            self.tell(|| mismatch.to_string());
+        }
+    }
+
+    fn data(&self) -> Data {
+        match self {
+            Self { wrong: 1.., .. } => Data::Wrong,
+            Self { failed: 1.., .. } => Data::Failed,
+            Self { changed: 1.., .. } => Data::Changed,
+            _ => Data::Right,
+        }
+    }
+
+    pub fn row(
+        self,
+        provider: Bdf,
+        operation: Operation,
+        counters: Option<(Counters, Counters)>,
+    ) -> Trial {
+        let data = self.data();
+        let counted = counters.map(|(before, after)| Counted::between(&before, &after, operation));
+        let whole = self.failed == 0;
+        let sum = |sum: Sha256| whole.then(|| hex(&sum.finalize()));
+        Trial {
+            provider,
+            operation,
+            bytes: self.moved.bytes,
+            went: PathTaken::of(&self.moved, counted.as_ref()),
+            counted,
+            data,
+            sha256: sum(self.peer),
+            expected_sha256: sum(self.host),
+            wrong: self.wrong,
+            failed: self.failed,
+            details: self.details,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::path::Path;
+
+    use super::super::block::{Buffers, compare};
+    use super::*;
+    use mdp2p_io::memory::{Buffer, Memory};
+    use mdp2p_io::target::Target;
+    use mdp2p_io::transfer::{self, Extent};
+
+    fn failure(errno: Errno) -> Failure {
+        let target = Path::new("/dev/md0");
+        Failure::new("read", target, 0, 512, Why::Errno(errno))
+    }
+
+    /// The row of a read of which as much was direct as staged.
+    pub fn row(tally: Tally) -> Trial {
+        let provider = "0000:04:00.0".parse().expect("an address");
+        let read = |read_direct_bytes, read_staged_bytes| Counters {
+            read_direct_bytes,
+            read_staged_bytes,
+            ..Counters::default()
+        };
+        tally.row(
+            provider,
+            Operation::Read,
+            Some((read(100, 0), read(612, 512))),
+        )
+    }
+
+    #[test]
+    fn a_sector_that_is_wrong_is_told_and_makes_all_of_it_wrong() {
+        let pattern = Pattern::new(7);
+        let mut data = vec![0; 1024];
+        pattern.fill(4096, &mut data);
+        let mut tally = Tally::default();
+        tally.checked(&pattern, 4096, 1024, Ok(data.clone()), true);
+        assert_eq!(tally.data(), Data::Right);
+        data[600] ^= 1;
+        tally.checked(&pattern, 4096, 1024, Ok(data), true);
+        let row = row(tally);
+        assert_eq!((row.data, row.wrong, row.bytes), (Data::Wrong, 1, 2048));
+        assert!(
+            row.details[0].starts_with("sector at 4608: byte 88"),
+            "{:?}",
+            row.details
+        );
+        assert!(row.sha256.is_some() && row.sha256 != row.expected_sha256);
+    }
+
+    #[test]
+    fn what_was_refused_is_told_from_what_failed() {
+        let mut tally = Tally::default();
+        tally.peer_io(512, Err(failure(Errno::EREMOTEIO)));
+        tally.peer_io(512, Err(failure(Errno::EIO)));
+        tally.host_io(Err(failure(Errno::EREMOTEIO)));
+        assert_eq!((tally.moved.refused, tally.failed), (1, 3));
+        let row = row(tally);
+        assert_eq!((row.data, row.went), (Data::Failed, PathTaken::Refused));
+        assert_eq!(row.sha256, None);
+        assert!(
+            row.details[0].ends_with("Remote I/O error (through peer memory)"),
+            "{:?}",
+            row.details
+        );
+    }
+
+    #[test]
+    fn through_the_same_memory_twice_data_are_right() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut data = vec![0; 150 * 512];
+        Pattern::new(1).fill(0, &mut data);
+        std::fs::write(file.path(), &data).expect("its content");
+        let Ok(target) = Target::source(file.path()) else {
+            return; // no O_DIRECT here
+        };
+        let buffer = || Buffer::new(Memory::Host, 65536, Path::new("/sys")).expect("a buffer");
+        let pair = || Buffers {
+            peer: buffer(),
+            host: buffer(),
+        };
+        let mut tally = Tally::default();
+        let extent = Extent {
+            range: 0..150 * 512,
+            block: 65536,
+        };
+        let work = |pair: &mut Buffers, offset, length| compare(&target, pair, offset, length);
+        transfer::each(&extent, &mut [pair(), pair()], work, |_, length, done| {
+            tally.compared(length, done);
+            Ok(())
+        })
+        .expect("moved");
+        let row = row(tally);
+        assert_eq!((row.data, row.bytes), (Data::Right, 150 * 512));
+        let sum = hex(&Sha256::digest(&data));
+        assert_eq!(
+            (row.sha256.as_ref(), row.expected_sha256.as_ref()),
+            (Some(&sum), Some(&sum))
+        );
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Opens what data are moved to and from: the array's node, or a file that is made.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fallocate, fcntl};
+use nix::sys::stat::{major, minor};
+
+use crate::ui;
+use mdp2p_machine::block::users;
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// The array's node in `/dev`.
+pub(super) fn node(sysroot: &Sysroot, array: &Array) -> PathBuf {
+    sysroot.path(format!("dev/{}", array.name))
+}
+
+/// Opens the array's node, if that is the array.
+pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) -> Result<File> {
+    let path = node(sysroot, array);
+    let opened =
+        options
+            .open(&path)
+            .map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EBUSY) => anyhow!(
+                    "{} is in use, by whom the kernel does not say; it is not overwritten",
+                    path.display()
+                ),
+                _ => remedy(anyhow::Error::new(error).context(path.display().to_string())),
+            });
+    let file = opened?;
+    let metadata = file.metadata()?;
+    let device = (major(metadata.rdev()), minor(metadata.rdev()));
+    let is_array =
+        metadata.file_type().is_block_device() && device == users::number(sysroot, &array.name)?;
+    if sysroot.is_here() && !is_array {
+        bail!(
+            "{} is not {}, or not any more; is udev at work?",
+            path.display(),
+            array.name
+        );
+    }
+    Ok(file)
+}
+
+/// Makes a file of `bytes`, which has no name any more when this returns.
+pub(super) fn make(path: &Path, options: &OpenOptions, bytes: u64) -> Result<File> {
+    let said = || path.display().to_string();
+    let file = options.open(path).with_context(said).map_err(remedy)?;
+    fs::remove_file(path)
+        .with_context(|| format!("{} was made, and cannot be removed", path.display()))?;
+    // Not sooner: where there is no O_DIRECT, the kernel makes the file, and then fails.
+    match fcntl(&file, FcntlArg::F_SETFL(OFlag::O_DIRECT)) {
+        Err(Errno::EINVAL) => bail!(
+            "{}: no O_DIRECT in this filesystem, which peer memory needs",
+            path.display()
+        ),
+        done => done.with_context(said)?,
+    };
+    let length = i64::try_from(bytes)?;
+    match fallocate(&file, FallocateFlags::empty(), 0, length) {
+        // Not every filesystem can.
+        Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(bytes).with_context(said)?,
+        Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => bail!(
+            "{}: no room for {}; a smaller file may do",
+            path.display(),
+            ui::bytes(bytes)
+        ),
+        Err(errno) => return Err(errno).with_context(said),
+    }
+    Ok(file)
+}
+
+/// The error with what to do, if it is for want of permission.
+pub fn remedy(error: anyhow::Error) -> anyhow::Error {
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        kind == Some(ErrorKind::PermissionDenied)
+            || matches!(
+                cause.downcast_ref::<Errno>(),
+                Some(Errno::EACCES | Errno::EPERM)
+            )
+    };
+    match error.chain().any(is_denied) {
+        true => anyhow!("{error:#}; that takes root: run mdp2p with sudo"),
+        false => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_denied_is_told_to_be_root() {
+        let denied = io::Error::from_raw_os_error(nix::libc::EACCES);
+        let error = remedy(anyhow::Error::new(denied).context("/dev/md0"));
+        let text = error.to_string();
+        assert!(text.starts_with("/dev/md0: Permission denied"), "{text}");
+        assert!(
+            text.ends_with("that takes root: run mdp2p with sudo"),
+            "{text}"
+        );
+        let other = remedy(anyhow!("something else"));
+        assert_eq!(other.to_string(), "something else");
+    }
+}

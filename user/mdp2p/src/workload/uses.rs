@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What an array and its partitions are used for.
+
+use anyhow::{Result, bail};
+
+use mdp2p_machine::block::users;
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::sysroot::Sysroot;
+
+/// The array, and its partitions.
+fn names(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
+    let folder = format!("sys/block/{}", array.name);
+    let mut names = vec![array.name.clone()];
+    let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
+    names.extend(sysroot.names(&folder)?.into_iter().filter(is_partition));
+    Ok(names)
+}
+
+/// What an array and its partitions are used for, as far as can be seen: `mounted on /data`.
+///
+/// # Errors
+/// If sysfs or procfs cannot be read.
+pub fn uses(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
+    let mut sentences = Vec::new();
+    for name in names(sysroot, array)? {
+        let said = |used: users::Use| match name == array.name {
+            true => used.to_string(),
+            false => format!("{name} is {used}"),
+        };
+        sentences.extend(users::of(sysroot, &name)?.into_iter().map(said));
+    }
+    Ok(sentences)
+}
+
+/// An error unless a filesystem with this device number lies on the array.
+pub(super) fn lies_on(sysroot: &Sysroot, array: &Array, device: (u64, u64)) -> Result<()> {
+    let mounts = users::mounts(sysroot)?;
+    let mut on_array = Vec::new();
+    for name in names(sysroot, array)? {
+        let number = users::number(sysroot, &name)?;
+        if number == device {
+            return Ok(());
+        }
+        on_array.extend(mounts.iter().filter(|m| m.is_on(sysroot, &name, number)));
+    }
+    if on_array.iter().any(|mount| mount.device == device) {
+        return Ok(());
+    }
+    let (major, minor) = device;
+    let there = sysroot
+        .link(format!("sys/dev/block/{major}:{minor}"))
+        .or_else(|| {
+            let mount = mounts.iter().find(|mount| mount.device == device)?;
+            Some(mount.source.clone())
+        })
+        .unwrap_or_else(|| format!("device {major}:{minor}"));
+    let name = &array.name;
+    match on_array.first() {
+        Some(mount) => bail!(
+            "it lies on {there}, not on {name}, which is mounted on {}",
+            mount.at
+        ),
+        None => bail!("it lies on {there}, not on {name}, which is not mounted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{array, machine, write};
+    use super::*;
+
+    #[test]
+    fn what_an_array_is_used_for_is_found() {
+        let (_folder, sysroot) = machine();
+        let array = array(1 << 20, 0, 2);
+        let uses = || uses(&sysroot, &array).expect("a use");
+        assert_eq!(uses(), [] as [&str; 0]);
+        let mounted = "36 1 9:0 / /mnt/my\\040data rw shared:1 - ext4 /dev/md0 rw\n\
+                       37 1 0:44 / /btrfs rw - btrfs /dev/md0p1 rw\n\
+                       38 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+        write(&sysroot, "proc/self/mountinfo", mounted);
+        assert_eq!(
+            uses(),
+            ["mounted on /mnt/my data", "md0p1 is mounted on /btrfs"]
+        );
+        write(&sysroot, "proc/self/mountinfo", "");
+        write(
+            &sysroot,
+            "proc/swaps",
+            "Filename\n/dev/md0p1 partition 1 0 -2\n",
+        );
+        assert_eq!(uses(), ["md0p1 is swap"]);
+        write(&sysroot, "proc/swaps", "Filename\n");
+        write(&sysroot, "sys/class/block/md0/holders/dm-0", "");
+    }
+}
