@@ -7,6 +7,7 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+use super::counters::Counters;
 use crate::pci::bdf::Bdf;
 use crate::pci::controllers;
 use crate::sysroot::{self, Sysroot, garbage};
@@ -96,33 +97,6 @@ pub struct P2p {
     /// What went which way.
     #[serde(flatten)]
     pub counters: Counters,
-}
-
-/// The counters of an array; they begin at 0 with it and never go back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counters {
-    /// Bytes that members read into peer pages by DMA.
-    pub read_direct_bytes: u64,
-    /// I/Os.
-    pub read_direct_ios: u64,
-    /// Bytes that members wrote from peer pages by DMA.
-    pub write_direct_bytes: u64,
-    /// I/Os.
-    pub write_direct_ios: u64,
-    /// Bytes read that the CPU copied.
-    pub read_staged_bytes: u64,
-    /// I/Os.
-    pub read_staged_ios: u64,
-    /// Bytes written that the CPU copied.
-    pub write_staged_bytes: u64,
-    /// I/Os.
-    pub write_staged_ios: u64,
-    /// I/Os that ended with `EREMOTEIO`.
-    pub refused_ios: u64,
-    /// Bytes that rebuilds wrote from peer pages.
-    pub rebuild_peer_bytes: u64,
-    /// And from host pages.
-    pub rebuild_host_bytes: u64,
 }
 
 /// What md-p2p says of a member.
@@ -430,32 +404,6 @@ fn provider(shown: &str) -> Result<(Option<Bdf>, String), String> {
         address => Some(address.parse()?),
     };
     Ok((used, wanted.to_owned()))
-}
-
-impl Counters {
-    /// The counters of an array, whose folder is `md`.
-    ///
-    /// # Errors
-    /// If one is there and is no number.
-    pub fn read(md: &Sysroot) -> Result<Self> {
-        let count = |file: &str| {
-            let count = md.value_if(format!("p2pdma_{file}"))?;
-            anyhow::Ok(count.unwrap_or(0))
-        };
-        Ok(Self {
-            read_direct_bytes: count("read_direct_bytes")?,
-            read_direct_ios: count("read_direct_ios")?,
-            write_direct_bytes: count("write_direct_bytes")?,
-            write_direct_ios: count("write_direct_ios")?,
-            read_staged_bytes: count("read_staged_bytes")?,
-            read_staged_ios: count("read_staged_ios")?,
-            write_staged_bytes: count("write_staged_bytes")?,
-            write_staged_ios: count("write_staged_ios")?,
-            refused_ios: count("refused_ios")?,
-            rebuild_peer_bytes: count("rebuild_peer_bytes")?,
-            rebuild_host_bytes: count("rebuild_host_bytes")?,
-        })
-    }
 }
 
 #[cfg(test)]

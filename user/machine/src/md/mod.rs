@@ -2,6 +2,7 @@
 //! MD: the arrays of a machine, and what is known of levels and layouts.
 
 pub mod array;
+pub mod counters;
 pub mod level;
 pub mod name;
 pub mod raid10;

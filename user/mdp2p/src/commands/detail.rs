@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::command::Command;
+use crate::counters::presentation;
 use crate::status::{members, percent, style};
 use crate::ui::{self, styled};
 use mdp2p_machine::md::array::{self, Array, Driver, Member, P2p, Rebuild};
@@ -169,49 +170,9 @@ fn time(seconds: u64) -> String {
 }
 
 fn counters(p2p: &P2p) -> String {
-    let counters = &p2p.counters;
-    let way = |name: &str, [read, read_ios, write, write_ios]: [u64; 4]| {
-        vec![
-            name.to_owned(),
-            ui::bytes(read),
-            read_ios.to_string(),
-            ui::bytes(write),
-            write_ios.to_string(),
-        ]
-    };
-    let rows = [
-        way(
-            "direct",
-            [
-                counters.read_direct_bytes,
-                counters.read_direct_ios,
-                counters.write_direct_bytes,
-                counters.write_direct_ios,
-            ],
-        ),
-        way(
-            "staged",
-            [
-                counters.read_staged_bytes,
-                counters.read_staged_ios,
-                counters.write_staged_bytes,
-                counters.write_staged_ios,
-            ],
-        ),
-    ];
     let heads = ["PEER I/O", "READ", "I/OS", "WRITE", "I/OS"];
-    let others = [
-        ("Refused", format!("{} I/Os", counters.refused_ios)),
-        (
-            "Rebuilt",
-            format!(
-                "{} from peer memory, {} from host memory",
-                ui::bytes(counters.rebuild_peer_bytes),
-                ui::bytes(counters.rebuild_host_bytes)
-            ),
-        ),
-    ];
-    ui::table(&heads, rows, &[1, 2, 3, 4]) + &pairs(&others)
+    let ways = ui::table(&heads, presentation::ways(&p2p.counters), &[1, 2, 3, 4]);
+    ways + &pairs(&presentation::others(&p2p.counters))
 }
 
 fn member_table(array: &Array) -> String {

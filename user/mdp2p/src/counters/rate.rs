@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use mdp2p_machine::md::array::{Array, Counters, P2p};
+use mdp2p_machine::md::array::{Array, P2p};
+use mdp2p_machine::md::counters::Counters;
 
 /// What was counted of an array: since it was started, or between two looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,7 +86,7 @@ impl ArrayCounts {
         // One that was not there before, or was started anew, began at 0 in between.
         let then = then.filter(|then| !went_back(self.counted, then.counted));
         let counted = match then {
-            Some(then) => zip(self.counted, then.counted, u64::saturating_sub),
+            Some(then) => self.counted.zip(then.counted, u64::saturating_sub),
             None => self.counted,
         };
         let members = self.members.iter().map(|member| {
@@ -94,7 +95,7 @@ impl ArrayCounts {
         });
         Self {
             counted,
-            per_second: Some(zip(counted, counted, |count, _| per_second(count, elapsed))),
+            per_second: Some(counted.zip(counted, |count, _| per_second(count, elapsed))),
             members: members.collect(),
             ..self.clone()
         }
@@ -147,7 +148,7 @@ pub fn between(
 /// Counters never go back, unless the array was stopped and started again.
 fn went_back(now: Counters, then: Counters) -> bool {
     let mut back = false;
-    zip(now, then, |now, then| {
+    now.zip(then, |now, then| {
         back |= now < then;
         0
     });
@@ -158,22 +159,6 @@ fn went_back(now: Counters, then: Counters) -> bool {
 fn per_second(count: u64, elapsed: Duration) -> u64 {
     // A float that is too large becomes the largest number.
     (count as f64 / elapsed.as_secs_f64().max(0.001)).round() as u64
-}
-
-fn zip(a: Counters, b: Counters, mut with: impl FnMut(u64, u64) -> u64) -> Counters {
-    Counters {
-        read_direct_bytes: with(a.read_direct_bytes, b.read_direct_bytes),
-        read_direct_ios: with(a.read_direct_ios, b.read_direct_ios),
-        write_direct_bytes: with(a.write_direct_bytes, b.write_direct_bytes),
-        write_direct_ios: with(a.write_direct_ios, b.write_direct_ios),
-        read_staged_bytes: with(a.read_staged_bytes, b.read_staged_bytes),
-        read_staged_ios: with(a.read_staged_ios, b.read_staged_ios),
-        write_staged_bytes: with(a.write_staged_bytes, b.write_staged_bytes),
-        write_staged_ios: with(a.write_staged_ios, b.write_staged_ios),
-        refused_ios: with(a.refused_ios, b.refused_ios),
-        rebuild_peer_bytes: with(a.rebuild_peer_bytes, b.rebuild_peer_bytes),
-        rebuild_host_bytes: with(a.rebuild_host_bytes, b.rebuild_host_bytes),
-    }
 }
 
 #[cfg(test)]

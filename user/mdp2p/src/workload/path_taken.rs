@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::ui::{BAD, GOOD, WARNING, styled};
 use mdp2p_io::target::Operation;
-use mdp2p_machine::md::array::{Array, Counters};
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::md::counters::Counters;
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// What was moved through peer memory.

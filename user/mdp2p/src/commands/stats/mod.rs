@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::arguments::seconds;
 use crate::command::Command;
-use crate::counters::columns::COLUMNS;
+use crate::counters::presentation::COLUMNS;
 use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::{ProviderMemory, Sample, Selection};
 use crate::ui::{self, styled};
@@ -160,7 +160,8 @@ fn table(arrays: &[ArrayCounts]) -> String {
             rows.push(row);
         }
     }
-    ui::table(&heads, rows, &[1, 2, 3, 4, 5, 6, 7])
+    let right: Vec<usize> = (1..heads.len()).collect();
+    ui::table(&heads, rows, &right)
 }
 
 /// The time of day of a time since 1970.

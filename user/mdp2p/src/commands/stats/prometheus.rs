@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The text that Prometheus and node_exporter's textfile collector read.
 
+use crate::counters::presentation::{METRICS, Metric};
 use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::{ProviderMemory, Sample};
-use mdp2p_machine::md::array::Counters;
 
 /// The text that Prometheus and node_exporter's textfile collector read.
 pub fn text(look: &Sample) -> String {
@@ -46,66 +46,19 @@ fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
     let help = "Members that are missing.";
     metric(text, "mdp2p_array_degraded", "gauge", help, degraded);
 
-    let bytes = samples(arrays, |array| {
-        let Counters {
-            read_direct_bytes,
-            read_staged_bytes,
-            write_direct_bytes,
-            write_staged_bytes,
-            ..
-        } = array.counted;
-        by_way([
-            read_direct_bytes,
-            read_staged_bytes,
-            write_direct_bytes,
-            write_staged_bytes,
-        ])
-    });
-    let help = "Bytes of peer I/O: direct, or staged by the CPU.";
-    metric(text, "mdp2p_array_bytes_total", "counter", help, bytes);
-
-    let ios = samples(arrays, |array| {
-        let Counters {
-            read_direct_ios,
-            read_staged_ios,
-            write_direct_ios,
-            write_staged_ios,
-            ..
-        } = array.counted;
-        by_way([
-            read_direct_ios,
-            read_staged_ios,
-            write_direct_ios,
-            write_staged_ios,
-        ])
-    });
-    let help = "I/Os to or from peer memory: direct, or staged by the CPU.";
-    metric(text, "mdp2p_array_ios_total", "counter", help, ios);
-
-    let refused = samples(arrays, |array| vec![(vec![], array.counted.refused_ios)]);
-    let help = "I/Os that were refused (EREMOTEIO).";
-    metric(
-        text,
-        "mdp2p_array_refused_ios_total",
-        "counter",
+    for Metric {
+        name,
         help,
-        refused,
-    );
-
-    let rebuilt = samples(arrays, |array| {
-        vec![
-            (vec![("memory", "peer")], array.counted.rebuild_peer_bytes),
-            (vec![("memory", "host")], array.counted.rebuild_host_bytes),
-        ]
-    });
-    let help = "Bytes that resync and recovery wrote to members, by the memory they came from.";
-    metric(
-        text,
-        "mdp2p_array_rebuild_bytes_total",
-        "counter",
-        help,
-        rebuilt,
-    );
+        samples: counters,
+    } in METRICS
+    {
+        let each = samples(arrays, |array| {
+            let counters = counters.iter();
+            let sample = counters.map(|(labels, value)| (labels.to_vec(), value(&array.counted)));
+            sample.collect()
+        });
+        metric(text, name, "counter", help, each);
+    }
 
     let members = samples(arrays, |array| {
         let each = array.members.iter().flat_map(|member| {
@@ -154,18 +107,6 @@ fn samples<'a>(
         }
     }
     all
-}
-
-/// Reads direct and staged, writes direct and staged.
-fn by_way(values: [u64; 4]) -> Vec<MetricSample<'static>> {
-    const WAYS: [[&str; 2]; 4] = [
-        ["read", "direct"],
-        ["read", "staged"],
-        ["write", "direct"],
-        ["write", "staged"],
-    ];
-    let label = |[direction, way]: [&'static str; 2]| vec![("direction", direction), ("way", way)];
-    WAYS.map(label).into_iter().zip(values).collect()
 }
 
 /// Writes a metric: what it is and of which type, once, then all of its samples.

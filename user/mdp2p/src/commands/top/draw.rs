@@ -9,29 +9,10 @@ use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
-use super::screen::{Screen, direct, rebuilt, staged};
-use crate::counters::columns::{COLUMNS, Column, brief};
+use super::screen::Screen;
+use crate::counters::presentation::{COLUMNS, Column, FEW_COLUMNS};
 use crate::counters::sample::ProviderMemory;
 use crate::ui;
-
-/// Where there is no room for all: reads and writes together.
-const FEW: [Column; 3] = [
-    Column {
-        head: "\nDIRECT",
-        array: |rates| brief(direct(rates)),
-        member: |rates| brief(rates.read_bytes.saturating_add(rates.write_bytes)),
-    },
-    Column {
-        head: "\nSTAGED",
-        array: |rates| brief(staged(rates)),
-        member: |_| String::new(),
-    },
-    Column {
-        head: "\nREBUILD",
-        array: |rates| brief(rebuilt(rates)),
-        member: |_| String::new(),
-    },
-];
 
 /// Draws it.
 pub fn draw(frame: &mut Frame, screen: &Screen) {
@@ -82,8 +63,8 @@ const STATE: u16 = 6;
 fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
     let (columns, with_state): (&[Column], bool) =
         match NAME + 1 + STATE + (NUMBER + 1) * (COLUMNS.len() as u16) <= area.width {
-            true => (&COLUMNS, true),
-            false => (&FEW, false),
+            true => (COLUMNS, true),
+            false => (FEW_COLUMNS, false),
         };
     let mut widths = vec![Constraint::Length(NAME)];
     let mut head = vec![Cell::from("\nARRAY")];
@@ -218,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::counters::rate::{ArrayCounts, Dma, MemberCount};
-    use mdp2p_machine::md::array::Counters;
+    use mdp2p_machine::md::counters::Counters;
 
     fn array(name: &str, state: &str, rates: Option<Counters>) -> ArrayCounts {
         let dma = Dma {

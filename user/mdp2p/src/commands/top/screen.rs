@@ -8,7 +8,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::ProviderMemory;
-use mdp2p_machine::md::array::Counters;
+use mdp2p_machine::md::counters::Counters;
 
 /// What is on the screen.
 #[derive(Debug)]
@@ -101,28 +101,12 @@ fn shorter(interval: Duration) -> Duration {
     all.find(|other| *other < interval).unwrap_or(interval)
 }
 
+/// All bytes that an array moved.
 fn all_bytes(rates: &Counters) -> u64 {
-    [direct(rates), staged(rates), rebuilt(rates)]
-        .into_iter()
-        .fold(0, u64::saturating_add)
-}
-
-pub fn direct(rates: &Counters) -> u64 {
     rates
-        .read_direct_bytes
-        .saturating_add(rates.write_direct_bytes)
-}
-
-pub fn staged(rates: &Counters) -> u64 {
-    rates
-        .read_staged_bytes
-        .saturating_add(rates.write_staged_bytes)
-}
-
-pub fn rebuilt(rates: &Counters) -> u64 {
-    rates
-        .rebuild_peer_bytes
-        .saturating_add(rates.rebuild_host_bytes)
+        .direct_bytes()
+        .saturating_add(rates.staged_bytes())
+        .saturating_add(rates.rebuilt_bytes())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::report::{Data, Trial};
 use crate::workload::path_taken::{Counted, Moved, PathTaken};
 use mdp2p_io::pattern::Pattern;
 use mdp2p_io::target::{Failure, Operation, Why};
-use mdp2p_machine::md::array::Counters;
+use mdp2p_machine::md::counters::Counters;
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// How many failures and the like are told in full.
