@@ -6,6 +6,7 @@ pub mod path_taken;
 pub mod pieces;
 pub mod provider;
 pub mod site;
+pub mod subject;
 #[cfg(test)]
 mod testing;
 pub mod uses;

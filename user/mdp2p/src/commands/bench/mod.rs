@@ -19,6 +19,7 @@ use crate::command::Command;
 use crate::ui;
 use crate::workload::provider::{self, Provider};
 use crate::workload::site::{Mode, Site};
+use crate::workload::subject::Subject;
 use mdp2p_io::memory::{Memory, PAGE};
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::sysroot::Sysroot;
@@ -84,11 +85,7 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
     sizes::whole_sectors(sysroot, &array, &options.block_size)?;
     let plan = sizes::plan(&provider, options, bytes)?;
     let mut report = BenchReport {
-        array: array.name.clone(),
-        driver: array.driver,
-        level: array.level.clone(),
-        state: array.p2p.as_ref().map(|p2p| p2p.state.clone()),
-        policy: array.p2p.as_ref().map(|p2p| p2p.policy.clone()),
+        subject: Subject::of(&array),
         mode: site.mode,
         path: site.path.clone(),
         bytes,

@@ -9,23 +9,16 @@ use serde::Serialize;
 use crate::workload::path_taken::{Counted, PathTaken};
 use crate::workload::provider::Provider;
 use crate::workload::site::Mode;
+use crate::workload::subject::Subject;
 use mdp2p_io::measure::Measured;
 use mdp2p_io::target::Operation;
-use mdp2p_machine::md::array::Driver;
 
 /// What `mdp2p bench` has measured, or would.
 #[derive(Debug, Serialize)]
 pub struct BenchReport {
     /// The array.
-    pub array: String,
-    /// Whose.
-    pub driver: Driver,
-    /// Its level.
-    pub level: String,
-    /// What md-p2p says of it.
-    pub state: Option<String>,
-    /// The policy; none if it is not md-p2p's.
-    pub policy: Option<String>,
+    #[serde(flatten)]
+    pub subject: Subject,
     /// What was done to it.
     pub mode: Mode,
     /// The array or the file.
@@ -127,15 +120,9 @@ impl BenchReport {
 
     /// Array and provider in a line.
     pub fn heading(&self) -> String {
-        let of = match (&self.state, &self.policy) {
-            (Some(state), Some(policy)) => format!("state {state}, policy {policy}"),
-            _ => "the kernel's md".to_owned(),
-        };
         let (provider, distance) = (self.provider.address, self.provider.distance());
-        format!(
-            "{}: {}, {of}; peer memory of {provider}, distance {distance}",
-            self.array, self.level
-        )
+        let array = self.subject.heading();
+        format!("{array}; peer memory of {provider}, distance {distance}")
     }
 }
 

@@ -17,6 +17,7 @@ use crate::ui;
 use crate::workload::pieces;
 use crate::workload::provider::{self, Room};
 use crate::workload::site::{Mode, Site};
+use crate::workload::subject::Subject;
 use comparison::Comparison;
 use mdp2p_machine::md::array;
 use mdp2p_machine::sysroot::Sysroot;
@@ -65,11 +66,7 @@ pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
     let rooms = providers.iter().map(|one| one.some_room(BLOCK, DEPTH));
     let rooms: Vec<Option<Room>> = rooms.collect();
     let mut report = VerifyReport {
-        array: array.name.clone(),
-        driver: array.driver,
-        level: array.level.clone(),
-        state: array.p2p.as_ref().map(|p2p| p2p.state.clone()),
-        policy: array.p2p.as_ref().map(|p2p| p2p.policy.clone()),
+        subject: Subject::of(&array),
         mode: site.mode,
         path: site.path.clone(),
         dry_run: options.dry_run,

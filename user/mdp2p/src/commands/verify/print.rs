@@ -69,7 +69,7 @@ impl Trial {
 impl VerifyReport {
     pub(super) fn print(&self) -> Result<()> {
         let mut out = ui::out();
-        writeln!(out, "{}", self.heading())?;
+        writeln!(out, "{}", self.subject.heading())?;
         if self.dry_run {
             write!(out, "{}", self.plan())?;
         } else {
@@ -87,14 +87,6 @@ impl VerifyReport {
             }
         }
         Ok(())
-    }
-
-    fn heading(&self) -> String {
-        let of = match (&self.state, &self.policy) {
-            (Some(state), Some(policy)) => format!("state {state}, policy {policy}"),
-            _ => "the kernel's md".to_owned(),
-        };
-        format!("{}: {}, {of}", self.array, self.level)
     }
 
     /// What would be done.

@@ -9,23 +9,16 @@ use serde::Serialize;
 use crate::workload::path_taken::{Counted, PathTaken};
 use crate::workload::provider::Provider;
 use crate::workload::site::Mode;
+use crate::workload::subject::Subject;
 use mdp2p_io::target::Operation;
-use mdp2p_machine::md::array::Driver;
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// What `mdp2p verify` has found out, or would do.
 #[derive(Debug, Serialize)]
 pub struct VerifyReport {
     /// The array.
-    pub array: String,
-    /// Whose.
-    pub driver: Driver,
-    /// Its level.
-    pub level: String,
-    /// What md-p2p said of it before: what was to be expected.
-    pub state: Option<String>,
-    /// The policy; none if it is not md-p2p's.
-    pub policy: Option<String>,
+    #[serde(flatten)]
+    pub subject: Subject,
     /// What was done to it.
     pub mode: Mode,
     /// The array or the file.
