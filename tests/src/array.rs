@@ -242,5 +242,5 @@ pub fn read_host(offset: u64, length: usize) -> Result<Vec<u8>> {
     let mut buffer = host(length)?;
     let target = Target::source(Path::new(DISK))?;
     target.read(&mut buffer, offset, length)?;
-    Ok(buffer.taken(length))
+    Ok(buffer.to_vec(length))
 }

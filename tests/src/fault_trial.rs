@@ -259,7 +259,7 @@ impl Array<'_> {
             attempt.met = hits(self.case)? > 0;
             match done.map_err(|failure| failure.why) {
                 Ok(()) if self.case.action == Action::Read && !self.case.fault.is_gone() => {
-                    attempt.read.push(buffer.taken(LENGTH));
+                    attempt.read.push(buffer.to_vec(LENGTH));
                 }
                 Ok(()) => {}
                 Err(Why::Errno(errno)) => attempt.errno = Some(errno),

@@ -186,7 +186,7 @@ pub fn check(
             outcome.count(length);
             let differing = (at..)
                 .step_by(SECTOR)
-                .zip(buffer.taken(length).chunks_exact(SECTOR))
+                .zip(buffer.to_vec(length).chunks_exact(SECTOR))
                 .filter_map(|(at, found)| {
                     let expected = layout.expected(&data, range, index, at)?;
                     Mismatch::of(&expected, found, base + at)

@@ -137,7 +137,7 @@ impl Op {
             Ok(data)
         } else {
             target.read(buffer, self.offset, self.length)?;
-            Ok(buffer.taken(self.length))
+            Ok(buffer.to_vec(self.length))
         }
     }
 

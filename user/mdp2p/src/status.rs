@@ -29,7 +29,7 @@ pub fn percent(part: f64) -> u32 {
 }
 
 /// The colour of what md-p2p says that an array does with peer I/O.
-pub fn style(state: &str) -> Style {
+pub fn state_style(state: &str) -> Style {
     match state {
         "direct" => ui::GOOD,
         "staged" => ui::WARNING,

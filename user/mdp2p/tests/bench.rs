@@ -202,7 +202,7 @@ fn the_nearest_provider_is_one_that_a_member_reaches() {
     assert!(why.contains("no member of md0 reaches"), "{why}");
     let named = ["md0", "--dry-run", "--provider", PROVIDER];
     let report = report(&machine, &named).expect("it was asked for");
-    assert_eq!(report.provider.distance(), "unreachable");
+    assert_eq!(report.provider.distance_range(), "unreachable");
 }
 
 #[test]

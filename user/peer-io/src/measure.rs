@@ -25,7 +25,7 @@ const STEPS: u64 = 64;
 
 impl Default for Latencies {
     fn default() -> Self {
-        let last = Self::place(u64::MAX);
+        let last = Self::bucket(u64::MAX);
         Self {
             counts: vec![0; last + 1],
         }
@@ -33,22 +33,22 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    fn place(nanoseconds: u64) -> usize {
+    fn bucket(nanoseconds: u64) -> usize {
         let shift = (nanoseconds / STEPS).checked_ilog2().map_or(0, u64::from);
         (shift * STEPS + (nanoseconds >> shift)) as usize
     }
 
-    /// The least nanoseconds that are counted at a place.
-    fn least(place: usize) -> u64 {
-        let place = place as u64;
-        let shift = (place / STEPS).saturating_sub(1);
-        (place - shift * STEPS) << shift
+    /// The least nanoseconds that are counted at a bucket.
+    fn bucket_start(bucket: usize) -> u64 {
+        let bucket = bucket as u64;
+        let shift = (bucket / STEPS).saturating_sub(1);
+        (bucket - shift * STEPS) << shift
     }
 
     /// Counts one.
     pub fn count(&mut self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.counts[Self::place(nanoseconds)] += 1;
+        self.counts[Self::bucket(nanoseconds)] += 1;
     }
 
     /// How long those took that `part` of all, from 0 to 1, were no slower than; none if there
@@ -57,11 +57,11 @@ impl Latencies {
         let all: u64 = self.counts.iter().sum();
         let wanted = ((all as f64 * part).ceil() as u64).clamp(1, all.max(1));
         let mut seen = 0;
-        let place = self.counts.iter().position(|count| {
+        let bucket = self.counts.iter().position(|count| {
             seen += count;
             seen >= wanted
         })?;
-        Some(Duration::from_nanos(Self::least(place)))
+        Some(Duration::from_nanos(Self::bucket_start(bucket)))
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
         #[test]
         fn a_latency_is_counted_to_within_a_64th(nanoseconds in any::<u64>(), shift in 0..64u32) {
             let nanoseconds = nanoseconds >> shift;
-            let least = Latencies::least(Latencies::place(nanoseconds));
+            let least = Latencies::bucket_start(Latencies::bucket(nanoseconds));
             prop_assert!(least <= nanoseconds, "{least} {nanoseconds}");
             prop_assert!(nanoseconds - least <= nanoseconds / 64, "{least} {nanoseconds}");
         }
@@ -258,7 +258,7 @@ mod tests {
         #[test]
         fn longer_ones_are_never_counted_before_shorter_ones(one in any::<u64>(), other in any::<u64>()) {
             let (less, more) = (one.min(other), one.max(other));
-            prop_assert!(Latencies::place(less) <= Latencies::place(more));
+            prop_assert!(Latencies::bucket(less) <= Latencies::bucket(more));
         }
     }
 

@@ -129,7 +129,7 @@ impl Buffer {
                 // SAFETY: as above. What others do with these pages they do by
                 // DMA, at our own request.
                 unsafe { mmap(None, pages, access, MapFlags::MAP_SHARED, &file, 0) }
-                    .map_err(|errno| none_left(errno, &pool, mapped, bdf))?
+                    .map_err(|errno| allocation_error(errno, &pool, mapped, bdf))?
             }
         };
         Ok(Self {
@@ -163,7 +163,7 @@ impl Buffer {
     }
 
     /// A copy of the first `length` bytes.
-    pub fn taken(&self, length: usize) -> Vec<u8> {
+    pub fn to_vec(&self, length: usize) -> Vec<u8> {
         let mut data = vec![0; length];
         self.get(&mut data);
         data
@@ -219,7 +219,7 @@ impl Drop for Buffer {
     }
 }
 
-fn none_left(errno: Errno, pool: &Path, wanted: usize, bdf: Bdf) -> anyhow::Error {
+fn allocation_error(errno: Errno, pool: &Path, wanted: usize, bdf: Bdf) -> anyhow::Error {
     let available = fs::read_to_string(pool.join("available")).unwrap_or_default();
     anyhow::Error::new(errno).context(format!(
         "mapping {wanted} bytes of the peer memory of {bdf}, of which {} are available",
@@ -247,16 +247,16 @@ mod tests {
 
         buffer.begin_at(512);
         buffer.put(&[1; 512]);
-        assert_eq!(buffer.taken(1024)[..512], [1; 512]);
-        assert_eq!(buffer.taken(1024)[512..], data[1024..]);
+        assert_eq!(buffer.to_vec(1024)[..512], [1; 512]);
+        assert_eq!(buffer.to_vec(1024)[512..], data[1024..]);
         buffer.begin_at(0);
-        assert_eq!(buffer.taken(1536)[..512], back[..512]);
+        assert_eq!(buffer.to_vec(1536)[..512], back[..512]);
     }
 
     #[test]
     fn memory_that_is_used_up_is_told_from_other_errors() {
         let address = "0000:01:00.0".parse().expect("an address");
-        let error = none_left(Errno::ENOMEM, Path::new("/nowhere"), 4096, address);
+        let error = allocation_error(Errno::ENOMEM, Path::new("/nowhere"), 4096, address);
         assert_eq!(error.root_cause().downcast_ref(), Some(&Errno::ENOMEM));
         let error = format!("{error:#}");
         assert!(error.starts_with("mapping 4096 bytes of the peer memory of 0000:01:00.0"));

@@ -102,16 +102,16 @@ impl Target {
         length: usize,
     ) -> Result<(), Failure> {
         let done = buffer.read_at(&self.file, offset, length);
-        self.whole("read", offset, length, done)
+        self.completed("read", offset, length, done)
     }
 
     /// Writes a block from `buffer`.
     pub fn write(&self, buffer: &Buffer, offset: u64, length: usize) -> Result<(), Failure> {
         let done = buffer.write_at(&self.file, offset, length);
-        self.whole("write", offset, length, done)
+        self.completed("write", offset, length, done)
     }
 
-    fn whole(
+    fn completed(
         &self,
         action: &'static str,
         offset: u64,

@@ -92,7 +92,7 @@ impl Work {
             }
             Work::Read { target } => {
                 target.read(buffer, offset, length)?;
-                done.data = Some(buffer.taken(length));
+                done.data = Some(buffer.to_vec(length));
             }
             Work::Check {
                 target,
@@ -100,7 +100,7 @@ impl Work {
                 shift,
             } => {
                 target.read(buffer, offset, length)?;
-                let data = buffer.taken(length);
+                let data = buffer.to_vec(length);
                 let mut mismatches = pattern.mismatches(offset.wrapping_add_signed(*shift), &data);
                 for mismatch in &mut mismatches {
                     mismatch.offset = mismatch.offset.wrapping_add_signed(-shift);

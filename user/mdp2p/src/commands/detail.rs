@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::command::Command;
 use crate::counters::presentation;
-use crate::status::{members, percent, style};
+use crate::status::{members, percent, state_style};
 use crate::ui::{self, styled};
 use mdp2p_machine::md::array::{self, Array, Driver, Member, P2p, Rebuild};
 use mdp2p_machine::pci::bdf::Bdf;
@@ -43,27 +43,27 @@ impl Command for Detail {
             return Ok(0);
         }
         let mut out = ui::out();
-        write!(out, "{}", whole(&array, ui::width(), ui::is_terminal()))?;
+        write!(out, "{}", describe(&array, ui::width(), ui::is_terminal()))?;
         out.flush()?;
         Ok(0)
     }
 }
 
 /// All there is to know of an array.
-fn whole(array: &Array, width: usize, bar: bool) -> String {
+fn describe(array: &Array, width: usize, bar: bool) -> String {
     let mut blocks = vec![identity(array)];
-    blocks.extend(array.p2p.as_ref().map(peer));
+    blocks.extend(array.p2p.as_ref().map(peer_to_peer));
     blocks.extend(
         array
             .rebuild
             .as_ref()
-            .map(|rebuild| rebuilding(rebuild, bar)),
+            .map(|rebuild| rebuild_block(rebuild, bar)),
     );
     blocks.extend(array.p2p.as_ref().map(counters));
     blocks.push(member_table(array));
     match array.p2p {
         Some(_) => blocks.extend(distances(&array.members, width)),
-        None => blocks.push(way_out(array)),
+        None => blocks.push(how_to_take_over(array)),
     }
     blocks.join("\n")
 }
@@ -92,10 +92,10 @@ fn identity(array: &Array) -> String {
     }
     facts.push(("Metadata", array.metadata.clone()));
     facts.push(("State", array.state.clone()));
-    format!("{name}\n{}", pairs(&facts))
+    format!("{name}\n{}", lines(&facts))
 }
 
-fn peer(p2p: &P2p) -> String {
+fn peer_to_peer(p2p: &P2p) -> String {
     let policy = match p2p.policy.as_str() {
         "auto" => "auto: what cannot be direct is staged",
         "direct" => "direct: what cannot be direct is refused",
@@ -107,7 +107,7 @@ fn peer(p2p: &P2p) -> String {
         None => "none in use".to_owned(),
     };
     let facts = [
-        ("State", styled(style(&p2p.state), &p2p.state)),
+        ("State", styled(state_style(&p2p.state), &p2p.state)),
         ("Reason", p2p.reasons.join("\n")),
         ("Policy", policy.to_owned()),
         (
@@ -118,11 +118,11 @@ fn peer(p2p: &P2p) -> String {
     format!(
         "{}\n{}",
         styled(ui::HEADING, "PEER-TO-PEER DMA"),
-        pairs(&facts)
+        lines(&facts)
     )
 }
 
-fn rebuilding(rebuild: &Rebuild, bar: bool) -> String {
+fn rebuild_block(rebuild: &Rebuild, bar: bool) -> String {
     let mut facts = vec![("Action", rebuild.action.clone())];
     match (rebuild.part(), rebuild.done_bytes, rebuild.total_bytes) {
         (Some(part), Some(done), Some(total)) => {
@@ -143,8 +143,8 @@ fn rebuilding(rebuild: &Rebuild, bar: bool) -> String {
     if let Some(speed) = rebuild.speed {
         facts.push(("Speed", format!("{}/s", ui::bytes(speed))));
     }
-    facts.extend(seconds_left(rebuild).map(|seconds| ("Time left", time(seconds))));
-    format!("{}\n{}", styled(ui::HEADING, "REBUILD"), pairs(&facts))
+    facts.extend(seconds_left(rebuild).map(|seconds| ("Time left", in_words(seconds))));
+    format!("{}\n{}", styled(ui::HEADING, "REBUILD"), lines(&facts))
 }
 
 /// A bar of so many columns between brackets.
@@ -159,7 +159,7 @@ fn seconds_left(rebuild: &Rebuild) -> Option<u64> {
 }
 
 /// Seconds as people say them: `40 s`, `2 min`, `3 h 20 min`, `2 d 4 h`.
-fn time(seconds: u64) -> String {
+fn in_words(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -171,8 +171,12 @@ fn time(seconds: u64) -> String {
 
 fn counters(p2p: &P2p) -> String {
     let heads = ["PEER I/O", "READ", "I/OS", "WRITE", "I/OS"];
-    let ways = ui::table(&heads, presentation::ways(&p2p.counters), &[1, 2, 3, 4]);
-    ways + &pairs(&presentation::others(&p2p.counters))
+    let peer_io = ui::table(
+        &heads,
+        presentation::peer_io_rows(&p2p.counters),
+        &[1, 2, 3, 4],
+    );
+    peer_io + &lines(&presentation::other_lines(&p2p.counters))
 }
 
 fn member_table(array: &Array) -> String {
@@ -246,7 +250,7 @@ fn distances(members: &[Member], width: usize) -> Vec<String> {
 }
 
 /// What to do about an array of the kernel's own.
-fn way_out(array: &Array) -> String {
+fn how_to_take_over(array: &Array) -> String {
     let usable = array
         .members
         .iter()
@@ -264,7 +268,7 @@ fn way_out(array: &Array) -> String {
 }
 
 /// Lines of names and values; a value may have more lines.
-fn pairs(facts: &[(&str, String)]) -> String {
+fn lines(facts: &[(&str, String)]) -> String {
     const NAME: usize = 11;
     let mut text = String::new();
     for (name, value) in facts {
@@ -307,7 +311,7 @@ mod tests {
             (12_000, "3 h 20 min"),
             (187_200, "2 d 4 h"),
         ] {
-            assert_eq!(time(seconds), text);
+            assert_eq!(in_words(seconds), text);
         }
     }
 

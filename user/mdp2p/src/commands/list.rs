@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::status::{members, percent, style};
+use crate::status::{members, percent, state_style};
 use crate::ui::{self, styled};
 use mdp2p_machine::md::array::{self, Array, Driver, Rebuild};
 use mdp2p_machine::sysroot::Sysroot;
@@ -55,9 +55,9 @@ impl Command for List {
 /// A row for each array, and below it why its peer I/O is not direct.
 fn overview(arrays: &[Array], width: usize) -> String {
     // What is in `mdp2p detail` too gives way if there is no room.
-    let with_provider = rows(arrays, true);
-    let table = match with_provider.lines().map(columns).max() {
-        Some(most) if most > width => rows(arrays, false),
+    let with_provider = table(arrays, true);
+    let table = match with_provider.lines().map(visible_width).max() {
+        Some(most) if most > width => table(arrays, false),
         _ => with_provider,
     };
     let mut text = String::new();
@@ -66,14 +66,14 @@ fn overview(arrays: &[Array], width: usize) -> String {
         text += "\n";
         let array = number.checked_sub(1).and_then(|row| arrays.get(row));
         if let Some(reason) = array.and_then(reason) {
-            let reason = cut(reason, width.saturating_sub(2));
+            let reason = truncate(reason, width.saturating_sub(2));
             text += &format!("  {}\n", styled(ui::DIM, reason));
         }
     }
     text
 }
 
-fn rows(arrays: &[Array], with_provider: bool) -> String {
+fn table(arrays: &[Array], with_provider: bool) -> String {
     let provider = |array: &Array| array.p2p.as_ref().and_then(|p2p| p2p.provider);
     let with_provider = with_provider && arrays.iter().any(|array| provider(array).is_some());
     let with_rebuild = arrays.iter().any(|array| array.rebuild.is_some());
@@ -88,7 +88,7 @@ fn rows(arrays: &[Array], with_provider: bool) -> String {
             members(array),
             array.state.clone(),
             match &array.p2p {
-                Some(p2p) => styled(style(&p2p.state), &p2p.state),
+                Some(p2p) => styled(state_style(&p2p.state), &p2p.state),
                 None => styled(ui::DIM, "md"),
             },
         ];
@@ -121,7 +121,7 @@ fn progress(rebuild: &Rebuild) -> String {
 }
 
 /// `text` in so many columns, … where it was cut.
-fn cut(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -131,7 +131,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// The columns of a line that may hold styles.
-fn columns(line: &str) -> usize {
+fn visible_width(line: &str) -> usize {
     let plain = anstream::adapter::strip_str(line).to_string();
     plain.chars().count()
 }
@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn what_is_cut_fits_and_shows_it() {
-        assert_eq!(cut("abcdef", 6), "abcdef");
-        assert_eq!(cut("abcdef", 5), "abcd…");
-        assert_eq!(cut("äöüß", 4), "äöüß");
-        assert_eq!(cut("äöüßä", 4), "äöü…");
+        assert_eq!(truncate("abcdef", 6), "abcdef");
+        assert_eq!(truncate("abcdef", 5), "abcd…");
+        assert_eq!(truncate("äöüß", 4), "äöüß");
+        assert_eq!(truncate("äöüßä", 4), "äöü…");
     }
 }

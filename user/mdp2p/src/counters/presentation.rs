@@ -36,22 +36,22 @@ const fn column(
 pub const COLUMNS: &[Column] = &[
     column(
         "  READ\nDIRECT",
-        |array| brief(array.read_direct_bytes),
-        |member| brief(member.read_bytes),
+        |array| short_bytes(array.read_direct_bytes),
+        |member| short_bytes(member.read_bytes),
     ),
     column(
         "  READ\nSTAGED",
-        |array| brief(array.read_staged_bytes),
+        |array| short_bytes(array.read_staged_bytes),
         |_| String::new(),
     ),
     column(
         " WRITE\nDIRECT",
-        |array| brief(array.write_direct_bytes),
-        |member| brief(member.write_bytes),
+        |array| short_bytes(array.write_direct_bytes),
+        |member| short_bytes(member.write_bytes),
     ),
     column(
         " WRITE\nSTAGED",
-        |array| brief(array.write_staged_bytes),
+        |array| short_bytes(array.write_staged_bytes),
         |_| String::new(),
     ),
     column(
@@ -61,12 +61,12 @@ pub const COLUMNS: &[Column] = &[
     ),
     column(
         "REBUILD\n   PEER",
-        |array| brief(array.rebuild_peer_bytes),
+        |array| short_bytes(array.rebuild_peer_bytes),
         |_| String::new(),
     ),
     column(
         "REBUILD\n   HOST",
-        |array| brief(array.rebuild_host_bytes),
+        |array| short_bytes(array.rebuild_host_bytes),
         |_| String::new(),
     ),
 ];
@@ -75,24 +75,24 @@ pub const COLUMNS: &[Column] = &[
 pub const FEW_COLUMNS: &[Column] = &[
     column(
         "\nDIRECT",
-        |array| brief(array.direct_bytes()),
-        |member| brief(member.read_bytes.saturating_add(member.write_bytes)),
+        |array| short_bytes(array.direct_bytes()),
+        |member| short_bytes(member.read_bytes.saturating_add(member.write_bytes)),
     ),
     column(
         "\nSTAGED",
-        |array| brief(array.staged_bytes()),
+        |array| short_bytes(array.staged_bytes()),
         |_| String::new(),
     ),
     column(
         "\nREBUILD",
-        |array| brief(array.rebuilt_bytes()),
+        |array| short_bytes(array.rebuilt_bytes()),
         |_| String::new(),
     ),
 ];
 
 /// The rows of a table with a line for each way that peer I/O can go: bytes and I/Os that
 /// were read, and that were written.
-pub fn ways(counters: &Counters) -> [Vec<String>; 2] {
+pub fn peer_io_rows(counters: &Counters) -> [Vec<String>; 2] {
     let row = |name: &str, [read, read_ios, write, write_ios]: [u64; 4]| {
         vec![
             name.to_owned(),
@@ -125,7 +125,7 @@ pub fn ways(counters: &Counters) -> [Vec<String>; 2] {
 }
 
 /// What is counted beside that: a name and a text each.
-pub fn others(counters: &Counters) -> [(&'static str, String); 2] {
+pub fn other_lines(counters: &Counters) -> [(&'static str, String); 2] {
     [
         ("Refused", format!("{} I/Os", counters.refused_ios)),
         (
@@ -206,7 +206,7 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// Bytes in eight columns at most: of 1000.5 MiB the fraction does not matter.
-pub fn brief(bytes: u64) -> String {
+pub fn short_bytes(bytes: u64) -> String {
     let text = ui::bytes(bytes);
     match text.split_once('.') {
         Some((whole, unit)) if text.len() > 8 => format!("{whole}{}", &unit[1..]),
@@ -242,7 +242,7 @@ mod tests {
             ((1000 << 20) + (1 << 19), "1000 MiB"),
             (u64::MAX, "16 EiB"),
         ] {
-            assert_eq!(brief(number), text);
+            assert_eq!(short_bytes(number), text);
         }
     }
 }

@@ -97,9 +97,9 @@ impl Sample {
     ///
     /// # Errors
     /// If sysfs cannot be read or understood; the file is named.
-    pub fn take(sysroot: &Sysroot, wanted: &Selection) -> Result<Self> {
+    pub fn take(sysroot: &Sysroot, selection: &Selection) -> Result<Self> {
         let at = Instant::now();
-        let arrays = wanted.read(sysroot)?;
+        let arrays = selection.read(sysroot)?;
         let providers = devices::provider_memory(sysroot)?;
         Ok(Self {
             at,

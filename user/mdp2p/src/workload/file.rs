@@ -32,7 +32,7 @@ pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) 
                     "{} is in use, by whom the kernel does not say; it is not overwritten",
                     path.display()
                 ),
-                _ => remedy(anyhow::Error::new(error).context(path.display().to_string())),
+                _ => with_remedy(anyhow::Error::new(error).context(path.display().to_string())),
             });
     let file = opened?;
     let metadata = file.metadata()?;
@@ -50,9 +50,9 @@ pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) 
 }
 
 /// Makes a file of `bytes`, which has no name any more when this returns.
-pub(super) fn make(path: &Path, options: &OpenOptions, bytes: u64) -> Result<File> {
-    let said = || path.display().to_string();
-    let file = options.open(path).with_context(said).map_err(remedy)?;
+pub(super) fn create(path: &Path, options: &OpenOptions, bytes: u64) -> Result<File> {
+    let name = || path.display().to_string();
+    let file = options.open(path).with_context(name).map_err(with_remedy)?;
     fs::remove_file(path)
         .with_context(|| format!("{} was made, and cannot be removed", path.display()))?;
     // Not sooner: where there is no O_DIRECT, the kernel makes the file, and then fails.
@@ -61,24 +61,24 @@ pub(super) fn make(path: &Path, options: &OpenOptions, bytes: u64) -> Result<Fil
             "{}: no O_DIRECT in this filesystem, which peer memory needs",
             path.display()
         ),
-        done => done.with_context(said)?,
+        done => done.with_context(name)?,
     };
     let length = i64::try_from(bytes)?;
     match fallocate(&file, FallocateFlags::empty(), 0, length) {
         // Not every filesystem can.
-        Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(bytes).with_context(said)?,
+        Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(bytes).with_context(name)?,
         Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => bail!(
             "{}: no room for {}; a smaller file may do",
             path.display(),
             ui::bytes(bytes)
         ),
-        Err(errno) => return Err(errno).with_context(said),
+        Err(errno) => return Err(errno).with_context(name),
     }
     Ok(file)
 }
 
 /// The error with what to do, if it is for want of permission.
-pub fn remedy(error: anyhow::Error) -> anyhow::Error {
+pub fn with_remedy(error: anyhow::Error) -> anyhow::Error {
     let is_denied = |cause: &(dyn std::error::Error + 'static)| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         kind == Some(ErrorKind::PermissionDenied)
@@ -100,14 +100,14 @@ mod tests {
     #[test]
     fn who_is_denied_is_told_to_be_root() {
         let denied = io::Error::from_raw_os_error(nix::libc::EACCES);
-        let error = remedy(anyhow::Error::new(denied).context("/dev/md0"));
+        let error = with_remedy(anyhow::Error::new(denied).context("/dev/md0"));
         let text = error.to_string();
         assert!(text.starts_with("/dev/md0: Permission denied"), "{text}");
         assert!(
             text.ends_with("that takes root: run mdp2p with sudo"),
             "{text}"
         );
-        let other = remedy(anyhow!("something else"));
+        let other = with_remedy(anyhow!("something else"));
         assert_eq!(other.to_string(), "something else");
     }
 }

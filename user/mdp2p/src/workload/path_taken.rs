@@ -80,7 +80,7 @@ impl Counted {
     }
 
     /// Bytes that were counted beyond those moved: others had peer I/O at the same time.
-    pub fn others(&self, moved: &Moved) -> u64 {
+    pub fn bytes_of_others(&self, moved: &Moved) -> u64 {
         self.bytes().saturating_sub(moved.bytes)
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use mdp2p_machine::md::array::{Driver, P2p};
 
-    fn went(bytes: u64, refused: u64, direct_bytes: u64, staged_bytes: u64) -> PathTaken {
+    fn path_of(bytes: u64, refused: u64, direct_bytes: u64, staged_bytes: u64) -> PathTaken {
         let counted = Counted {
             direct_bytes,
             staged_bytes,
@@ -223,7 +223,7 @@ mod tests {
             (100, 0, 300, 20, PathTaken::PartlyStaged),
         ] {
             assert_eq!(
-                went(bytes, refused, direct, staged),
+                path_of(bytes, refused, direct, staged),
                 expected,
                 "{bytes} {refused} {direct} {staged}"
             );
@@ -258,9 +258,9 @@ mod tests {
             members: Vec::new(),
             rebuild: None,
         };
-        let says = |went: PathTaken, array: &Array, operation, part: &str| {
-            let advice = went.advice(array, operation).unwrap_or_default();
-            assert!(advice.contains(part), "{went}: {advice}");
+        let says = |path: PathTaken, array: &Array, operation, part: &str| {
+            let advice = path.advice(array, operation).unwrap_or_default();
+            assert!(advice.contains(part), "{path}: {advice}");
         };
         let (read, write) = (Operation::Read, Operation::Write);
         assert_eq!(PathTaken::Direct.advice(&array, read), None);
@@ -317,8 +317,8 @@ mod tests {
             bytes: 20,
             refused: 0,
         };
-        assert_eq!(write.others(&moved), 14);
-        assert_eq!(read.others(&moved), 0);
+        assert_eq!(write.bytes_of_others(&moved), 14);
+        assert_eq!(read.bytes_of_others(&moved), 0);
         let anew = Counted::between(&after, &Counters::default(), Operation::Read);
         assert_eq!(anew, Counted::default());
     }

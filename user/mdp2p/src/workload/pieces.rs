@@ -12,7 +12,7 @@ const UNIT: u64 = 64 << 10;
 
 /// Pieces of an array of `bytes`, `size` all together: its beginning, its end, and as many in
 /// between that all of its members take part, those of linear too.
-pub fn pieces(bytes: u64, size: u64, array: &Array) -> Vec<Range<u64>> {
+pub fn spread(bytes: u64, size: u64, array: &Array) -> Vec<Range<u64>> {
     let page = PAGE as u64;
     let bytes = bytes - bytes % page;
     if size >= bytes {
@@ -48,7 +48,7 @@ mod tests {
         const MIB: u64 = 1 << 20;
         // linear: one behind the other.
         let linear = array(8 * 100 * MIB, 0, 8);
-        let pieces_of_linear = pieces(linear.bytes, 16 * MIB, &linear);
+        let pieces_of_linear = spread(linear.bytes, 16 * MIB, &linear);
         for member in 0..8 {
             let has = |range: &Range<u64>| range.start / (100 * MIB) == member;
             assert!(
@@ -58,7 +58,7 @@ mod tests {
         }
         // raid0: in turn.
         let striped = array(8 * 100 * MIB, MIB / 2, 8);
-        let all = pieces(striped.bytes, 16 * MIB, &striped);
+        let all = spread(striped.bytes, 16 * MIB, &striped);
         assert_eq!(all.len(), 4);
         for member in 0..8 {
             let has = |range: &Range<u64>| {
@@ -75,7 +75,7 @@ mod tests {
             pages in 1..1u64 << 30, size in 1..1u64 << 20, chunk in 0..3u64, members in 1..40u32,
         ) {
             let (bytes, size) = (pages * 4096 + 512, size * 4096);
-            let all = pieces(bytes, size, &array(bytes, chunk << 19, members));
+            let all = spread(bytes, size, &array(bytes, chunk << 19, members));
             let total: u64 = all.iter().map(|range| range.end - range.start).sum();
             prop_assert!(total <= pages * 4096);
             prop_assert!(total < size + UNIT && 2 * total >= size.min(pages * 4096));

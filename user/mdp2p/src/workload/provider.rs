@@ -87,7 +87,7 @@ pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
 ///
 /// # Errors
 /// If one of them is not there; those that are there are named.
-pub fn named(providers: Vec<Provider>, wanted: &[Bdf]) -> Result<Vec<Provider>> {
+pub fn select(providers: Vec<Provider>, wanted: &[Bdf]) -> Result<Vec<Provider>> {
     if wanted.is_empty() {
         return Ok(providers);
     }
@@ -115,8 +115,9 @@ pub fn named(providers: Vec<Provider>, wanted: &[Bdf]) -> Result<Vec<Provider>> 
 pub fn nearest(providers: &[Provider], array: &str) -> Result<Provider> {
     let reached = providers
         .iter()
-        .filter(|provider| provider.unreachable() < provider.members.len());
-    let best = reached.min_by_key(|provider| (provider.unreachable(), provider.farthest()));
+        .filter(|provider| provider.unreachable_members() < provider.members.len());
+    let best = reached
+        .min_by_key(|provider| (provider.unreachable_members(), provider.largest_distance()));
     match best {
         Some(provider) => Ok(provider.clone()),
         None => {
@@ -131,17 +132,17 @@ pub fn nearest(providers: &[Provider], array: &str) -> Result<Provider> {
 }
 
 impl Provider {
-    fn unreachable(&self) -> usize {
+    fn unreachable_members(&self) -> usize {
         let cut_off = |member: &&MemberDistance| member.distance.is_none();
         self.members.iter().filter(cut_off).count()
     }
 
-    fn farthest(&self) -> Option<u32> {
+    fn largest_distance(&self) -> Option<u32> {
         self.members.iter().filter_map(|m| m.distance).max()
     }
 
     /// The distances in a few characters: `4`, `0-4`, `0-4, 1 no`, `unreachable`.
-    pub fn distance(&self) -> String {
+    pub fn distance_range(&self) -> String {
         let distances = || self.members.iter().filter_map(|member| member.distance);
         let (Some(least), Some(most)) = (distances().min(), distances().max()) else {
             return "unreachable".to_owned();
@@ -150,7 +151,7 @@ impl Provider {
             true => most.to_string(),
             false => format!("{least}-{most}"),
         };
-        match self.unreachable() {
+        match self.unreachable_members() {
             0 => range,
             cut_off => format!("{range}, {cut_off} no"),
         }
@@ -167,14 +168,14 @@ impl Provider {
     }
 
     /// The same with smaller blocks, down to a page, if there is not even room for one.
-    pub fn some_room(&self, block: usize, depth: usize) -> Option<Room> {
+    pub fn room_or_less(&self, block: usize, depth: usize) -> Option<Room> {
         let available = usize::try_from(self.available_bytes).unwrap_or(usize::MAX);
         let page = available - available % PAGE;
         self.room(block.min(page.max(PAGE)), depth)
     }
 
     /// Why there is no room for a block.
-    pub fn no_room(&self, block: usize) -> String {
+    pub fn why_no_room(&self, block: usize) -> String {
         format!(
             "{} has {} of its {} of p2pmem available, too little for a block of {}; what is lent \
              comes back when the programs end that hold it",
@@ -213,7 +214,7 @@ mod tests {
             (&[None, None], "unreachable"),
             (&[], "unreachable"),
         ] {
-            assert_eq!(provider(1, distances).distance(), text);
+            assert_eq!(provider(1, distances).distance_range(), text);
         }
     }
 
@@ -238,9 +239,9 @@ mod tests {
         let all = vec![provider(1, &[]), provider(2, &[])];
         let address = |text: &str| -> Bdf { text.parse().expect("an address") };
         let one = address("0000:02:00.0");
-        let found = named(all.clone(), &[one, one]).expect("it is there");
+        let found = select(all.clone(), &[one, one]).expect("it is there");
         assert_eq!(found, all[1..]);
-        let error = named(all, &[address("0000:03:00.0")]).expect_err("it is not");
+        let error = select(all, &[address("0000:03:00.0")]).expect_err("it is not");
         assert_eq!(
             error.to_string(),
             "0000:03:00.0 publishes no p2pmem; those that do: 0000:01:00.0, 0000:02:00.0"
@@ -252,7 +253,7 @@ mod tests {
         let mut provider = provider(1, &[]);
         let mut room = |available, block, depth| {
             provider.available_bytes = available;
-            let room = provider.some_room(block, depth);
+            let room = provider.room_or_less(block, depth);
             room.map(|room| (room.block, room.depth))
         };
         assert_eq!(room(1 << 20, 65536, 4), Some((65536, 4)));
@@ -262,7 +263,7 @@ mod tests {
         provider.available_bytes = 4096;
         assert_eq!(provider.room(512, 4).map(|room| room.depth), Some(1));
         assert_eq!(provider.room(65536, 4), None);
-        let error = provider.no_room(65536);
+        let error = provider.why_no_room(65536);
         assert!(
             error.starts_with("0000:01:00.0 has 4 KiB of its 16 MiB"),
             "{error}"

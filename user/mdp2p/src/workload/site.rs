@@ -80,7 +80,7 @@ impl Site {
         }
         match write_file {
             Some(path) => Self::on_filesystem(sysroot, array, path),
-            None if destructive => Self::bare(sysroot, array),
+            None if destructive => Self::on_bare_array(sysroot, array),
             None => Ok(Self::of(
                 Mode::ReadOnly,
                 file::node(sysroot, array),
@@ -111,23 +111,23 @@ impl Site {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let said = || format!("--write-file {}", path.display());
+        let option = || format!("--write-file {}", path.display());
         let metadata = fs::metadata(folder)
             .with_context(|| folder.display().to_string())
-            .with_context(said)?;
+            .with_context(option)?;
         if !metadata.is_dir() || path.file_name().is_none() {
-            bail!("{}: a file in a folder that is there is wanted", said());
+            bail!("{}: a file in a folder that is there is wanted", option());
         }
         let device = (major(metadata.dev()), minor(metadata.dev()));
-        uses::lies_on(sysroot, array, device).with_context(said)?;
-        let free = statvfs(folder).with_context(said)?;
+        uses::check_is_on_array(sysroot, array, device).with_context(option)?;
+        let free = statvfs(folder).with_context(option)?;
         let free = free.blocks_available().saturating_mul(free.fragment_size());
         Ok(Self::of(Mode::WriteFile, path.to_owned(), free))
     }
 
-    fn bare(sysroot: &Sysroot, array: &Array) -> Result<Self> {
+    fn on_bare_array(sysroot: &Sysroot, array: &Array) -> Result<Self> {
         let name = &array.name;
-        let uses = uses::uses(sysroot, array)?;
+        let uses = uses::of(sysroot, array)?;
         if !uses.is_empty() {
             bail!(
                 "{name} is in use: {}. It is not overwritten, whatever is said",
@@ -168,7 +168,7 @@ impl Site {
     }
 
     /// What a dry run has to say of the array.
-    pub fn note(&self, array: &Array) -> Option<String> {
+    pub fn loss(&self, array: &Array) -> Option<String> {
         let holds = self.holds.as_ref()?;
         Some(format!(
             "{} holds {holds}, which will be lost; that takes a yes, or --yes.",
@@ -194,7 +194,9 @@ impl Site {
         let mut options = OpenOptions::new();
         options.read(true).write(self.mode != Mode::ReadOnly);
         let file = match self.mode {
-            Mode::WriteFile => file::make(&self.path, options.create_new(true).mode(0o600), bytes)?,
+            Mode::WriteFile => {
+                file::create(&self.path, options.create_new(true).mode(0o600), bytes)?
+            }
             _ => file::open(sysroot, array, options.custom_flags(O_DIRECT))?,
         };
         Ok(OpenSite {
@@ -256,7 +258,7 @@ mod tests {
         fs::write(sysroot.path("dev/md0"), label).expect("a disk label");
         let site = Site::survey(&sysroot, &array, None, true).expect("nobody uses it");
         assert_eq!(site.holds.as_deref(), Some("dos partition table"));
-        let note = site.note(&array).expect("it holds something");
+        let note = site.loss(&array).expect("it holds something");
         assert!(note.starts_with("md0 holds dos partition table"), "{note}");
         let question = site.question(&array, "all of it is overwritten");
         assert_eq!(

@@ -8,7 +8,7 @@ use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
 /// The array, and its partitions.
-fn names(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
+fn block_devices(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     let folder = format!("sys/block/{}", array.name);
     let mut names = vec![array.name.clone()];
     let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
@@ -20,23 +20,27 @@ fn names(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
-pub fn uses(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
+pub fn of(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     let mut sentences = Vec::new();
-    for name in names(sysroot, array)? {
-        let said = |used: users::Use| match name == array.name {
+    for name in block_devices(sysroot, array)? {
+        let sentence = |used: users::Use| match name == array.name {
             true => used.to_string(),
             false => format!("{name} is {used}"),
         };
-        sentences.extend(users::of(sysroot, &name)?.into_iter().map(said));
+        sentences.extend(users::of(sysroot, &name)?.into_iter().map(sentence));
     }
     Ok(sentences)
 }
 
 /// An error unless a filesystem with this device number lies on the array.
-pub(super) fn lies_on(sysroot: &Sysroot, array: &Array, device: (u64, u64)) -> Result<()> {
+pub(super) fn check_is_on_array(
+    sysroot: &Sysroot,
+    array: &Array,
+    device: (u64, u64),
+) -> Result<()> {
     let mounts = users::mounts(sysroot)?;
     let mut on_array = Vec::new();
-    for name in names(sysroot, array)? {
+    for name in block_devices(sysroot, array)? {
         let number = users::number(sysroot, &name)?;
         if number == device {
             return Ok(());
@@ -73,7 +77,7 @@ mod tests {
     fn what_an_array_is_used_for_is_found() {
         let (_folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
-        let uses = || uses(&sysroot, &array).expect("a use");
+        let uses = || of(&sysroot, &array).expect("a use");
         assert_eq!(uses(), [] as [&str; 0]);
         let mounted = "36 1 9:0 / /mnt/my\\040data rw shared:1 - ext4 /dev/md0 rw\n\
                        37 1 0:44 / /btrfs rw - btrfs /dev/md0p1 rw\n\

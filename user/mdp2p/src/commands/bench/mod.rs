@@ -35,7 +35,7 @@ impl Command for Bench {
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         // Not after minutes of measuring.
         if let Some(path) = &self.svg {
-            can_hold(path)?;
+            check_svg_path(path)?;
         }
         let report = report(sysroot, self)?;
         if self.json {
@@ -53,7 +53,7 @@ impl Command for Bench {
 /// Bytes of the file that is made, if there is room.
 const FILE: u64 = 1 << 30;
 
-fn can_hold(path: &Path) -> Result<()> {
+fn check_svg_path(path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -73,7 +73,7 @@ fn can_hold(path: &Path) -> Result<()> {
 /// If the array or the provider is not there, is in use, has no room; or if an I/O fails.
 pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
     let array = array::find(sysroot, &options.array)?;
-    let provider = chosen(sysroot, &array, options)?;
+    let provider = pick_provider(sysroot, &array, options)?;
     let write_file = options.write_file.as_deref();
     let site = Site::survey(sysroot, &array, write_file, options.destructive)?;
     let bytes = match site.mode {
@@ -82,8 +82,8 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
         Mode::ReadOnly | Mode::Destructive => site.bytes,
     };
     let bytes = bytes - bytes % PAGE as u64;
-    sizes::whole_sectors(sysroot, &array, &options.block_size)?;
-    let plan = sizes::plan(&provider, options, bytes)?;
+    sizes::check_sectors(sysroot, &array, &options.block_size)?;
+    let sizes = sizes::fit(&provider, options, bytes)?;
     let mut report = BenchReport {
         subject: Subject::of(&array),
         mode: site.mode,
@@ -91,50 +91,50 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
         bytes,
         dry_run: options.dry_run,
         seconds: options.seconds.as_secs_f64(),
-        virtual_machine: virtual_machine::virtual_machine(sysroot),
+        virtual_machine: virtual_machine::vendor(sysroot),
         provider,
         results: Vec::new(),
-        notes: plan.notes,
+        notes: sizes.notes,
     };
     if options.dry_run {
-        report.notes.extend(site.note(&array));
+        report.notes.extend(site.loss(&array));
         return Ok(report);
     }
     let what = "blocks anywhere on it are overwritten";
     site.confirm(&array, what, options.yes)?;
     let place = site.open(sysroot, &array, bytes)?;
-    let bench = Turns {
+    let turns = Turns {
         sysroot,
         array: &array,
         place: &place,
         memory: Memory::Peer(report.provider.address),
         bytes,
         time: options.seconds,
-        bar: turns::bar(&plan.rooms, site.mode, options.seconds),
+        bar: turns::bar(&sizes.rooms, site.mode, options.seconds),
     };
     if site.mode == Mode::WriteFile {
-        bench.fill()?;
+        turns.fill()?;
     }
-    for room in plan.rooms {
+    for room in sizes.rooms {
         for operation in turns::operations(site.mode) {
-            let row = bench.row(room, *operation);
+            let row = turns.measure(room, *operation);
             report
                 .results
-                .push(row.map_err(|error| notes::advised(error, &array, *operation))?);
+                .push(row.map_err(|error| notes::with_advice(error, &array, *operation))?);
         }
     }
-    bench.bar.finish_and_clear();
-    notes::advise(&mut report, &array);
+    turns.bar.finish_and_clear();
+    notes::add(&mut report, &array);
     Ok(report)
 }
 
 /// The provider that was asked for, or the nearest.
-fn chosen(sysroot: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
+fn pick_provider(sysroot: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
     let all = provider::all(sysroot, array)?;
     match options.provider {
         None => provider::nearest(&all, &array.name),
         Some(address) => {
-            let mut named = provider::named(all, &[address])?;
+            let mut named = provider::select(all, &[address])?;
             Ok(named.remove(0))
         }
     }

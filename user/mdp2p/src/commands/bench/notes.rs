@@ -11,7 +11,7 @@ use mdp2p_io::target::{Failure, Operation, Why};
 use mdp2p_machine::md::array::Array;
 
 /// The error with what to do about it, if the array has refused.
-pub fn advised(error: anyhow::Error, array: &Array, operation: Operation) -> anyhow::Error {
+pub fn with_advice(error: anyhow::Error, array: &Array, operation: Operation) -> anyhow::Error {
     let refused = Why::Errno(Errno::EREMOTEIO);
     let failure = error.downcast_ref::<Failure>();
     let advice = failure
@@ -19,19 +19,23 @@ pub fn advised(error: anyhow::Error, array: &Array, operation: Operation) -> any
         .and_then(|_| PathTaken::Refused.advice(array, operation));
     match advice {
         Some(advice) => anyhow::anyhow!("{error:#}. {advice}"),
-        None => file::remedy(error),
+        None => file::with_remedy(error),
     }
 }
 
 /// What is to be known of the way that peer I/O took.
-pub fn advise(report: &mut BenchReport, array: &Array) {
+pub fn add(report: &mut BenchReport, array: &Array) {
     for row in &report.results {
         let block = ui::bytes(row.block_bytes as u64);
         let moved = Moved {
             bytes: row.peer.bytes,
             refused: 0,
         };
-        if let Some(others) = row.counted.map(|c| c.others(&moved)).filter(|o| *o > 0) {
+        if let Some(others) = row
+            .counted
+            .map(|c| c.bytes_of_others(&moved))
+            .filter(|o| *o > 0)
+        {
             report.notes.push(format!(
                 "Others moved {} through peer memory beside the {}s of {block}: the counters \
                  have both.",

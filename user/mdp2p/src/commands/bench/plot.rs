@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::print::three;
+use super::print::three_digits;
 use super::report::{BenchReport, Figures, Measurement};
 use crate::ui;
 use crate::workload::path_taken::PathTaken;
@@ -57,14 +57,14 @@ pub fn svg(report: &BenchReport) -> Result<String> {
     let mut text = String::new();
     let height = HEAD + PANEL * PANELS.len() as u32;
     let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
-    drawn(&area, report).map_err(|error| anyhow!("the drawing: {error}"))?;
+    draw(&area, report).map_err(|error| anyhow!("the drawing: {error}"))?;
     drop(area);
     Ok(text)
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+type DrawResult = Result<(), Box<dyn std::error::Error>>;
 
-fn drawn(area: &Area<'_>, report: &BenchReport) -> Drawn {
+fn draw(area: &Area<'_>, report: &BenchReport) -> DrawResult {
     area.fill(&WHITE)?;
     let (head, body) = area.split_vertically(HEAD);
     heading(&head, report)?;
@@ -75,7 +75,7 @@ fn drawn(area: &Area<'_>, report: &BenchReport) -> Drawn {
     Ok(())
 }
 
-fn heading(area: &Area<'_>, report: &BenchReport) -> Drawn {
+fn heading(area: &Area<'_>, report: &BenchReport) -> DrawResult {
     let plain = ("sans-serif", 14).into_font().color(&BLACK);
     area.draw(&Text::new(report.heading(), (16, 12), plain.clone()))?;
     for (number, (colour, what)) in [(HOST, "host memory"), (PEER, "peer memory")]
@@ -93,7 +93,7 @@ fn heading(area: &Area<'_>, report: &BenchReport) -> Drawn {
     Ok(())
 }
 
-fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> Drawn {
+fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> DrawResult {
     let top = |figures: &Figures| panel.most.unwrap_or(panel.value)(figures);
     let both = rows.iter().flat_map(|row| [&row.host, &row.peer]);
     let highest = both.map(top).fold(0.0, f64::max);
@@ -112,7 +112,7 @@ fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> Drawn {
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .y_labels(5)
-        .y_label_formatter(&|value| three(*value))
+        .y_label_formatter(&|value| three_digits(*value))
         .label_style(("sans-serif", 12))
         .draw()?;
     let centred = |size: u32, place| {
@@ -131,7 +131,11 @@ fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> Drawn {
                 let whisker = vec![(x, value), (x, most(figures))];
                 chart.draw_series([PathElement::new(whisker, BLACK.stroke_width(1))])?;
             }
-            let label = Text::new(three(value), (x, top(figures)), centred(11, VPos::Bottom));
+            let label = Text::new(
+                three_digits(value),
+                (x, top(figures)),
+                centred(11, VPos::Bottom),
+            );
             chart.draw_series([label])?;
         }
         let mut name = format!("{} {}", ui::bytes(row.block_bytes as u64), row.operation);

@@ -10,7 +10,7 @@ use crate::ui::{self, WARNING, styled};
 use crate::workload::site::Mode;
 
 /// Three digits, or all before the point.
-pub fn three(number: f64) -> String {
+pub fn three_digits(number: f64) -> String {
     match number {
         number if number < 9.995 => format!("{number:.2}"),
         number if number < 99.95 => format!("{number:.1}"),
@@ -95,11 +95,11 @@ impl Measurement {
 impl Figures {
     fn cells(&self) -> Vec<String> {
         vec![
-            three(self.bytes_per_second / f64::from(1 << 20)),
-            three(self.p50_us),
-            three(self.p99_us),
-            three(self.cpu_seconds_per_gib),
-            three(self.machine_cpu_seconds_per_gib),
+            three_digits(self.bytes_per_second / f64::from(1 << 20)),
+            three_digits(self.p50_us),
+            three_digits(self.p99_us),
+            three_digits(self.cpu_seconds_per_gib),
+            three_digits(self.machine_cpu_seconds_per_gib),
         ]
     }
 }
@@ -119,7 +119,7 @@ mod tests {
             (99.96, "100"),
             (12345.6, "12346"),
         ] {
-            assert_eq!(three(number), text);
+            assert_eq!(three_digits(number), text);
         }
     }
 

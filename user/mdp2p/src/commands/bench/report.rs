@@ -120,7 +120,7 @@ impl BenchReport {
 
     /// Array and provider in a line.
     pub fn heading(&self) -> String {
-        let (provider, distance) = (self.provider.address, self.provider.distance());
+        let (provider, distance) = (self.provider.address, self.provider.distance_range());
         let array = self.subject.heading();
         format!("{array}; peer memory of {provider}, distance {distance}")
     }

@@ -15,7 +15,7 @@ pub struct Sizes {
 }
 
 /// The sizes for which there is room, and how many blocks of each.
-pub fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
+pub fn fit(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
     let depth = usize::try_from(options.depth)?;
     let (mut rooms, mut notes) = (Vec::new(), Vec::new());
     for &block in &options.block_size {
@@ -41,7 +41,7 @@ pub fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
                 }
                 rooms.push(room);
             }
-            None => notes.push(format!("Left out: {}.", provider.no_room(block))),
+            None => notes.push(format!("Left out: {}.", provider.why_no_room(block))),
         }
     }
     if rooms.is_empty() {
@@ -51,7 +51,7 @@ pub fn plan(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
 }
 
 /// An error for blocks that begin or end within a sector of the array.
-pub fn whole_sectors(sysroot: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
+pub fn check_sectors(sysroot: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
     let path = format!("sys/block/{}/queue/logical_block_size", array.name);
     let sector = sysroot.value_if::<u64>(path)?.unwrap_or(512).max(1);
     match blocks.iter().find(|block| *block % sector != 0) {

@@ -32,7 +32,7 @@ pub fn operations(mode: Mode) -> &'static [Operation] {
 
 /// How many turns each memory has, and how long one is: an even number, so that each is first
 /// as often as second.
-fn turns(time: Duration) -> (u32, Duration) {
+fn split(time: Duration) -> (u32, Duration) {
     let turns = time.div_duration_f64(TURN).ceil() as u32;
     let turns = turns.max(2).next_multiple_of(2);
     (turns, time / turns)
@@ -40,7 +40,7 @@ fn turns(time: Duration) -> (u32, Duration) {
 
 /// Shown on a terminal only; counts turns.
 pub fn bar(rooms: &[Room], mode: Mode, time: Duration) -> ProgressBar {
-    let each = u64::from(turns(time).0) * 2;
+    let each = u64::from(split(time).0) * 2;
     let rows = rooms.len() * operations(mode).len();
     let bar = ProgressBar::new(each * rows as u64);
     let style = ProgressStyle::with_template("{msg} {wide_bar} {eta} left");
@@ -81,7 +81,7 @@ impl Turns<'_> {
         }
     }
 
-    pub fn row(&self, room: Room, operation: Operation) -> Result<Measurement> {
+    pub fn measure(&self, room: Room, operation: Operation) -> Result<Measurement> {
         let block = ui::bytes(room.block as u64);
         self.bar.set_message(format!("{block} {operation}"));
         let target = self.place.target()?;
@@ -97,7 +97,7 @@ impl Turns<'_> {
         ];
         let mut measured = [Measured::default(), Measured::default()];
         let before = array::counters(self.sysroot, self.array)?;
-        let (turns, time) = turns(self.time);
+        let (turns, time) = split(self.time);
         for turn in 0..turns {
             for which in order(turn) {
                 measured[which] += &mover.run(self.sysroot, &mut lanes[which], time)?;
@@ -161,7 +161,7 @@ mod tests {
     fn memories_take_turns_and_each_is_first_as_often() {
         for (seconds, expected) in [(0.1, 2), (0.6, 4), (1.0, 4), (3.0, 12)] {
             let time = Duration::from_secs_f64(seconds);
-            let (number, each) = turns(time);
+            let (number, each) = split(time);
             assert_eq!(number, expected, "{seconds}");
             let sum = each * number;
             assert!(time.abs_diff(sum) < Duration::from_micros(1), "{seconds}");

@@ -4,7 +4,7 @@
 use mdp2p_machine::sysroot::Sysroot;
 
 /// What kind of virtual machine this is; none on real hardware, as far as can be seen.
-pub fn virtual_machine(sysroot: &Sysroot) -> Option<String> {
+pub fn vendor(sysroot: &Sysroot) -> Option<String> {
     let vendor = sysroot
         .read("sys/class/dmi/id/sys_vendor")
         .unwrap_or_default();
@@ -46,21 +46,21 @@ mod tests {
 
     #[test]
     fn a_virtual_machine_is_known_by_its_vendor_or_its_processor() {
-        let vendor = "sys/class/dmi/id/sys_vendor";
+        let file = "sys/class/dmi/id/sys_vendor";
         let flagged = "processor\t: 0\nflags\t\t: fpu hypervisor lm\n";
         let real = "processor\t: 0\nflags\t\t: fpu lm\n";
         for (files, expected) in [
-            (&[(vendor, "QEMU\n")][..], Some("QEMU")),
+            (&[(file, "QEMU\n")][..], Some("QEMU")),
             (&[("proc/cpuinfo", flagged)], Some("unknown")),
             (
-                &[(vendor, "Amazon EC2\n"), ("proc/cpuinfo", flagged)],
+                &[(file, "Amazon EC2\n"), ("proc/cpuinfo", flagged)],
                 Some("Amazon EC2"),
             ),
-            (&[(vendor, "Supermicro\n"), ("proc/cpuinfo", real)], None),
+            (&[(file, "Supermicro\n"), ("proc/cpuinfo", real)], None),
             (&[], None),
         ] {
             let (_folder, sysroot) = sysroot(files);
-            assert_eq!(virtual_machine(&sysroot).as_deref(), expected);
+            assert_eq!(vendor(&sysroot).as_deref(), expected);
         }
     }
 }

@@ -51,23 +51,23 @@ impl Command for Stats {
     }
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        let wanted = Selection::of(sysroot, &self.arrays)?;
+        let selection = Selection::of(sysroot, &self.arrays)?;
         if let Some(interval) = self.watch {
-            return watch(sysroot, &wanted, interval, self.json);
+            return watch(sysroot, &selection, interval, self.json);
         }
-        let look = Sample::take(sysroot, &wanted)?;
+        let sample = Sample::take(sysroot, &selection)?;
         if self.json {
-            ui::json(&look)?;
+            ui::json(&sample)?;
             return Ok(0);
         }
         let mut out = ui::out();
         if self.prometheus {
-            write!(out, "{}", prometheus::text(&look))?;
+            write!(out, "{}", prometheus::text(&sample))?;
         } else {
-            page(
+            print_page(
                 &mut out,
                 "Bytes since each array was started:",
-                &look.arrays,
+                &sample.arrays,
             )?;
         }
         out.flush()?;
@@ -76,37 +76,37 @@ impl Command for Stats {
 }
 
 /// Prints what is counted in each interval, until that fails.
-fn watch(sysroot: &Sysroot, wanted: &Selection, interval: Duration, json: bool) -> Result<u8> {
-    let mut before = Sample::take(sysroot, wanted)?;
+fn watch(sysroot: &Sysroot, selection: &Selection, interval: Duration, json: bool) -> Result<u8> {
+    let mut before = Sample::take(sysroot, selection)?;
     let mut due = before.at;
     loop {
         due += interval;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let look = Sample::take(sysroot, wanted)?;
-        let (arrays, elapsed) = look.since(&before);
+        let sample = Sample::take(sysroot, selection)?;
+        let (arrays, elapsed) = sample.since(&before);
         let time = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         if json {
-            line(time, elapsed, arrays, look.providers.clone())?;
+            print_line(time, elapsed, arrays, sample.providers.clone())?;
         } else {
             let (clock, seconds) = (clock(time), elapsed.as_secs_f64());
             let heading = format!("{clock}: by the second, over {seconds:.1} s:");
             let mut out = ui::out();
-            page(&mut out, &heading, &arrays)?;
+            print_page(&mut out, &heading, &arrays)?;
             writeln!(out)?;
             out.flush()?;
         }
         // What was missed while nobody read is not made up for.
-        if look.at > due + interval {
-            due = look.at;
+        if sample.at > due + interval {
+            due = sample.at;
         }
-        before = look;
+        before = sample;
     }
 }
 
 /// One line of JSON.
-fn line(
+fn print_line(
     time: Duration,
     elapsed: Duration,
     arrays: Vec<ArrayCounts>,
@@ -135,7 +135,7 @@ fn line(
 }
 
 /// A page for people.
-fn page(out: &mut impl Write, heading: &str, arrays: &[ArrayCounts]) -> io::Result<()> {
+fn print_page(out: &mut impl Write, heading: &str, arrays: &[ArrayCounts]) -> io::Result<()> {
     if arrays.is_empty() {
         return writeln!(out, "No arrays of md-p2p.");
     }

@@ -6,18 +6,18 @@ use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::{ProviderMemory, Sample};
 
 /// The text that Prometheus and node_exporter's textfile collector read.
-pub fn text(look: &Sample) -> String {
+pub fn text(sample: &Sample) -> String {
     let mut text = String::new();
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-    metric(
+    write_metric(
         &mut text,
         "mdp2p_build_info",
         "gauge",
         "The version of mdp2p.",
         vec![(version, 1)],
     );
-    array_metrics(&mut text, &look.arrays);
-    provider_metrics(&mut text, &look.providers);
+    array_metrics(&mut text, &sample.arrays);
+    provider_metrics(&mut text, &sample.providers);
     text
 }
 
@@ -30,7 +30,7 @@ fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
         vec![(vec![("name", alias), ("level", &array.level)], 1)]
     });
     let help = "The array's name in /dev/md and its level.";
-    metric(text, "mdp2p_array_info", "gauge", help, info);
+    write_metric(text, "mdp2p_array_info", "gauge", help, info);
 
     let states = samples(arrays, |array| {
         let is_new = !STATES.contains(&array.state.as_str());
@@ -40,11 +40,11 @@ fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
             .collect()
     });
     let help = "What peer I/O meets now: 1 for the state that the array is in.";
-    metric(text, "mdp2p_array_state", "gauge", help, states);
+    write_metric(text, "mdp2p_array_state", "gauge", help, states);
 
     let degraded = samples(arrays, |array| vec![(vec![], u64::from(array.degraded))]);
     let help = "Members that are missing.";
-    metric(text, "mdp2p_array_degraded", "gauge", help, degraded);
+    write_metric(text, "mdp2p_array_degraded", "gauge", help, degraded);
 
     for Metric {
         name,
@@ -57,7 +57,7 @@ fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
             let sample = counters.map(|(labels, value)| (labels.to_vec(), value(&array.counted)));
             sample.collect()
         });
-        metric(text, name, "counter", help, each);
+        write_metric(text, name, "counter", help, each);
     }
 
     let members = samples(arrays, |array| {
@@ -72,7 +72,7 @@ fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
         each.collect()
     });
     let help = "Bytes of a member's own DMA to or from peer memory.";
-    metric(text, "mdp2p_member_bytes_total", "counter", help, members);
+    write_metric(text, "mdp2p_member_bytes_total", "counter", help, members);
 }
 
 fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
@@ -85,10 +85,10 @@ fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
     };
     let help = "Bytes of memory that a provider publishes.";
     let all = each(|provider| provider.bytes);
-    metric(text, "mdp2p_provider_bytes", "gauge", help, all);
+    write_metric(text, "mdp2p_provider_bytes", "gauge", help, all);
     let help = "Bytes of it that nobody has taken.";
     let free = each(|provider| provider.available_bytes);
-    metric(text, "mdp2p_provider_free_bytes", "gauge", help, free);
+    write_metric(text, "mdp2p_provider_free_bytes", "gauge", help, free);
 }
 
 /// What `p2pdma_state` says.
@@ -110,7 +110,7 @@ fn samples<'a>(
 }
 
 /// Writes a metric: what it is and of which type, once, then all of its samples.
-fn metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<MetricSample>) {
+fn write_metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<MetricSample>) {
     if samples.is_empty() {
         return;
     }
@@ -118,14 +118,14 @@ fn metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<Me
     for (labels, value) in samples {
         let labels: Vec<String> = labels
             .into_iter()
-            .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
+            .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
             .collect();
         *text += &format!("{name}{{{}}} {value}\n", labels.join(","));
     }
 }
 
 /// A label's value, between quotation marks.
-fn escaped(value: &str) -> String {
+fn escape(value: &str) -> String {
     value
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
@@ -138,6 +138,6 @@ mod tests {
 
     #[test]
     fn what_would_end_a_label_is_escaped() {
-        assert_eq!(escaped("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+        assert_eq!(escape("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
     }
 }

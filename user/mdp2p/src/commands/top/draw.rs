@@ -74,7 +74,7 @@ fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
     }
     for column in columns {
         widths.push(Constraint::Length(NUMBER));
-        head.push(right(column.head.to_owned()));
+        head.push(right_aligned(column.head.to_owned()));
     }
     // What is left is for what was.
     let taken: u16 =
@@ -93,7 +93,7 @@ fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
             column.array
         }));
         cells.push(Cell::from(history.map_or_else(String::new, |history| {
-            spark(history, usize::from(left))
+            sparkline(history, usize::from(left))
         })));
         rows.push(Row::new(cells));
         if !screen.with_members {
@@ -119,17 +119,17 @@ fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
 fn numbers<'a, Rates>(
     columns: &'a [Column],
     rates: Option<&'a Rates>,
-    shown: fn(&Column) -> fn(&Rates) -> String,
+    value: fn(&Column) -> fn(&Rates) -> String,
 ) -> impl Iterator<Item = Cell<'static>> + 'a {
     columns.iter().map(move |column| {
-        right(match rates {
-            Some(rates) => shown(column)(rates),
+        right_aligned(match rates {
+            Some(rates) => value(column)(rates),
             None => "–".to_owned(),
         })
     })
 }
 
-fn right(text: String) -> Cell<'static> {
+fn right_aligned(text: String) -> Cell<'static> {
     Cell::from(Text::from(text).right_aligned())
 }
 
@@ -142,7 +142,7 @@ fn state_style(state: &str) -> Style {
 }
 
 /// The last `width` values as bars, the largest of them full.
-fn spark(history: &VecDeque<u64>, width: usize) -> String {
+fn sparkline(history: &VecDeque<u64>, width: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let values = history.iter().skip(history.len().saturating_sub(width));
     let most = values.clone().copied().max().unwrap_or(0);
@@ -249,7 +249,7 @@ mod tests {
             array("md0", "direct", Some(rates())),
             array("md127", "staged", None),
         ];
-        screen.set(arrays, vec![provider(3), provider(4)]);
+        screen.update(arrays, vec![provider(3), provider(4)]);
         screen
     }
 
@@ -315,7 +315,7 @@ mod tests {
                 read_direct_bytes: part << 20,
                 ..Counters::default()
             };
-            screen.set(vec![array("md0", "direct", Some(rates))], Vec::new());
+            screen.update(vec![array("md0", "direct", Some(rates))], Vec::new());
         }
         let text = drawn(&screen, 100, 6);
         // What screen() set before was far more.
@@ -347,18 +347,18 @@ mod tests {
     fn arrays_come_and_go_with_what_is_known_of_them() {
         let mut screen = screen();
         assert!(screen.history.contains_key("md0"));
-        screen.set(vec![array("md5", "off", Some(rates()))], Vec::new());
+        screen.update(vec![array("md5", "off", Some(rates()))], Vec::new());
         assert_eq!(screen.history.keys().collect::<Vec<_>>(), ["md5"]);
         let text = drawn(&screen, 80, 10);
         assert!(text.contains("md5") && !text.contains("md0"), "{text}");
-        screen.set(Vec::new(), Vec::new());
+        screen.update(Vec::new(), Vec::new());
         assert!(screen.history.is_empty());
     }
 
     #[test]
     fn more_providers_than_there_is_room_for_are_counted() {
         let mut screen = Screen::new(Duration::from_secs(1));
-        screen.set(Vec::new(), (0..20).map(provider).collect());
+        screen.update(Vec::new(), (0..20).map(provider).collect());
         let text = drawn(&screen, 60, 12);
         assert!(text.contains("0000:02:00.0"), "{text}");
         assert!(!text.contains("0000:03:00.0"), "{text}");

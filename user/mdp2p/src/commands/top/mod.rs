@@ -46,8 +46,8 @@ impl Command for Top {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             bail!("top wants a terminal; for a file or a pipe there is `mdp2p stats --watch 1`");
         }
-        let wanted = Selection::of(sysroot, &self.arrays)?;
-        let first = Sample::take(sysroot, &wanted)?;
+        let selection = Selection::of(sysroot, &self.arrays)?;
+        let first = Sample::take(sysroot, &selection)?;
         let signals = signals().context("signals")?;
         match ColorChoice::global() {
             ColorChoice::Never => force_color_output(false),
@@ -60,7 +60,7 @@ impl Command for Top {
             .and_then(|terminal| {
                 let screen = Screen::new(self.interval);
                 watch(terminal, screen, &signals, first, || {
-                    Sample::take(sysroot, &wanted)
+                    Sample::take(sysroot, &selection)
                 })
             });
         // Even if only half of it was set up. A panic does so by itself.
@@ -92,11 +92,11 @@ fn watch(
     mut screen: Screen,
     signals: &SignalFd,
     mut before: Sample,
-    look: impl Fn() -> Result<Sample>,
+    take: impl Fn() -> Result<Sample>,
 ) -> Result<()> {
     /// How long a signal may wait.
     const PATIENCE: Duration = Duration::from_millis(200);
-    screen.set(before.arrays.clone(), before.providers.clone());
+    screen.update(before.arrays.clone(), before.providers.clone());
     loop {
         terminal.draw(|frame| draw(frame, &screen))?;
         let due = before.at + screen.interval;
@@ -112,9 +112,9 @@ fn watch(
             return Ok(());
         }
         if Instant::now() >= before.at + screen.interval {
-            let now = look()?;
+            let now = take()?;
             let (arrays, _) = now.since(&before);
-            screen.set(arrays, now.providers.clone());
+            screen.update(arrays, now.providers.clone());
             before = now;
         }
     }

@@ -37,7 +37,7 @@ impl Screen {
     }
 
     /// Takes what was seen.
-    pub fn set(&mut self, arrays: Vec<ArrayCounts>, providers: Vec<ProviderMemory>) {
+    pub fn update(&mut self, arrays: Vec<ArrayCounts>, providers: Vec<ProviderMemory>) {
         /// As many as the widest terminal has columns.
         const KEPT: usize = 512;
         self.history

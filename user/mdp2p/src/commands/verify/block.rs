@@ -15,7 +15,7 @@ pub struct Buffers {
 }
 
 /// A block that was read through both memories.
-pub struct Both {
+pub struct Compared {
     pub peer: Vec<u8>,
     pub host: Vec<u8>,
     /// How often it was read.
@@ -38,7 +38,7 @@ pub fn compare(
     pair: &mut Buffers,
     offset: u64,
     length: usize,
-) -> Result<Both, Unread> {
+) -> Result<Compared, Unread> {
     let mut last: Option<Vec<u8>> = None;
     let mut rounds = 0;
     loop {
@@ -54,9 +54,9 @@ pub fn compare(
         rounds += 1;
         let read = target.read(&mut pair.host, offset, length);
         read.map_err(unread(false, rounds))?;
-        let (peer, host) = (pair.peer.taken(length), pair.host.taken(length));
+        let (peer, host) = (pair.peer.to_vec(length), pair.host.to_vec(length));
         if let Some(verdict) = verdict(&peer, &host, last.as_deref(), rounds) {
-            return Ok(Both {
+            return Ok(Compared {
                 peer,
                 host,
                 rounds,

@@ -53,11 +53,11 @@ pub struct Comparison<'a> {
 type Pick = fn(&mut Buffers) -> &mut Buffer;
 
 impl Comparison<'_> {
-    pub fn through(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Trial>> {
+    pub fn try_provider(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Trial>> {
         self.bar.set_message(provider.address.to_string());
         let memory = Memory::Peer(provider.address);
-        let mut pairs = match pairs(memory, room, self.sysroot) {
-            Ok(pairs) => pairs,
+        let mut buffers = match buffers(memory, room, self.sysroot) {
+            Ok(buffers) => buffers,
             // Others were faster.
             Err(error) if error.root_cause().downcast_ref() == Some(&Errno::ENOMEM) => {
                 return Ok(Trial::untried(
@@ -66,7 +66,7 @@ impl Comparison<'_> {
                     &format!("{error:#}"),
                 ));
             }
-            Err(error) => return Err(file::remedy(error)),
+            Err(error) => return Err(file::with_remedy(error)),
         };
         let target = self.place.target()?;
         let row = |operation, work: &mut dyn FnMut(&mut Tally) -> Result<()>| {
@@ -74,15 +74,15 @@ impl Comparison<'_> {
             let mut tally = Tally::default();
             work(&mut tally)?;
             let after = array::counters(self.sysroot, self.array)?;
-            anyhow::Ok(tally.row(provider.address, operation, before.zip(after)))
+            anyhow::Ok(tally.into_trial(provider.address, operation, before.zip(after)))
         };
         if mode == Mode::ReadOnly {
             let read = row(Operation::Read, &mut |tally| {
-                self.blocks(
+                self.each_block(
                     room,
-                    &mut pairs,
+                    &mut buffers,
                     |pair, offset, length| compare(&target, pair, offset, length),
-                    |_, length, done| tally.compared(length, done),
+                    |_, length, done| tally.add_comparison(length, done),
                 )
             })?;
             return Ok(vec![read]);
@@ -90,31 +90,31 @@ impl Comparison<'_> {
         let peer: Pick = |pair| &mut pair.peer;
         let host: Pick = |pair| &mut pair.host;
         let write = row(Operation::Write, &mut |tally| {
-            let pattern = Pattern::new(fresh());
+            let pattern = Pattern::new(fresh_seed());
             self.write(
                 room,
-                &mut pairs,
+                &mut buffers,
                 &target,
                 (peer, pattern),
-                |length, done| tally.peer_io(length, done),
+                |length, done| tally.add_peer_io(length, done),
             )?;
-            self.check(room, &mut pairs, &target, (host, pattern), tally, false)
+            self.read_back(room, &mut buffers, &target, (host, pattern), tally, false)
         })?;
         let read = row(Operation::Read, &mut |tally| {
-            let pattern = Pattern::new(fresh());
-            self.write(room, &mut pairs, &target, (host, pattern), |_, done| {
-                tally.host_io(done)
+            let pattern = Pattern::new(fresh_seed());
+            self.write(room, &mut buffers, &target, (host, pattern), |_, done| {
+                tally.add_host_io(done)
             })?;
-            self.check(room, &mut pairs, &target, (peer, pattern), tally, true)
+            self.read_back(room, &mut buffers, &target, (peer, pattern), tally, true)
         })?;
         Ok(vec![write, read])
     }
 
     /// Calls `work` with each block of all pieces, and `take` with what came of it.
-    fn blocks<T: Send>(
+    fn each_block<T: Send>(
         &self,
         room: Room,
-        pairs: &mut [Buffers],
+        buffers: &mut [Buffers],
         work: impl Fn(&mut Buffers, u64, usize) -> T + Sync,
         mut take: impl FnMut(u64, usize, T),
     ) -> Result<()> {
@@ -123,7 +123,7 @@ impl Comparison<'_> {
                 range: piece.clone(),
                 block: room.block,
             };
-            transfer::each(&extent, pairs, &work, |offset, length, done| {
+            transfer::each(&extent, buffers, &work, |offset, length, done| {
                 take(offset, length, done);
                 self.bar.inc(length as u64);
                 Ok(())
@@ -135,7 +135,7 @@ impl Comparison<'_> {
     fn write(
         &self,
         room: Room,
-        pairs: &mut [Buffers],
+        buffers: &mut [Buffers],
         target: &Target,
         (pick, pattern): (Pick, Pattern),
         mut take: impl FnMut(usize, Result<(), Failure>),
@@ -146,14 +146,14 @@ impl Comparison<'_> {
             pick(pair).put(&data);
             target.write(pick(pair), offset, length)
         };
-        self.blocks(room, pairs, work, |_, length, done| take(length, done))
+        self.each_block(room, buffers, work, |_, length, done| take(length, done))
     }
 
     /// Reads back what was written, if all of it was.
-    fn check(
+    fn read_back(
         &self,
         room: Room,
-        pairs: &mut [Buffers],
+        buffers: &mut [Buffers],
         target: &Target,
         (pick, pattern): (Pick, Pattern),
         tally: &mut Tally,
@@ -164,15 +164,15 @@ impl Comparison<'_> {
         }
         let work = |pair: &mut Buffers, offset, length| {
             target.read(pick(pair), offset, length)?;
-            Ok(pick(pair).taken(length))
+            Ok(pick(pair).to_vec(length))
         };
-        self.blocks(room, pairs, work, |offset, length, done| {
-            tally.checked(&pattern, offset, length, done, through_peer);
+        self.each_block(room, buffers, work, |offset, length, done| {
+            tally.add_read_back(&pattern, offset, length, done, through_peer);
         })
     }
 }
 
-fn pairs(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>> {
+fn buffers(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>> {
     let sysfs = sysroot.path("sys");
     let pair = |_| {
         Ok(Buffers {
@@ -184,7 +184,7 @@ fn pairs(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>> 
 }
 
 /// A seed that no earlier run has had: what it left behind would pass for what we wrote.
-fn fresh() -> u64 {
+fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let nanoseconds = now.map_or(0, |now| now.as_nanos() as u64);
     scramble(nanoseconds ^ u64::from(std::process::id()) << 40)

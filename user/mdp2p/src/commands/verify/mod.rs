@@ -51,7 +51,7 @@ const DEPTH: usize = 4;
 /// If that cannot even begin: the array or the provider is not there, or the array is in use.
 pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
     let array = array::find(sysroot, &options.array)?;
-    let providers = provider::named(provider::all(sysroot, &array)?, &options.provider)?;
+    let providers = provider::select(provider::all(sysroot, &array)?, &options.provider)?;
     let site = Site::survey(
         sysroot,
         &array,
@@ -60,10 +60,10 @@ pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
     )?;
     let pieces = match site.mode {
         Mode::WriteFile => std::iter::once(0..options.size).collect(),
-        _ => pieces::pieces(site.bytes, options.size, &array),
+        _ => pieces::spread(site.bytes, options.size, &array),
     };
     let bytes = pieces.iter().map(|piece| piece.end - piece.start).sum();
-    let rooms = providers.iter().map(|one| one.some_room(BLOCK, DEPTH));
+    let rooms = providers.iter().map(|one| one.room_or_less(BLOCK, DEPTH));
     let rooms: Vec<Option<Room>> = rooms.collect();
     let mut report = VerifyReport {
         subject: Subject::of(&array),
@@ -80,10 +80,10 @@ pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
         let without = report.providers.iter().zip(&rooms);
         let without = without.filter(|(_, room)| room.is_none());
         report.results = without
-            .flat_map(|(one, _)| Trial::untried(one.address, site.mode, &one.no_room(BLOCK)))
+            .flat_map(|(one, _)| Trial::untried(one.address, site.mode, &one.why_no_room(BLOCK)))
             .collect();
-        report.notes.extend(site.note(&array));
-        report.notes.extend(notes::without_memory(&report.results));
+        report.notes.extend(site.loss(&array));
+        report.notes.extend(notes::no_memory(&report.results));
         return Ok(report);
     }
     let what = format!("{} of it are overwritten, all over it", ui::bytes(bytes));
@@ -98,11 +98,11 @@ pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
     };
     for (provider, room) in report.providers.iter().zip(rooms) {
         report.results.extend(match room {
-            Some(room) => work.through(provider, room, site.mode)?,
-            None => Trial::untried(provider.address, site.mode, &provider.no_room(BLOCK)),
+            Some(room) => work.try_provider(provider, room, site.mode)?,
+            None => Trial::untried(provider.address, site.mode, &provider.why_no_room(BLOCK)),
         });
     }
     work.bar.finish_and_clear();
-    report.notes = notes::notes(sysroot, &array, &report.results)?;
+    report.notes = notes::of(sysroot, &array, &report.results)?;
     Ok(report)
 }

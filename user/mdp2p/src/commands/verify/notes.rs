@@ -12,12 +12,12 @@ use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::sysroot::Sysroot;
 
 /// What there is to say of all of it, each thing once.
-pub fn notes(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String>> {
+pub fn of(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for row in rows {
         notes.extend(row.went.reasons(array, row.provider));
         notes.extend(row.went.advice(array, row.operation));
-        notes.extend(others(row).map(|bytes| {
+        notes.extend(bytes_of_others(row).map(|bytes| {
             format!(
                 "Others moved {} through peer memory at the same time: {}'s counters have both.",
                 ui::bytes(bytes),
@@ -31,7 +31,7 @@ pub fn notes(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<Str
             array.name
         ));
     }
-    let uses = uses::uses(sysroot, array)?;
+    let uses = uses::of(sysroot, array)?;
     if rows.iter().any(|row| row.data == Data::Wrong) && !uses.is_empty() {
         notes.push(format!(
             "{} is in use ({}); to be sure that it did not just change, try again while it is idle.",
@@ -39,7 +39,7 @@ pub fn notes(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<Str
             uses.join(", ")
         ));
     }
-    notes.extend(without_memory(rows));
+    notes.extend(no_memory(rows));
     let mut seen = Vec::new();
     notes.retain(|note| {
         let new = !seen.contains(note);
@@ -50,7 +50,7 @@ pub fn notes(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<Str
 }
 
 /// The sentence about providers that had no memory left, if there are some.
-pub fn without_memory(rows: &[Trial]) -> Option<String> {
+pub fn no_memory(rows: &[Trial]) -> Option<String> {
     let rows = rows.iter().filter(|row| row.data == Data::NoMemory);
     let mut providers: Vec<Bdf> = rows.map(|row| row.provider).collect();
     providers.dedup();
@@ -62,11 +62,11 @@ pub fn without_memory(rows: &[Trial]) -> Option<String> {
     })
 }
 
-fn others(trial: &Trial) -> Option<u64> {
+fn bytes_of_others(trial: &Trial) -> Option<u64> {
     let moved = Moved {
         bytes: trial.bytes,
         refused: 0,
     };
-    let others = trial.counted?.others(&moved);
+    let others = trial.counted?.bytes_of_others(&moved);
     (others > 0).then_some(others)
 }

@@ -32,7 +32,7 @@ impl Trial {
     }
 
     /// What is wrong, in lines.
-    fn trouble(&self) -> Vec<String> {
+    fn problems(&self) -> Vec<String> {
         let mut lines = self.details.clone();
         let more = (self.wrong + self.failed).saturating_sub(lines.len() as u64);
         match (lines.is_empty(), more) {
@@ -77,7 +77,7 @@ impl VerifyReport {
         }
         let rows = || self.results.iter();
         let shares = rows().filter_map(Trial::shares);
-        let lines: Vec<String> = rows().flat_map(Trial::trouble).chain(shares).collect();
+        let lines: Vec<String> = rows().flat_map(Trial::problems).chain(shares).collect();
         for paragraph in [&lines, &self.notes] {
             if !paragraph.is_empty() {
                 writeln!(out)?;
@@ -115,7 +115,7 @@ impl VerifyReport {
             plan += &format!(
                 "  {}: distance {}; {} of {} available\n",
                 provider.address,
-                provider.distance(),
+                provider.distance_range(),
                 ui::bytes(provider.available_bytes),
                 ui::bytes(provider.bytes)
             );
@@ -127,7 +127,7 @@ impl VerifyReport {
         let distance = |address: Bdf| {
             let mut all = self.providers.iter();
             let provider = all.find(|provider| provider.address == address);
-            provider.map(Provider::distance).unwrap_or_default()
+            provider.map(Provider::distance_range).unwrap_or_default()
         };
         let heads = [
             "PROVIDER", "DISTANCE", "I/O", "BYTES", "WENT", "DATA", "SHA-256",
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_widest_row_fits_80_columns() {
         let mut tally = Tally::default();
-        tally.peer_io(1023 << 10, Ok(()));
+        tally.add_peer_io(1023 << 10, Ok(()));
         let mut row = row(tally);
         row.went = PathTaken::PartlyRefused;
         row.data = Data::Changed;
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn how_much_was_staged_is_told() {
         let mut tally = Tally::default();
-        tally.peer_io(1024, Ok(()));
+        tally.add_peer_io(1024, Ok(()));
         let row = row(tally);
         assert_eq!((row.data, row.went), (Data::Right, PathTaken::PartlyStaged));
         let shares = row.shares().expect("not all of it was one");

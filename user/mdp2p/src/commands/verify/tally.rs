@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 use sha2::{Digest, Sha256};
 
-use super::block::{Both, Unread};
+use super::block::{Compared, Unread};
 use super::report::{Data, Trial};
 use crate::workload::path_taken::{Counted, Moved, PathTaken};
 use mdp2p_io::pattern::Pattern;
@@ -13,7 +13,7 @@ use mdp2p_machine::md::counters::Counters;
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// How many failures and the like are told in full.
-const TOLD: usize = 3;
+const DETAILS: usize = 3;
 
 /// What has come of an operation so far.
 #[derive(Default)]
@@ -28,41 +28,41 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn tell(&mut self, what: impl FnOnce() -> String) {
-        if self.details.len() < TOLD {
+    fn add_detail(&mut self, what: impl FnOnce() -> String) {
+        if self.details.len() < DETAILS {
             self.details.push(what());
         }
     }
 
-    fn failure(&mut self, failure: &Failure, through_peer: bool) {
+    fn add_failure(&mut self, failure: &Failure, through_peer: bool) {
         self.failed += 1;
         if through_peer && failure.why == Why::Errno(Errno::EREMOTEIO) {
             self.moved.refused += 1;
         }
         let memory = if through_peer { "peer" } else { "host" };
-        self.tell(|| format!("{failure} (through {memory} memory)"));
+        self.add_detail(|| format!("{failure} (through {memory} memory)"));
     }
 
-    pub fn peer_io(&mut self, length: usize, done: Result<(), Failure>) {
+    pub fn add_peer_io(&mut self, length: usize, done: Result<(), Failure>) {
         match done {
             Ok(()) => self.moved.bytes += length as u64,
-            Err(failure) => self.failure(&failure, true),
+            Err(failure) => self.add_failure(&failure, true),
         }
     }
 
-    pub fn host_io(&mut self, done: Result<(), Failure>) {
+    pub fn add_host_io(&mut self, done: Result<(), Failure>) {
         if let Err(failure) = done {
-            self.failure(&failure, false);
+            self.add_failure(&failure, false);
         }
     }
 
-    pub fn compared(&mut self, length: usize, done: Result<Both, Unread>) {
+    pub fn add_comparison(&mut self, length: usize, done: Result<Compared, Unread>) {
         let times = |rounds: u32| u64::from(rounds) * length as u64;
         let both = match done {
             Ok(both) => both,
             Err(unread) => {
                 self.moved.bytes += times(unread.rounds);
-                return self.failure(&unread.failure, unread.through_peer);
+                return self.add_failure(&unread.failure, unread.through_peer);
             }
         };
         self.moved.bytes += times(both.rounds);
@@ -75,7 +75,7 @@ impl Tally {
         }
     }
 
-    pub fn checked(
+    pub fn add_read_back(
         &mut self,
         pattern: &Pattern,
         offset: u64,
@@ -85,7 +85,7 @@ impl Tally {
     ) {
         let data = match done {
             Ok(data) => data,
-            Err(failure) => return self.failure(&failure, through_peer),
+            Err(failure) => return self.add_failure(&failure, through_peer),
         };
         if through_peer {
             self.moved.bytes += length as u64;
@@ -96,11 +96,11 @@ impl Tally {
         self.host.update(&expected);
         for mismatch in pattern.mismatches(offset, &data) {
             self.wrong += 1;
-            self.tell(|| mismatch.to_string());
+            self.add_detail(|| mismatch.to_string());
         }
     }
 
-    fn data(&self) -> Data {
+    fn verdict(&self) -> Data {
         match self {
             Self { wrong: 1.., .. } => Data::Wrong,
             Self { failed: 1.., .. } => Data::Failed,
@@ -109,13 +109,13 @@ impl Tally {
         }
     }
 
-    pub fn row(
+    pub fn into_trial(
         self,
         provider: Bdf,
         operation: Operation,
         counters: Option<(Counters, Counters)>,
     ) -> Trial {
-        let data = self.data();
+        let data = self.verdict();
         let counted = counters.map(|(before, after)| Counted::between(&before, &after, operation));
         let whole = self.failed == 0;
         let sum = |sum: Sha256| whole.then(|| hex(&sum.finalize()));
@@ -162,7 +162,7 @@ pub mod tests {
             read_staged_bytes,
             ..Counters::default()
         };
-        tally.row(
+        tally.into_trial(
             provider,
             Operation::Read,
             Some((read(100, 0), read(612, 512))),
@@ -175,10 +175,10 @@ pub mod tests {
         let mut data = vec![0; 1024];
         pattern.fill(4096, &mut data);
         let mut tally = Tally::default();
-        tally.checked(&pattern, 4096, 1024, Ok(data.clone()), true);
-        assert_eq!(tally.data(), Data::Right);
+        tally.add_read_back(&pattern, 4096, 1024, Ok(data.clone()), true);
+        assert_eq!(tally.verdict(), Data::Right);
         data[600] ^= 1;
-        tally.checked(&pattern, 4096, 1024, Ok(data), true);
+        tally.add_read_back(&pattern, 4096, 1024, Ok(data), true);
         let row = row(tally);
         assert_eq!((row.data, row.wrong, row.bytes), (Data::Wrong, 1, 2048));
         assert!(
@@ -192,9 +192,9 @@ pub mod tests {
     #[test]
     fn what_was_refused_is_told_from_what_failed() {
         let mut tally = Tally::default();
-        tally.peer_io(512, Err(failure(Errno::EREMOTEIO)));
-        tally.peer_io(512, Err(failure(Errno::EIO)));
-        tally.host_io(Err(failure(Errno::EREMOTEIO)));
+        tally.add_peer_io(512, Err(failure(Errno::EREMOTEIO)));
+        tally.add_peer_io(512, Err(failure(Errno::EIO)));
+        tally.add_host_io(Err(failure(Errno::EREMOTEIO)));
         assert_eq!((tally.moved.refused, tally.failed), (1, 3));
         let row = row(tally);
         assert_eq!((row.data, row.went), (Data::Failed, PathTaken::Refused));
@@ -227,7 +227,7 @@ pub mod tests {
         };
         let work = |pair: &mut Buffers, offset, length| compare(&target, pair, offset, length);
         transfer::each(&extent, &mut [pair(), pair()], work, |_, length, done| {
-            tally.compared(length, done);
+            tally.add_comparison(length, done);
             Ok(())
         })
         .expect("moved");
