@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The status of an array: how many members it has, what it can do, how far a rebuild is.
+//! The status of an array in words and colours, as `list` and `detail` show it.
+//!
+//! Tests: tests/list.rs and tests/detail.rs.
 
 use anstyle::Style;
 use mdp2p_machine::md::array::Array;
 
 use crate::ui::{self, styled};
 
-/// How many members are there, of how many: `4/4`, `3/4 degraded`.
+/// Returns how many members are present, of how many: `4/4`, `3/4 degraded`.
 pub fn members(array: &Array) -> String {
     if array.raid_disks == 0 {
         return array.members.len().to_string();
     }
     let there = match array.state.as_str() {
-        // What is not put together yet says nothing of being degraded.
+        // An array that is not assembled yet says nothing about being degraded.
         "inactive" => array.members.iter().filter(|m| m.slot.is_some()).count(),
         _ => array.raid_disks.saturating_sub(array.degraded) as usize,
     };
@@ -23,12 +25,12 @@ pub fn members(array: &Array) -> String {
     }
 }
 
-/// Rounded down: 100 is the end.
+/// Returns a percentage, rounded down, so that 100 means the end.
 pub fn percent(part: f64) -> u32 {
     (part * 100.0) as u32
 }
 
-/// The colour of what md-p2p says that an array does with peer I/O.
+/// Returns the colour for a `p2pdma_state`.
 pub fn state_style(state: &str) -> Style {
     match state {
         "direct" => ui::GOOD,

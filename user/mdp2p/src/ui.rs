@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tables for people, JSON for programs, how numbers are written, and what is asked.
+//! Output and input of all commands: tables, JSON, numbers, colours and questions.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -11,8 +11,8 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object, Rows};
 use tabled::settings::{Alignment, Padding, Style as Lines};
 
-/// The version of all JSON that mdp2p prints: it is raised when something in there changes
-/// its meaning or goes.
+/// The version of all JSON that mdp2p prints. It is raised when a key changes its meaning or is
+/// removed.
 pub const JSON_VERSION: u32 = 1;
 
 /// When to use colour.
@@ -28,7 +28,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Makes all output of [`out`] follow it.
+    /// Makes all output of [`out`] follow this choice.
     pub fn apply(self) {
         let choice = match self {
             Color::Auto => anstream::ColorChoice::Auto,
@@ -39,32 +39,31 @@ impl Color {
     }
 }
 
-/// Good news.
+/// For good news.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// What is worth a look.
+/// For what deserves attention.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
-/// What is wrong.
+/// For what is wrong.
 pub const BAD: Style = AnsiColor::Red.on_default();
-/// What is beside the point.
+/// For side notes.
 pub const DIM: Style = Style::new().dimmed();
-/// Headings.
+/// For headings.
 pub const HEADING: Style = Style::new().bold();
 
-/// Standard output; styles are left out where they are not wanted.
+/// Returns standard output; it drops styles if colour is off.
 pub fn out() -> impl Write {
     anstream::stdout().lock()
 }
 
-/// `text` in a style.
+/// Returns `text` in a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Prints `value` as JSON: an object with a `version` before what is in `value`, which has
-/// to be a map or a struct.
+/// Prints `value` as JSON, with a `version` before its own keys. `value` must be a map or a struct.
 ///
 /// # Errors
-/// If standard output takes no more.
+/// If standard output cannot be written.
 pub fn json(value: &impl Serialize) -> Result<()> {
     #[derive(Serialize)]
     struct Versioned<'a, T> {
@@ -81,8 +80,9 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// A table without lines, columns two spaces apart; those in `right` (by number) hold
-/// numbers. `rows` may hold styles.
+/// Returns a table without lines, with two spaces between columns.
+///
+/// `right` has the numbers of the columns that are aligned to the right. `rows` may contain styles.
 pub fn table(
     heads: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
@@ -100,19 +100,19 @@ pub fn table(
         );
     }
     let text = table.to_string();
-    // Nobody wants the spaces at the ends of lines.
+    // Removes the spaces at the ends of lines.
     text.lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect()
 }
 
-/// `a, b, c`.
+/// Joins items: `a, b, c`.
 pub fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     items.join(", ")
 }
 
-/// `1 drive`, `2 drives`.
+/// Counts things: `1 drive`, `2 drives`.
 pub fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
@@ -120,7 +120,7 @@ pub fn count(number: usize, what: &str) -> String {
     }
 }
 
-/// The lines of a text; a word that is longer than `width` has a line of its own.
+/// Wraps a text into lines. A word that is longer than `width` gets a line of its own.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -135,22 +135,22 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Columns of the terminal, 80 where there is none.
+/// Returns the columns of the terminal, or 80 without a terminal.
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(40))
 }
 
-/// Whether somebody is looking at what we print.
+/// Returns whether standard output is a terminal.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Bytes as people write them, in powers of 1024: `0`, `4 KiB`, `1.5 GiB`.
+/// Writes bytes in powers of 1024: `0`, `4 KiB`, `1.5 GiB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut unit = 0;
     let mut value = bytes as f64;
-    // What would be rounded to 1024 is one of the next unit.
+    // A value that would be rounded to 1024 belongs to the next unit.
     while value >= 1023.95 && unit < UNITS.len() - 1 {
         value /= 1024.0;
         unit += 1;
@@ -164,10 +164,10 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// Asks a question, unless `yes` has been said to it before.
+/// Asks a question, unless `yes` has answered it already.
 ///
 /// # Errors
-/// If the answer is no, or there is nobody to give it.
+/// If the answer is no, or there is no terminal to ask on.
 pub fn confirm(question: &str, yes: bool) -> Result<()> {
     let stdin = io::stdin();
     let somebody = stdin
@@ -176,7 +176,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<()> {
     agree(question, yes, somebody)
 }
 
-/// The same of `somebody`, whom we can read and write.
+/// Like [`confirm`], but asks `somebody`, whose answers we read and to whom we write.
 fn agree(question: &str, yes: bool, somebody: Option<(impl BufRead, impl Write)>) -> Result<()> {
     if yes {
         return Ok(());
@@ -197,7 +197,7 @@ fn agree(question: &str, yes: bool, somebody: Option<(impl BufRead, impl Write)>
     }
 }
 
-/// The values of each key, keys in the order in which they first came.
+/// Groups values by key. Keys keep the order of their first appearance.
 pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
     let mut groups: Vec<(K, Vec<V>)> = Vec::new();
     for (key, value) in pairs {

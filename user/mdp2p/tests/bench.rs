@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p bench`: data are moved on a machine made of files; and its contract.
+//! `mdp2p bench`: moves data on a machine made of files; and its contract.
 
 #[path = "common/machine.rs"]
 mod machine;
@@ -29,7 +29,7 @@ fn report(machine: &Machine, words: &[&str]) -> Result<BenchReport, String> {
     bench::report(&machine.sysroot(), &options(words)).map_err(|error| format!("{error:#}"))
 }
 
-/// The program, on that machine.
+/// Returns the program, with this machine as its sysroot.
 fn program(machine: &Machine, words: &[&str]) -> Command {
     let mut command = Command::cargo_bin("mdp2p").expect("it is built");
     command
@@ -40,7 +40,7 @@ fn program(machine: &Machine, words: &[&str]) -> Command {
     command
 }
 
-/// The texts of a drawing, all of whose tags are closed.
+/// Returns the texts of a drawing, after a check that all its tags are closed.
 fn texts(drawing: &str) -> Vec<String> {
     let (mut open, mut texts) = (Vec::new(), Vec::new());
     for event in svg::read(drawing).expect("SVG") {
@@ -262,7 +262,7 @@ fn a_drawing_that_nobody_can_store_is_refused_before_anything_is_measured() {
 }
 
 #[test]
-fn the_figures_of_a_virtual_machine_are_called_what_they_are() {
+fn the_figures_of_a_virtual_machine_come_with_a_warning() {
     let machine = Machine::new();
     let sentence = "This is a virtual machine (QEMU): the figures mean nothing";
     let dry = ["md0", "--dry-run"];
@@ -321,7 +321,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn nobody_needs_to_read_what_is_printed() {
+fn a_pipe_that_nobody_reads_is_no_error() {
     let machine = Machine::new();
     for words in [&["md0", "--dry-run"][..], &["md0", "--dry-run", "--json"]] {
         let (reader, writer) = nix::unistd::pipe().expect("a pipe");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p detail`: of arrays from `trees/arrays.tree`.
+//! `mdp2p detail`, for the arrays of `trees/arrays.tree`.
 
 mod common;
 
@@ -18,14 +18,14 @@ fn detail(root: &Path, array: &str) -> Command {
     command
 }
 
-fn shown(command: &mut Command) -> String {
+fn output(command: &mut Command) -> String {
     let output = command.assert().success().get_output().stdout.clone();
     String::from_utf8(output).expect("UTF-8")
 }
 
-/// What is printed, if it is as the schema says.
+/// Returns the JSON output, after a check against the schema.
 fn json(root: &Path, array: &str) -> Value {
-    let value = serde_json::from_str(&shown(detail(root, array).arg("--json"))).expect("JSON");
+    let value = serde_json::from_str(&output(detail(root, array).arg("--json"))).expect("JSON");
     let schema = include_str!("../schema/detail.json");
     let schema = serde_json::from_str(schema).expect("a schema");
     jsonschema::validate(&schema, &value).unwrap_or_else(|error| panic!("{error}: {value:#}"));
@@ -33,9 +33,9 @@ fn json(root: &Path, array: &str) -> Value {
 }
 
 #[test]
-fn all_of_an_array_is_shown() {
+fn everything_about_an_array_is_shown() {
     let root = common::plant("arrays");
-    insta::assert_snapshot!(shown(&mut detail(root.path(), "md0")), @r"
+    insta::assert_snapshot!(output(&mut detail(root.path(), "md0")), @r"
     md0 (data)
     Driver     md-p2p
     Level      raid10
@@ -81,7 +81,7 @@ fn all_of_an_array_is_shown() {
 #[test]
 fn an_array_that_is_well_has_no_more_to_say() {
     let root = common::plant("arrays");
-    let text = shown(&mut detail(root.path(), "md1"));
+    let text = output(&mut detail(root.path(), "md1"));
     assert!(text.contains("State      direct\n"), "{text}");
     assert!(
         text.contains("every member reaches every provider"),
@@ -101,7 +101,7 @@ fn an_array_that_is_well_has_no_more_to_say() {
 #[test]
 fn of_the_kernels_own_it_says_how_to_bring_it_over() {
     let root = common::plant("arrays");
-    insta::assert_snapshot!(shown(&mut detail(root.path(), "md127")), @r"
+    insta::assert_snapshot!(output(&mut detail(root.path(), "md127")), @r"
     md127 (old)
     Driver     the kernel's own md
     Level      raid5
@@ -147,12 +147,12 @@ fn no_line_is_wider_than_80_columns() {
         common::put(root.path(), &path, &distances);
     }
     for array in ["md0", "md1", "md127"] {
-        let text = shown(&mut detail(root.path(), array));
+        let text = output(&mut detail(root.path(), array));
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}\n{text}");
         }
     }
-    let text = shown(&mut detail(root.path(), "md0"));
+    let text = output(&mut detail(root.path(), "md0"));
     assert!(text.contains("0000:13:00.0"), "{text}");
 }
 
@@ -163,7 +163,7 @@ fn without_providers_it_says_so() {
         let path = format!("sys/block/md0/md/dev-nvme{member}n1/p2pdma_distance");
         common::put(root.path(), &path, "");
     }
-    let text = shown(&mut detail(root.path(), "md0"));
+    let text = output(&mut detail(root.path(), "md0"));
     assert!(text.contains("there is no provider"), "{text}");
 }
 

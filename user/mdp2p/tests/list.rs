@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p list`: two arrays of md-p2p and one of the kernel's, from `trees/arrays.tree`.
+//! `mdp2p list`, for two arrays of md-p2p and one of the kernel's md, from `trees/arrays.tree`.
 
 mod common;
 
@@ -18,14 +18,14 @@ fn list(root: &Path) -> Command {
     command
 }
 
-fn shown(command: &mut Command) -> String {
+fn output(command: &mut Command) -> String {
     let output = command.assert().success().get_output().stdout.clone();
     String::from_utf8(output).expect("UTF-8")
 }
 
-/// What is printed, if it is as the schema says.
+/// Returns the JSON output, after a check against the schema.
 fn json(root: &Path) -> Value {
-    let value = serde_json::from_str(&shown(list(root).arg("--json"))).expect("JSON");
+    let value = serde_json::from_str(&output(list(root).arg("--json"))).expect("JSON");
     let schema = include_str!("../schema/list.json");
     let schema = serde_json::from_str(schema).expect("a schema");
     jsonschema::validate(&schema, &value).unwrap_or_else(|error| panic!("{error}: {value:#}"));
@@ -35,7 +35,7 @@ fn json(root: &Path) -> Value {
 #[test]
 fn each_array_is_a_row_and_has_a_reason_if_it_is_not_direct() {
     let root = common::plant("arrays");
-    insta::assert_snapshot!(shown(&mut list(root.path())), @r"
+    insta::assert_snapshot!(output(&mut list(root.path())), @r"
     ARRAY  LEVEL      SIZE  MEMBERS       STATE   P2P     PROVIDER      REBUILD
     md0    raid10   32 MiB  3/4 degraded  active  staged  0000:04:00.0  recover 36 %
       nvme3n1 does not reach 0000:03:00.0
@@ -54,7 +54,7 @@ fn no_line_is_wider_than_80_columns() {
     common::put(root.path(), &format!("{md}/p2pdma_reason"), &long);
     common::put(root.path(), &format!("{md}/array_state"), "write-pending\n");
     common::put(root.path(), &format!("{md}/sync_action"), "reshape\n");
-    let text = shown(&mut list(root.path()));
+    let text = output(&mut list(root.path()));
     let widths = text.lines().map(|line| line.chars().count());
     assert!(widths.clone().all(|width| width <= 80), "{text}");
     // The reason is cut, and fills its line.
@@ -63,7 +63,7 @@ fn no_line_is_wider_than_80_columns() {
         text.contains('…') && text.contains("reshape 36 %"),
         "{text}"
     );
-    // The provider gave way.
+    // The provider column is left out.
     assert!(!text.contains("PROVIDER"), "{text}");
 }
 
@@ -82,7 +82,7 @@ fn json_has_all_of_them() {
 fn without_arrays_it_says_so() {
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("sys")).expect("sys");
-    assert_eq!(shown(&mut list(root.path())), "No arrays.\n");
+    assert_eq!(output(&mut list(root.path())), "No arrays.\n");
     assert_eq!(json(root.path())["arrays"], Value::Array(Vec::new()));
 }
 
@@ -136,7 +136,7 @@ fn usage_is_explained() {
             .code(2)
             .stderr(contains(wrong));
     }
-    // No folder `sys` in there.
+    // The folder `sys` is missing.
     list(root.path())
         .assert()
         .code(1)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p stats`: of arrays from `trees/arrays.tree`.
+//! `mdp2p stats`, for the arrays of `trees/arrays.tree`.
 
 mod common;
 
@@ -22,12 +22,12 @@ fn stats(root: &Path) -> Command {
     command
 }
 
-fn shown(command: &mut Command) -> String {
+fn output(command: &mut Command) -> String {
     let output = command.assert().success().get_output().stdout.clone();
     String::from_utf8(output).expect("UTF-8")
 }
 
-/// JSON, if it is as the schema says.
+/// Parses JSON, and checks it against the schema.
 fn json(text: &str) -> Value {
     let value = serde_json::from_str(text).expect("JSON");
     let schema = include_str!("../schema/stats.json");
@@ -36,7 +36,7 @@ fn json(text: &str) -> Value {
     value
 }
 
-/// `mdp2p stats --watch`, with what it prints; it is ended when this goes.
+/// A running `mdp2p stats --watch` and its output. Dropping it ends the program.
 struct Watched {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -61,7 +61,7 @@ impl Watched {
         self.lines.next().expect("a line").expect("UTF-8")
     }
 
-    /// The lines up to the first of which `wanted` is true, that one last.
+    /// Returns the lines up to the first for which `wanted` is true.
     fn until(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         for _ in 0..1000 {
@@ -82,9 +82,9 @@ impl Drop for Watched {
 }
 
 #[test]
-fn totals_are_told_by_array_and_member() {
+fn totals_are_shown_by_array_and_member() {
     let root = common::plant("arrays");
-    insta::assert_snapshot!(shown(&mut stats(root.path())), @r"
+    insta::assert_snapshot!(output(&mut stats(root.path())), @r"
     Bytes since each array was started:
     ARRAY       READ    READ   WRITE   WRITE  REFUSED  REBUILD  REBUILD
               DIRECT  STAGED  DIRECT  STAGED     I/OS     PEER     HOST
@@ -110,7 +110,7 @@ fn no_line_is_wider_than_80_columns() {
             ((1000u64 << 30) + (1 << 29)).to_string(),
         );
     }
-    for line in shown(&mut stats(root.path())).lines() {
+    for line in output(&mut stats(root.path())).lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
@@ -118,21 +118,21 @@ fn no_line_is_wider_than_80_columns() {
 #[test]
 fn json_has_the_same() {
     let root = common::plant("arrays");
-    let value = json(&shown(stats(root.path()).arg("--json")));
+    let value = json(&output(stats(root.path()).arg("--json")));
     let md0 = &value["arrays"][0];
     assert_eq!(md0["counted"]["read_direct_bytes"], 16 << 20);
     assert_eq!(md0["counted"]["refused_ios"], 3);
     assert_eq!(md0["members"][0]["counted"]["read_bytes"], 6 << 20);
     assert_eq!(md0.get("per_second"), None);
-    // The third has memory too, and does not publish it.
+    // The third provider has memory too, but does not publish it.
     assert_eq!(value["providers"].as_array().expect("a list").len(), 2);
     assert_eq!(value["providers"][0]["available_bytes"], 12 << 20);
 }
 
 #[test]
-fn only_arrays_that_were_named_are_shown_and_each_once() {
+fn only_named_arrays_are_shown_and_each_once() {
     let root = common::plant("arrays");
-    let value = json(&shown(
+    let value = json(&output(
         stats(root.path()).args(["data", "md0", "/dev/md0", "--json"]),
     ));
     let arrays = value["arrays"].as_array().expect("a list");
@@ -160,17 +160,17 @@ fn the_kernels_own_arrays_have_no_counters() {
     stats(root.path()).arg("old").assert().code(1).stderr(
         contains("md127 is an array of the kernel's own md").and(contains("mdp2p detail md127")),
     );
-    assert!(!shown(&mut stats(root.path())).contains("md127"));
+    assert!(!output(&mut stats(root.path())).contains("md127"));
 }
 
 #[test]
 fn without_arrays_it_says_so() {
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("sys")).expect("sys");
-    assert_eq!(shown(&mut stats(root.path())), "No arrays of md-p2p.\n");
-    let value = json(&shown(stats(root.path()).arg("--json")));
+    assert_eq!(output(&mut stats(root.path())), "No arrays of md-p2p.\n");
+    let value = json(&output(stats(root.path()).arg("--json")));
     assert_eq!(value["arrays"], Value::Array(Vec::new()));
-    let samples = exposition(&shown(stats(root.path()).arg("--prometheus")));
+    let samples = exposition(&output(stats(root.path()).arg("--prometheus")));
     assert_eq!(samples.len(), 1, "{samples:?}");
 }
 
@@ -196,7 +196,7 @@ fn garbage_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn what_is_counted_in_an_interval_is_a_line_of_json() {
+fn the_counts_of_an_interval_are_a_line_of_json() {
     let root = common::plant("arrays");
     let mut watched = Watched::start(root.path(), &["--json", "md0"]);
     let first = json(&watched.line());
@@ -211,15 +211,15 @@ fn what_is_counted_in_an_interval_is_a_line_of_json() {
     let rate = line["arrays"][0]["per_second"]["read_direct_bytes"].as_f64();
     let rate = rate.expect("a number") * line["interval_seconds"].as_f64().expect("a number");
     assert!((rate - 5000.0).abs() < 1.0, "{line:#}");
-    // It came once.
+    // Nothing is counted twice.
     let next = json(&watched.line());
     assert_eq!(next["arrays"][0]["counted"]["read_direct_bytes"], 0);
 
-    // Stopped and started again.
+    // The array is restarted.
     put(root.path(), "p2pdma_read_direct_bytes", 700);
     watched.until(|line| line.contains("\"read_direct_bytes\":700,"));
 
-    // Gone.
+    // The array goes away.
     let (md0, away) = (root.path().join("sys/block/md0"), root.path().join("away"));
     fs::rename(&md0, &away).expect("it goes");
     watched.until(|line| line.contains("\"arrays\":[]"));
@@ -321,9 +321,9 @@ fn usage_is_explained() {
 }
 
 #[test]
-fn prometheus_is_told_all_of_it() {
+fn prometheus_gets_all_metrics() {
     let root = common::plant("arrays");
-    let text = shown(stats(root.path()).arg("--prometheus"));
+    let text = output(stats(root.path()).arg("--prometheus"));
     let samples = exposition(&text);
     for (sample, value) in [
         (
@@ -391,12 +391,12 @@ fn prometheus_is_told_all_of_it() {
 }
 
 #[test]
-fn prometheus_is_told_of_a_state_that_is_new_and_of_names_that_are_strange() {
+fn prometheus_gets_new_states_and_strange_names() {
     let root = common::plant("arrays");
     put(root.path(), "p2pdma_state", "half\"way\\");
     let link = root.path().join("dev/md/a\"b\\c\nd");
     std::os::unix::fs::symlink("../md1", link).expect("a link");
-    let samples = exposition(&shown(stats(root.path()).arg("--prometheus")));
+    let samples = exposition(&output(stats(root.path()).arg("--prometheus")));
     let state = r#"mdp2p_array_state{array="md0",state="half\"way\\"}"#;
     assert_eq!(samples.get(state), Some(&1.0), "{samples:?}");
     let name = r#"mdp2p_array_info{array="md1",name="a\"b\\c\nd",level="raid1"}"#;
@@ -411,8 +411,8 @@ fn put(root: &Path, file: &str, content: impl ToString) {
     );
 }
 
-/// Checks text for Prometheus line by line, as its documentation has it; each sample and
-/// its value.
+/// Checks text for Prometheus line by line, against the rules of its documentation. Returns each
+/// sample with its value.
 fn exposition(text: &str) -> BTreeMap<String, f64> {
     assert!(text.ends_with('\n') && !text.contains('\r'));
     let mut samples = BTreeMap::new();
@@ -437,7 +437,7 @@ fn exposition(text: &str) -> BTreeMap<String, f64> {
         } else {
             let (sample, value) = line.rsplit_once(' ').expect(line);
             let (name, labels) = sample.split_once('{').expect(line);
-            // All samples of a metric follow its head, and no others.
+            // The samples of a metric directly follow its head.
             assert_eq!(name, metric.0, "{line}");
             let names = labels_of(labels.strip_suffix('}').expect(line));
             let unique: BTreeSet<_> = names.iter().collect();
@@ -459,7 +459,7 @@ fn is_name(name: &str) -> bool {
     name.starts_with("mdp2p_") && name.chars().all(right)
 }
 
-/// The names of labels: `a="…",b="…"`.
+/// Returns the names of labels: `a="…",b="…"`.
 fn labels_of(mut text: &str) -> Vec<String> {
     let mut names = Vec::new();
     while !text.is_empty() {

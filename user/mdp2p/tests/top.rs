@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p top`: in a terminal of its own, with arrays from `trees/arrays.tree`.
+//! `mdp2p top` in a terminal of its own, with the arrays of `trees/arrays.tree`.
 
 mod common;
 
@@ -23,14 +23,14 @@ use predicates::str::contains;
 const ENTER: &str = "\u{1b}[?1049h";
 const LEAVE: &str = "\u{1b}[?1049l";
 
-/// `mdp2p top` in a terminal.
+/// A running `mdp2p top` in a terminal.
 struct Top {
     child: Child,
     keyboard: File,
-    /// The side that the program has.
+    /// The program's side of the terminal.
     terminal: File,
     screen: Receiver<Vec<u8>>,
-    /// What came to the screen.
+    /// The output to the screen.
     seen: String,
 }
 
@@ -76,7 +76,7 @@ impl Top {
         }
     }
 
-    /// Waits until `text` is on the screen.
+    /// Waits until `text` has appeared on the screen.
     fn see(&mut self, text: &str) {
         while !self.seen.contains(text) {
             match self.screen.recv_timeout(Duration::from_secs(20)) {
@@ -90,7 +90,7 @@ impl Top {
         self.keyboard.write_all(keys.as_bytes()).expect("keys");
     }
 
-    /// How it ended, and what it complained of; the terminal has to be as before.
+    /// Returns the exit status and the errors, after a check that the terminal is restored.
     fn end(mut self) -> (ExitStatus, String) {
         self.see(LEAVE);
         let status = self.child.wait().expect("it ended");
@@ -122,7 +122,7 @@ fn keys_end_it_and_the_terminal_is_as_before() {
 }
 
 #[test]
-fn members_are_shown_if_asked_for() {
+fn a_key_shows_members() {
     let root = common::plant("arrays");
     let mut top = Top::start(root.path(), &["data"]);
     top.see("md0");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p verify`: data are moved on a machine made of files; and its contract.
+//! `mdp2p verify`: moves data on a machine made of files; and its contract.
 
 #[path = "common/machine.rs"]
 mod machine;
@@ -34,7 +34,7 @@ fn refused(machine: &Machine, words: &[&str]) -> String {
     why
 }
 
-/// The program, on that machine.
+/// Returns the program, with this machine as its sysroot.
 fn program(machine: &Machine, words: &[&str]) -> Command {
     let mut command = Command::cargo_bin("mdp2p").expect("it is built");
     command
@@ -60,7 +60,7 @@ fn data_are_read_through_both_memories_and_nothing_is_changed() {
     };
     assert_eq!((row.data, row.operation), (Data::Right, Operation::Read));
     assert_eq!(row.bytes as usize, BYTES);
-    // The counters of this machine are files that nobody counts in.
+    // Nobody counts in the counters of this machine, which are files.
     assert_eq!(row.went, PathTaken::NotCounted);
     assert_eq!(report.notes.len(), 1, "{report:?}");
     let sum: String = Sha256::digest(&before)
@@ -175,7 +175,7 @@ fn a_file_elsewhere_is_refused() {
     assert!(!path.exists());
 }
 
-/// A second provider, of which all is lent out.
+/// A second provider, whose memory is all lent out.
 const LENT: &str = "0000:00:02.0";
 
 fn lend_out(machine: &Machine) {
@@ -194,7 +194,7 @@ fn lend_out(machine: &Machine) {
 }
 
 #[test]
-fn a_provider_without_memory_is_told_and_the_others_are_tried() {
+fn a_provider_without_memory_is_reported_and_the_others_are_tried() {
     let machine = Machine::new();
     lend_out(&machine);
     if !machine.takes_direct_io() {
@@ -351,7 +351,7 @@ fn the_schema_refuses_what_is_not_in_it() {
 }
 
 #[test]
-fn another_machine_is_only_looked_at() {
+fn the_files_of_another_machine_are_only_read() {
     let machine = Machine::new();
     let before = machine.data();
     program(&machine, &["md0", "--destructive", "--yes"])
@@ -411,7 +411,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn nobody_needs_to_read_what_is_printed() {
+fn a_pipe_that_nobody_reads_is_no_error() {
     let machine = Machine::new();
     for words in [&["md0", "--dry-run"][..], &["md0", "--dry-run", "--json"]] {
         let (reader, writer) = nix::unistd::pipe().expect("a pipe");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! I/O between block devices and the memory of PCI devices (p2pmem): buffers, patterns to
-//! know data by, transfers, and what they take. All that `p2pio` and `mdp2p verify` need.
+//! I/O between block devices and the memory of PCI devices (p2pmem).
+//!
+//! This crate has everything that `p2pio`, `mdp2p verify` and `mdp2p bench` need: buffers, targets,
+//! patterns that identify data, transfers and measurements.
 
 pub mod measure;
 pub mod memory;

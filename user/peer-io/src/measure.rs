@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Blocks moved for a while, and what that took: time, latencies, CPU.
+//! Moves blocks for a while, and measures time, latencies and CPU.
 
 use std::ops::AddAssign;
 use std::thread;
@@ -14,13 +14,13 @@ use crate::random::Random;
 use crate::target::{Failure, Operation, Target};
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
-/// Latencies, counted by how long they are: to within 1/64 of their value.
+/// A histogram of latencies, each to within 1/64 of its value.
 #[derive(Clone, Debug)]
 pub struct Latencies {
     counts: Vec<u64>,
 }
 
-/// Up to 127 each nanosecond has a count, and beyond each 64th of every power of two.
+/// Up to 127 ns each nanosecond has a bucket; above that each 64th of every power of two.
 const STEPS: u64 = 64;
 
 impl Default for Latencies {
@@ -38,21 +38,22 @@ impl Latencies {
         (shift * STEPS + (nanoseconds >> shift)) as usize
     }
 
-    /// The least nanoseconds that are counted at a bucket.
+    /// Returns the smallest latency of a bucket, in nanoseconds.
     fn bucket_start(bucket: usize) -> u64 {
         let bucket = bucket as u64;
         let shift = (bucket / STEPS).saturating_sub(1);
         (bucket - shift * STEPS) << shift
     }
 
-    /// Counts one.
+    /// Counts one latency.
     pub fn count(&mut self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.counts[Self::bucket(nanoseconds)] += 1;
     }
 
-    /// How long those took that `part` of all, from 0 to 1, were no slower than; none if there
-    /// are none.
+    /// Returns the latency that a fraction `part` (0 to 1) of the blocks did not exceed.
+    ///
+    /// Returns `None` without blocks.
     pub fn percentile(&self, part: f64) -> Option<Duration> {
         let all: u64 = self.counts.iter().sum();
         let wanted = ((all as f64 * part).ceil() as u64).clamp(1, all.max(1));
@@ -73,17 +74,17 @@ impl AddAssign<&Latencies> for Latencies {
     }
 }
 
-/// CPU time that was used up.
+/// CPU time used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cpu {
-    /// By this process, in the kernel for it too.
+    /// By this process, in user space and in the kernel.
     pub process: Duration,
-    /// By everything on the machine: kernel workers, interrupts, others' programs.
+    /// By the whole machine: kernel workers, interrupts, other programs.
     pub machine: Duration,
 }
 
 impl Cpu {
-    /// Since both began.
+    /// Reads the CPU time used so far.
     ///
     /// # Errors
     /// If `/proc/stat` cannot be read or understood.
@@ -124,8 +125,10 @@ fn duration(time: TimeVal) -> Duration {
     Duration::from_secs(part(time.tv_sec())) + Duration::from_micros(part(time.tv_usec()))
 }
 
-/// The time that was not idle, from the first line of `/proc/stat` (proc_stat(5)), which is
-/// in 100ths of a second: all but `idle` and `iowait`, up to `steal`; guests are in `user`.
+/// Returns the time that was not idle, from the first line of `/proc/stat` (see proc_stat(5)).
+///
+/// The line counts in 100ths of a second. All times count except `idle` and `iowait`; the times of
+/// guests are part of `user`.
 fn busy(line: &str) -> Option<Duration> {
     let mut words = line.split_whitespace();
     if words.next() != Some("cpu") {
@@ -142,18 +145,18 @@ fn busy(line: &str) -> Option<Duration> {
     Some(Duration::from_millis(ticks.saturating_mul(10)))
 }
 
-/// What moving blocks took.
+/// What a measurement found.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Bytes.
+    /// Bytes moved.
     pub bytes: u64,
-    /// Blocks.
+    /// Blocks moved.
     pub ios: u64,
-    /// How long.
+    /// Time taken.
     pub time: Duration,
-    /// CPU meanwhile.
+    /// CPU time used meanwhile.
     pub cpu: Cpu,
-    /// Of each block.
+    /// The latency of each block.
     pub latencies: Latencies,
 }
 
@@ -167,33 +170,33 @@ impl AddAssign<&Measured> for Measured {
     }
 }
 
-/// Moves blocks of one size anywhere in a target.
+/// Moves blocks of one size at random places of a target.
 #[derive(Debug)]
 pub struct Mover<'a> {
-    /// Between where.
+    /// The target.
     pub target: &'a Target,
-    /// What is done.
+    /// Whether blocks are read or written.
     pub operation: Operation,
     /// Bytes of a block.
     pub block: usize,
-    /// How many blocks the target has, at least 1.
+    /// The number of blocks in the target, at least 1.
     pub blocks: u64,
 }
 
-/// A thread's buffer, and where it goes next.
+/// The buffer of a thread, and the places where it moves blocks.
 #[derive(Debug)]
 pub struct Lane {
-    /// Its buffer.
+    /// The buffer.
     pub buffer: Buffer,
-    /// Where to.
+    /// Chooses the places.
     pub random: Random,
 }
 
 impl Mover<'_> {
-    /// Moves blocks for a while, one thread for each of `lanes`.
+    /// Moves blocks for `time`, with one thread for each of `lanes`.
     ///
     /// # Errors
-    /// The first I/O that failed; the others end then, too.
+    /// If an I/O fails; all threads end then.
     pub fn run(&self, sysroot: &Sysroot, lanes: &mut [Lane], time: Duration) -> Result<Measured> {
         let before = Cpu::now(sysroot)?;
         let start = Instant::now();
@@ -221,7 +224,7 @@ impl Mover<'_> {
         let mut measured = Measured::default();
         loop {
             let start = Instant::now();
-            // One at least, however slow.
+            // Moves one block at least, however slow it is.
             if start >= end && measured.ios > 0 {
                 return Ok(measured);
             }
@@ -287,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_busy_is_not_idle_and_does_not_wait() {
+    fn busy_time_includes_neither_idle_nor_waiting_time() {
         let line = "cpu  100 20 300 99999 88888 4 5 6 7 8";
         assert_eq!(busy(line), Some(Duration::from_millis(4350)));
         for line in ["", "cpu0 1 2 3 4 5", "cpu 1 2", "cpu 1 2 x 4 5"] {

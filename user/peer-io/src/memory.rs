@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Memory that devices can do DMA to: this machine's, or a PCI device's own
-//! (p2pmem). The only place with raw pointers.
+//! Memory for DMA: host memory, or the memory of a PCI device (p2pmem). This is the only file of
+//! the
+//! crate with raw pointers.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -24,12 +25,12 @@ use mdp2p_machine::pci::bdf::Bdf;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 
-/// Whose memory.
+/// Whose memory it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// This machine's.
+    /// The memory of this machine.
     Host,
-    /// That of a PCI device.
+    /// The memory of a PCI device.
     Peer(Bdf),
 }
 
@@ -57,7 +58,7 @@ impl fmt::Display for Memory {
 }
 
 impl Serialize for Memory {
-    /// `host` or the PCI address.
+    /// Writes `host` or the PCI address.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Memory::Host => serializer.serialize_str("host"),
@@ -67,7 +68,7 @@ impl Serialize for Memory {
 }
 
 impl Memory {
-    /// Why a device has no memory to give, if so. `sysfs` is where sysfs is
+    /// Returns why a device has no memory to lend, or `None` if it has. `sysfs` is where sysfs is
     /// mounted.
     pub fn missing(&self, sysfs: &Path) -> Option<String> {
         let Memory::Peer(bdf) = self else {
@@ -89,17 +90,16 @@ fn device(sysfs: &Path, bdf: Bdf) -> PathBuf {
     sysfs.join("bus/pci/devices").join(bdf.to_string())
 }
 
-/// A piece of memory for I/O.
+/// A buffer for I/O.
 ///
-/// Peer memory is uncached, and in a virtual machine each access to it is a
-/// trap: so nothing but whole words is read or written here, and as few of them
-/// as will do.
+/// Peer memory is uncached, and in a virtual machine each access to it traps. So only whole words
+/// are read or written here, and as few of them as possible.
 #[derive(Debug)]
 pub struct Buffer {
     /// Mapped for reading and writing, page-aligned, owned by this value alone.
     start: NonNull<u8>,
     length: usize,
-    /// What is put, taken, read or written begins here.
+    /// `put`, `get` and I/O begin at this byte.
     first: usize,
 }
 
@@ -107,7 +107,7 @@ pub struct Buffer {
 unsafe impl Send for Buffer {}
 
 impl Buffer {
-    /// `length` bytes of `memory`.
+    /// Allocates `length` bytes of `memory`.
     pub fn new(memory: Memory, length: usize, sysfs: &Path) -> Result<Self> {
         let mapped = length.next_multiple_of(PAGE);
         let pages = NonZeroUsize::new(mapped).context("a buffer of no bytes")?;
@@ -126,8 +126,7 @@ impl Buffer {
                     .write(true)
                     .open(&allocate)
                     .with_context(|| format!("opening {}", allocate.display()))?;
-                // SAFETY: as above. What others do with these pages they do by
-                // DMA, at our own request.
+                // SAFETY: as above. Others touch these pages only by DMA, at our own request.
                 unsafe { mmap(None, pages, access, MapFlags::MAP_SHARED, &file, 0) }
                     .map_err(|errno| allocation_error(errno, &pool, mapped, bdf))?
             }
@@ -139,7 +138,7 @@ impl Buffer {
         })
     }
 
-    /// The buffer begins with the `byte`th from now on, which is the first of a word.
+    /// Makes the buffer begin at its `byte`th byte, which must be the first of a word.
     pub fn begin_at(&mut self, byte: usize) {
         assert!(byte % 8 == 0);
         self.first = byte;
@@ -162,15 +161,14 @@ impl Buffer {
         }
     }
 
-    /// A copy of the first `length` bytes.
+    /// Copies the first `length` bytes.
     pub fn to_vec(&self, length: usize) -> Vec<u8> {
         let mut data = vec![0; length];
         self.get(&mut data);
         data
     }
 
-    /// Marks the first `length` bytes, so that a read that leaves them alone is
-    /// noticed.
+    /// Marks the first `length` bytes, so that a read that does not overwrite them is noticed.
     pub fn mark(&mut self, length: usize) {
         let start = self.place(length);
         for at in marks(length) {
@@ -179,23 +177,22 @@ impl Buffer {
         }
     }
 
-    /// Reads `length` bytes at `offset` of `file` into the buffer; how many came.
+    /// Reads `length` bytes at `offset` of `file` into the buffer, and returns how many came.
     pub fn read_at(&mut self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
-        // SAFETY: mapped, ours alone, and the kernel is the only one to use the
-        // slice, in this call.
+        // SAFETY: mapped and ours alone, and only the kernel uses the slice, during this call.
         let slice = unsafe { slice::from_raw_parts_mut(self.place(length).as_ptr(), length) };
         file.read_at(slice, offset)
     }
 
-    /// Writes the first `length` bytes of the buffer at `offset` of `file`; how
-    /// many went.
+    /// Writes the first `length` bytes of the buffer at `offset` of `file`, and returns how many
+    /// went.
     pub fn write_at(&self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
         // SAFETY: as in `read_at`.
         let slice = unsafe { slice::from_raw_parts(self.place(length).as_ptr(), length) };
         file.write_at(slice, offset)
     }
 
-    /// Where `length` bytes begin, all of them within the buffer.
+    /// Returns where `length` bytes begin, all of which lie within the buffer.
     fn place(&self, length: usize) -> NonNull<u8> {
         assert!(self.first + length <= self.length);
         // SAFETY: stays within the mapping.
@@ -205,7 +202,7 @@ impl Buffer {
     fn words(&self, length: usize) -> impl Iterator<Item = NonNull<u64>> + use<> {
         assert!(length % 8 == 0);
         let start = self.place(length).cast::<u64>();
-        // SAFETY: within what `place()` allows, and aligned since that is.
+        // SAFETY: within what `place()` allows, and aligned because `place()` is.
         (0..length / 8).map(move |word| unsafe { start.add(word) })
     }
 }
@@ -254,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_used_up_is_told_from_other_errors() {
+    fn exhausted_memory_is_told_apart_from_other_errors() {
         let address = "0000:01:00.0".parse().expect("an address");
         let error = allocation_error(Errno::ENOMEM, Path::new("/nowhere"), 4096, address);
         assert_eq!(error.root_cause().downcast_ref(), Some(&Errno::ENOMEM));

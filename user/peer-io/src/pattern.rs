@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Data of which every sector knows its seed and its offset, so that a sector
-//! that is stale, misplaced or damaged is told from the right one, and named.
+//! Data in which every sector holds its seed and its offset.
+//!
+//! So a stale, misplaced or damaged sector can be told from the right one, and named.
 
 use std::fmt;
 
 use crate::random::{Random, scramble};
 
-/// Bytes of a sector, the unit of everything here.
+/// Bytes of a sector, the unit of this file.
 pub const SECTOR: usize = 512;
 
 const WORDS: usize = SECTOR / 8;
@@ -14,25 +15,25 @@ const WORDS: usize = SECTOR / 8;
 /// The contents of one sector.
 pub type Sector = [u8; SECTOR];
 
-/// What a buffer is marked with before it is read into, at the places that
-/// [`marks`] tells: one of them is where a sector has its offset, which is never
-/// this.
+/// The mark that is put into a buffer before a read, at the places that [`marks`] returns.
+///
+/// One of them is the place of the sector's offset, and no offset has this value.
 pub const MARK: u64 = u64::MAX;
 
-/// The data of one seed, endless.
+/// The endless data of one seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Pattern {
     seed: u64,
 }
 
 impl Pattern {
-    /// The data of `seed`.
+    /// Returns the data of `seed`.
     pub fn new(seed: u64) -> Self {
         Self { seed }
     }
 
-    /// The sector at `offset`, in bytes: its seed and offset in clear, then a
-    /// stream of pseudo-random words that depends on both.
+    /// Returns the sector at `offset`, in bytes: its seed and its offset, then a stream of
+    /// pseudo-random words that depends on both.
     pub fn sector(&self, offset: u64) -> Sector {
         let mut random = Random::new(scramble(scramble(self.seed) ^ offset));
         let stream = std::iter::repeat_with(|| random.word());
@@ -44,14 +45,14 @@ impl Pattern {
         sector
     }
 
-    /// Fills `data`, whole sectors of which the first is that at `offset`.
+    /// Fills `data` with whole sectors, of which the first lies at `offset`.
     pub fn fill(&self, offset: u64, data: &mut [u8]) {
         for (at, sector) in sectors(offset, data.len()).zip(data.chunks_exact_mut(SECTOR)) {
             sector.copy_from_slice(&self.sector(at));
         }
     }
 
-    /// The sectors of `data` that are not as [`fill`](Self::fill) leaves them.
+    /// Returns the sectors of `data` that differ from what [`fill`](Self::fill) writes.
     pub fn mismatches(&self, offset: u64, data: &[u8]) -> Vec<Mismatch> {
         sectors(offset, data.len())
             .zip(data.chunks_exact(SECTOR))
@@ -60,7 +61,7 @@ impl Pattern {
     }
 }
 
-/// The offsets of the sectors of `length` bytes from `offset` on.
+/// Returns the offsets of the sectors in `length` bytes from `offset` on.
 fn sectors(offset: u64, length: usize) -> impl Iterator<Item = u64> {
     assert!(
         offset % SECTOR as u64 == 0 && length % SECTOR == 0,
@@ -69,19 +70,19 @@ fn sectors(offset: u64, length: usize) -> impl Iterator<Item = u64> {
     (offset..).step_by(SECTOR).take(length / SECTOR)
 }
 
-/// Where `length` bytes are marked: each sector at its offset and its last word.
+/// Returns where `length` bytes are marked: the offset and the last word of each sector.
 pub fn marks(length: usize) -> impl Iterator<Item = usize> {
     (0..length)
         .step_by(SECTOR)
         .flat_map(|sector| [sector + 8, sector + SECTOR - 8])
 }
 
-/// A sector that is not what it should be.
+/// A sector that differs from what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Where it was looked for, in bytes.
+    /// Where the sector was expected, in bytes.
     pub offset: u64,
-    /// What was there.
+    /// What was found there.
     pub found: Found,
 }
 
@@ -98,27 +99,27 @@ impl Mismatch {
     }
 }
 
-/// What was found in the place of a sector.
+/// What was found in place of a sector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The whole sector of another offset or seed.
     Other {
-        /// The seed that it was made from.
+        /// The seed from which it was made.
         seed: u64,
-        /// The offset that it was made for.
+        /// The offset for which it was made.
         offset: u64,
     },
-    /// Nothing was read into the buffer.
+    /// The mark, because nothing was read into the buffer.
     Untouched,
     /// Zeros.
     Zeros,
     /// Anything else.
     Damaged {
-        /// The first byte that differs, within the sector.
+        /// The first byte that differs, counted within the sector.
         at: usize,
-        /// What this byte should be.
+        /// The value that this byte should have.
         expected: u8,
-        /// What it is.
+        /// The value that it has.
         found: u8,
     },
 }
@@ -177,7 +178,7 @@ mod tests {
         data
     }
 
-    /// Where two bits-wise different sectors stand among 16.
+    /// Chooses two different sectors among 16.
     fn two() -> impl Strategy<Value = (usize, usize)> {
         (0..16usize, 1..16usize).prop_map(|(one, gap)| (one, (one + gap) % 16))
     }

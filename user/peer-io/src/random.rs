@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Numbers that look random and follow from a seed: splitmix64.
+//! Pseudo-random numbers from a seed: splitmix64.
 
-/// An endless stream of them.
+/// An endless stream of numbers.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// The stream of `seed`.
+    /// Returns the stream of `seed`.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn word(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         scramble(self.state)
     }
 
-    /// The next number below `end`, which is not 0.
+    /// Returns the next number below `end`, which must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
         let wide = u128::from(self.word()) * u128::from(end);
         (wide >> 64) as u64
     }
 }
 
-/// The finalizer of splitmix64: every bit of `word` changes half of the result's.
+/// Mixes a word with splitmix64's finalizer: every bit of `word` changes half of the result's bits.
 pub fn scramble(word: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_stream_is_that_of_the_reference() {
-        // The first of splitmix64.c by Sebastiano Vigna, for the seed 0.
+        // The first number of splitmix64.c by Sebastiano Vigna, for the seed 0.
         assert_eq!(Random::new(0).word(), 0xe220_a839_7b1d_cdaf);
     }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Sizes as people write them: `512`, `4K`, `1M`.
+//! Sizes the way people write them: `512`, `4K`, `1M`.
 
-/// Reads a number of bytes: decimal digits and perhaps K, M, G or T (powers of
-/// 1024; `KiB` and the like mean the same).
+/// Parses a number of bytes: decimal digits, and perhaps K, M, G or T for powers of 1024.
+///
+/// `KiB` and so on mean the same as K.
 pub fn parse(text: &str) -> Result<u64, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn a_text_that_is_no_size_is_refused() {
         for text in ["", "K", "-1", "1.5M", "4 K", "4X", "99999999999T", "0x10"] {
             assert!(parse(text).is_err(), "{text}");
         }

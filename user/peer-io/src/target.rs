@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A block device or a file to do I/O on, and how that can fail.
+//! A block device or a file for direct I/O, and the ways in which that I/O can fail.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,13 +14,13 @@ use serde::Serialize;
 
 use crate::memory::Buffer;
 
-/// What is done with blocks.
+/// What is done with a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
-    /// They are read.
+    /// It is read.
     Read,
-    /// They are written.
+    /// It is written.
     Write,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// A block device or a file, open for I/O that no cache sees.
+/// A block device or a file, opened for I/O that bypasses all caches.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
@@ -41,17 +41,17 @@ pub struct Target {
 }
 
 impl Target {
-    /// For reading.
+    /// Opens a target for reading.
     pub fn source(path: &Path) -> Result<Self> {
         Self::open(path, OpenOptions::new().read(true))
     }
 
-    /// For writing; what is not there is not made.
+    /// Opens an existing target for writing.
     pub fn sink(path: &Path) -> Result<Self> {
         Self::open(path, OpenOptions::new().write(true))
     }
 
-    /// For both.
+    /// Opens a target for reading and writing.
     pub fn both(path: &Path) -> Result<Self> {
         Self::open(path, OpenOptions::new().read(true).write(true))
     }
@@ -73,28 +73,28 @@ impl Target {
         })
     }
 
-    /// What somebody has opened with `O_DIRECT`; `path` is how it is called.
+    /// Wraps a file that was opened with `O_DIRECT`; `path` is its name in messages.
     pub fn of(path: &Path, file: File) -> Self {
         let path = path.to_owned();
         Self { path, file }
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> Result<u64> {
         (&self.file)
             .seek(SeekFrom::End(0))
             .with_context(|| format!("the size of {}", self.path.display()))
     }
 
-    /// Reads a block into `buffer`, which is marked first: what is not read
-    /// into it is noticed, whatever it held.
+    /// Reads a block into `buffer`, which is marked first: so a part that is not overwritten is
+    /// noticed, whatever the buffer held.
     pub fn read(&self, buffer: &mut Buffer, offset: u64, length: usize) -> Result<(), Failure> {
         buffer.mark(length);
         self.read_unmarked(buffer, offset, length)
     }
 
-    /// Likewise, and leaves alone what the buffer held: the CPU has no part in it, which
-    /// would take longer than the read itself.
+    /// Like [`read`](Self::read), but without marks: the CPU does not touch the buffer, which would
+    /// take longer than the read itself.
     pub fn read_unmarked(
         &self,
         buffer: &mut Buffer,
@@ -127,23 +127,23 @@ impl Target {
     }
 }
 
-/// An I/O that did not go through.
+/// An I/O that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     action: &'static str,
     path: PathBuf,
     offset: u64,
     length: usize,
-    /// What came of it.
+    /// Why it failed.
     pub why: Why,
 }
 
-/// How an I/O can fail.
+/// The ways in which an I/O can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The kernel's error.
     Errno(Errno),
-    /// So many bytes went through, and no more.
+    /// The I/O was short: only so many bytes were moved.
     Short(usize),
 }
 
@@ -170,7 +170,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    /// `action` of `length` bytes at `offset` of `path` did not go through, and why.
+    /// Describes a failed `action` of `length` bytes at `offset` of `path`.
     pub fn new(action: &'static str, path: &Path, offset: u64, length: usize, why: Why) -> Self {
         Self {
             action,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! I/O between targets and buffers: block by block, several at a time, the
-//! results in the order of the offsets.
+//! Moves data between targets and buffers: block by block, several at a time, with results in the
+//! order of the offsets.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -12,17 +12,17 @@ use crate::memory::Buffer;
 use crate::pattern::{Mismatch, Pattern};
 use crate::target::{Failure, Target};
 
-/// Bytes of a target, and how they are cut into I/Os.
+/// A range of a target, and how it is cut into I/Os.
 #[derive(Clone, Debug)]
 pub struct Extent {
-    /// First byte, and the byte after the last.
+    /// From the first byte to the byte after the last.
     pub range: Range<u64>,
-    /// Bytes of one I/O; the last may be shorter.
+    /// Bytes of one I/O; the last I/O may be shorter.
     pub block: usize,
 }
 
 impl Extent {
-    /// Offset and length of each I/O.
+    /// Returns the offset and the length of each I/O.
     pub fn blocks(&self) -> impl Iterator<Item = (u64, usize)> + use<> {
         let (end, block) = (self.range.end, self.block);
         self.range.clone().step_by(block).map(move |offset| {
@@ -32,44 +32,44 @@ impl Extent {
     }
 }
 
-/// What is to be done with each block of an extent.
+/// What to do with each block of an extent.
 #[derive(Debug)]
 pub enum Work {
     /// Write the pattern. Its offset is the target's plus `shift`.
     Write {
-        /// Where to.
+        /// The target.
         target: Target,
-        /// What.
+        /// The pattern to write.
         pattern: Pattern,
         /// Pattern offset minus target offset.
         shift: i64,
     },
-    /// Read, and hand on the data.
+    /// Read, and pass the data on.
     Read {
-        /// Where from.
+        /// The target.
         target: Target,
     },
     /// Read, and compare with the pattern.
     Check {
-        /// Where from.
+        /// The target.
         target: Target,
-        /// With what.
+        /// The expected pattern.
         pattern: Pattern,
         /// Pattern offset minus target offset.
         shift: i64,
     },
     /// Read from one target and write to another. The CPU never looks at the data.
     Copy {
-        /// Where from.
+        /// The target that is read.
         target: Target,
-        /// Where to.
+        /// The target that is written.
         to: Target,
-        /// Offset there minus offset here.
+        /// Offset in `to` minus offset in `target`.
         shift: i64,
     },
 }
 
-/// What came of one block.
+/// The result of one block.
 #[derive(Debug, Default)]
 struct Done {
     data: Option<Vec<u8>>,
@@ -119,31 +119,31 @@ impl Work {
 /// How many failures and mismatches are kept in full.
 const KEPT: usize = 10;
 
-/// What came of it all.
+/// The result of a whole transfer.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Bytes of the I/Os that went through whole.
+    /// Bytes of the I/Os that completed.
     pub bytes: u64,
-    /// I/Os that went through whole.
+    /// The number of I/Os that completed.
     pub ios: u64,
-    /// I/Os that did not.
+    /// The number of I/Os that failed.
     pub errors: u64,
-    /// The first of them; each with whose it is, where that is not clear.
+    /// The first failures, each with its owner if there are several.
     pub failures: Vec<(Option<String>, Failure)>,
-    /// Sectors that are not what they should be.
+    /// The number of sectors that differ from what they should be.
     pub mismatches: u64,
-    /// The first of them, in the order in which they were found; likewise.
+    /// The first of those sectors, in the order in which they were found, each with its owner.
     pub differing: Vec<(Option<String>, Mismatch)>,
 }
 
 impl Outcome {
-    /// Counts an I/O that went through.
+    /// Counts an I/O that completed.
     pub fn count(&mut self, length: usize) {
         self.bytes += length as u64;
         self.ios += 1;
     }
 
-    /// Counts one that did not.
+    /// Counts an I/O that failed.
     pub fn fail(&mut self, whose: Option<String>, failure: Failure) {
         self.errors += 1;
         if self.failures.len() < KEPT {
@@ -164,8 +164,10 @@ impl Outcome {
     }
 }
 
-/// Does `work` with each block of `extent`, one thread for each buffer. `data`
-/// gets what was read, in the order of the offsets; its error ends it all.
+/// Does `work` with each block of `extent`, with one thread for each buffer.
+///
+/// `data` gets the data that were read, in the order of the offsets. An error of `data` ends the
+/// transfer.
 pub fn run(
     work: &Work,
     extent: &Extent,
@@ -194,11 +196,13 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Calls `work` with each block of `extent`, offset and length, one thread for each of
-/// `workers`. `take` gets what came of it, in the order of the offsets; its error ends it all.
+/// Calls `work` with the offset and the length of each block of `extent`, with one thread for each
+/// of `workers`.
+///
+/// `take` gets the results in the order of the offsets. An error of `take` ends the calls.
 ///
 /// # Errors
-/// That of `take`, or if there are no workers, or one ends early.
+/// The error of `take`; or if there are no workers, or a worker ends early.
 pub fn each<W: Send, T: Send>(
     extent: &Extent,
     workers: &mut [W],

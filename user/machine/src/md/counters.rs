@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The counters of an array, in one table: a row is a field, a key in JSON, and the file
+//! The counters of an array, in one table. A row is a field, a key in JSON, and the file
 //! `p2pdma_NAME` in sysfs.
 
 use anyhow::Result;
@@ -9,17 +9,18 @@ use crate::sysroot::Sysroot;
 
 macro_rules! counters {
     ($($(#[$about:meta])* $name:ident,)*) => {
-        /// The counters of an array; they begin at 0 with it and never go back.
+        /// The counters of an array. They begin at 0 when the array starts, and never go back.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Counters {
             $($(#[$about])* pub $name: u64,)*
         }
 
         impl Counters {
-            /// The counters of an array, whose folder is `md`.
+            /// Reads the counters from the array's folder `md`. A file that does not exist counts
+            /// as 0.
             ///
             /// # Errors
-            /// If one is there and is no number.
+            /// If a file does not hold a number.
             pub fn read(md: &Sysroot) -> Result<Self> {
                 let count = |file: &str| anyhow::Ok(md.value_if(file)?.unwrap_or(0));
                 Ok(Self {
@@ -27,7 +28,7 @@ macro_rules! counters {
                 })
             }
 
-            /// What `with` makes of each counter and the same one of `other`.
+            /// Combines each counter with the counter of the same name in `other`.
             pub fn zip(self, other: Self, mut with: impl FnMut(u64, u64) -> u64) -> Self {
                 Self {
                     $($name: with(self.$name, other.$name),)*
@@ -40,42 +41,42 @@ macro_rules! counters {
 counters! {
     /// Bytes that members read into peer pages by DMA.
     read_direct_bytes,
-    /// I/Os.
+    /// I/Os that did so.
     read_direct_ios,
     /// Bytes that members wrote from peer pages by DMA.
     write_direct_bytes,
-    /// I/Os.
+    /// I/Os that did so.
     write_direct_ios,
     /// Bytes read that the CPU copied.
     read_staged_bytes,
-    /// I/Os.
+    /// I/Os that were copied.
     read_staged_ios,
     /// Bytes written that the CPU copied.
     write_staged_bytes,
-    /// I/Os.
+    /// I/Os that were copied.
     write_staged_ios,
     /// I/Os that ended with `EREMOTEIO`.
     refused_ios,
     /// Bytes that rebuilds wrote from peer pages.
     rebuild_peer_bytes,
-    /// And from host pages.
+    /// Bytes that rebuilds wrote from host pages.
     rebuild_host_bytes,
 }
 
 impl Counters {
-    /// Bytes that members moved by DMA.
+    /// Returns the bytes that members moved by DMA, read and written.
     pub fn direct_bytes(&self) -> u64 {
         self.read_direct_bytes
             .saturating_add(self.write_direct_bytes)
     }
 
-    /// Bytes that the CPU copied.
+    /// Returns the bytes that the CPU copied, read and written.
     pub fn staged_bytes(&self) -> u64 {
         self.read_staged_bytes
             .saturating_add(self.write_staged_bytes)
     }
 
-    /// Bytes that rebuilds wrote.
+    /// Returns the bytes that rebuilds wrote, from either memory.
     pub fn rebuilt_bytes(&self) -> u64 {
         self.rebuild_peer_bytes
             .saturating_add(self.rebuild_host_bytes)

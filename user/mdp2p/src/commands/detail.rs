@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p detail`.
+//! `mdp2p detail`: shows everything about one array.
+//!
+//! Tests: those below and tests/detail.rs.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -49,7 +51,7 @@ impl Command for Detail {
     }
 }
 
-/// All there is to know of an array.
+/// Describes the array in blocks, with a progress bar if `bar` is set.
 fn describe(array: &Array, width: usize, bar: bool) -> String {
     let mut blocks = vec![identity(array)];
     blocks.extend(array.p2p.as_ref().map(peer_to_peer));
@@ -147,7 +149,7 @@ fn rebuild_block(rebuild: &Rebuild, bar: bool) -> String {
     format!("{}\n{}", styled(ui::HEADING, "REBUILD"), lines(&facts))
 }
 
-/// A bar of so many columns between brackets.
+/// Draws a progress bar between brackets.
 fn text_bar(part: f64, columns: usize) -> String {
     let full = ((part * columns as f64) as usize).min(columns);
     format!("[{}{}]", "#".repeat(full), "-".repeat(columns - full))
@@ -158,7 +160,7 @@ fn seconds_left(rebuild: &Rebuild) -> Option<u64> {
     left.checked_div(rebuild.speed?)
 }
 
-/// Seconds as people say them: `40 s`, `2 min`, `3 h 20 min`, `2 d 4 h`.
+/// Writes a duration the way people do: `40 s`, `2 min`, `3 h 20 min`, `2 d 4 h`.
 fn in_words(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
@@ -206,7 +208,7 @@ fn member_table(array: &Array) -> String {
     ui::table(&heads, array.members.iter().map(row), &[1, 4, 5])
 }
 
-/// A matrix of members and providers, in as many parts as it takes to fit.
+/// Returns a matrix of members and providers, split into as many tables as it takes to fit.
 fn distances(members: &[Member], width: usize) -> Vec<String> {
     let distances = |member: &Member| member.p2p.clone().map_or(Vec::new(), |p2p| p2p.distances);
     let providers: BTreeSet<Bdf> = members
@@ -218,7 +220,7 @@ fn distances(members: &[Member], width: usize) -> Vec<String> {
     if providers.is_empty() {
         return vec!["No device publishes memory for others: there is no provider.\n".to_owned()];
     }
-    /// An address, and the space beside it.
+    /// The width of an address and the space beside it.
     const COLUMN: usize = 14;
     const HEAD: &str = "DISTANCE TO";
     let names = members.iter().map(|member| member.name.len());
@@ -249,7 +251,7 @@ fn distances(members: &[Member], width: usize) -> Vec<String> {
     providers.chunks(fit.max(1)).map(part).collect()
 }
 
-/// What to do about an array of the kernel's own.
+/// Explains how to bring an array of the kernel's md under md-p2p.
 fn how_to_take_over(array: &Array) -> String {
     let usable = array
         .members
@@ -267,7 +269,7 @@ fn how_to_take_over(array: &Array) -> String {
     )
 }
 
-/// Lines of names and values; a value may have more lines.
+/// Returns lines of names and values; a value may have several lines.
 fn lines(facts: &[(&str, String)]) -> String {
     const NAME: usize = 11;
     let mut text = String::new();
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_as_people_tell_it() {
+    fn durations_are_written_the_way_people_do() {
         for (seconds, text) in [
             (0, "0 s"),
             (59, "59 s"),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p list`.
+//! `mdp2p list`: shows each array in a row.
+//!
+//! Tests: those below and tests/list.rs.
 
 use std::io::Write;
 
@@ -52,9 +54,9 @@ impl Command for List {
     }
 }
 
-/// A row for each array, and below it why its peer I/O is not direct.
+/// Returns a row for each array, and below it the reason why its peer I/O is not direct.
 fn overview(arrays: &[Array], width: usize) -> String {
-    // What is in `mdp2p detail` too gives way if there is no room.
+    // Leaves the provider out if there is no room, because `mdp2p detail` shows it too.
     let with_provider = table(arrays, true);
     let table = match with_provider.lines().map(visible_width).max() {
         Some(most) if most > width => table(arrays, false),
@@ -103,14 +105,14 @@ fn table(arrays: &[Array], with_provider: bool) -> String {
     ui::table(&heads, arrays.iter().map(row), &[2])
 }
 
-/// Why peer I/O is not direct: the first reason.
+/// Returns the first reason why peer I/O is not direct.
 fn reason(array: &Array) -> Option<&str> {
     let p2p = array.p2p.as_ref()?;
     let reason = p2p.reasons.first().filter(|_| p2p.state != "direct")?;
     Some(reason)
 }
 
-/// How far a rebuild is: `recover 37 %`.
+/// Describes how far a rebuild is: `recover 37 %`.
 fn progress(rebuild: &Rebuild) -> String {
     let action = &rebuild.action;
     match rebuild.part() {
@@ -120,7 +122,7 @@ fn progress(rebuild: &Rebuild) -> String {
     }
 }
 
-/// `text` in so many columns, … where it was cut.
+/// Cuts `text` to `width` columns, and marks the cut with an ellipsis.
 fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -130,7 +132,7 @@ fn truncate(text: &str, width: usize) -> String {
     short
 }
 
-/// The columns of a line that may hold styles.
+/// Returns the width of a line that may contain styles.
 fn visible_width(line: &str) -> usize {
     let plain = anstream::adapter::strip_str(line).to_string();
     plain.chars().count()
@@ -151,15 +153,15 @@ mod tests {
 
     #[test]
     fn a_rebuild_is_at_100_percent_only_at_its_end() {
-        for (done, shown) in [(0, "0 %"), (379, "37 %"), (999, "99 %"), (1000, "100 %")] {
+        for (done, percent) in [(0, "0 %"), (379, "37 %"), (999, "99 %"), (1000, "100 %")] {
             let text = progress(&rebuild(Some(done), Some(1000)));
-            assert_eq!(text, format!("recover {shown}"));
+            assert_eq!(text, format!("recover {percent}"));
         }
         assert_eq!(progress(&rebuild(None, None)), "recover waits");
     }
 
     #[test]
-    fn what_is_cut_fits_and_shows_it() {
+    fn a_text_that_is_cut_fits_and_shows_the_cut() {
         assert_eq!(truncate("abcdef", 6), "abcdef");
         assert_eq!(truncate("abcdef", 5), "abcd…");
         assert_eq!(truncate("äöüß", 4), "äöüß");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What arrays have counted: at one time, between two, and as a table.
+//! The counters of arrays: at one time, per second, and as tables.
 
 pub mod presentation;
 pub mod rate;

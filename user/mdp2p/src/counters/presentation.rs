@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How the counters of an array are shown: as columns of tables, as lines of `mdp2p detail`,
-//! and to Prometheus.
+//! How the counters of an array are shown: as columns of tables, as lines of `mdp2p detail`, and
+//! as metrics for Prometheus.
 //!
-//! One more counter is a row in machine's `md/counters.rs`, and a row of each table here in
-//! which it is to be seen.
+//! A new counter is a row in mdp2p-machine's `md/counters.rs`, and a row in each table of this file
+//! that shows it.
 
 use mdp2p_machine::md::counters::Counters;
 
 use super::rate::Dma;
 use crate::ui;
 
-/// A column of the tables of counters.
+/// A column of a table of counters.
 pub struct Column {
-    /// Its head: two lines, flush right.
+    /// The head: two lines, aligned to the right.
     pub head: &'static str,
-    /// What is in there for an array.
+    /// Returns the text for an array.
     pub array: fn(&Counters) -> String,
-    /// And for a member.
+    /// Returns the text for a member.
     pub member: fn(&Dma) -> String,
 }
 
@@ -32,7 +32,7 @@ const fn column(
     }
 }
 
-/// All of them. A member's own DMA is direct by nature.
+/// All columns. A member's own DMA is always direct.
 pub const COLUMNS: &[Column] = &[
     column(
         "  READ\nDIRECT",
@@ -71,7 +71,7 @@ pub const COLUMNS: &[Column] = &[
     ),
 ];
 
-/// Where there is no room for all: reads and writes together.
+/// The columns for a narrow terminal: reads and writes together.
 pub const FEW_COLUMNS: &[Column] = &[
     column(
         "\nDIRECT",
@@ -90,8 +90,7 @@ pub const FEW_COLUMNS: &[Column] = &[
     ),
 ];
 
-/// The rows of a table with a line for each way that peer I/O can go: bytes and I/Os that
-/// were read, and that were written.
+/// Returns a row for direct and a row for staged peer I/O: bytes and I/Os read, then written.
 pub fn peer_io_rows(counters: &Counters) -> [Vec<String>; 2] {
     let row = |name: &str, [read, read_ios, write, write_ios]: [u64; 4]| {
         vec![
@@ -124,7 +123,7 @@ pub fn peer_io_rows(counters: &Counters) -> [Vec<String>; 2] {
     ]
 }
 
-/// What is counted beside that: a name and a text each.
+/// Returns the other counters, as pairs of a name and a text.
 pub fn other_lines(counters: &Counters) -> [(&'static str, String); 2] {
     [
         ("Refused", format!("{} I/Os", counters.refused_ios)),
@@ -141,18 +140,18 @@ pub fn other_lines(counters: &Counters) -> [(&'static str, String); 2] {
 
 /// A metric for Prometheus.
 pub struct Metric {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it counts.
+    /// What the metric counts.
     pub help: &'static str,
-    /// A counter for each set of labels.
+    /// The counters, each with its labels.
     pub samples: &'static [(Labels, fn(&Counters) -> u64)],
 }
 
-/// Names and values of labels.
+/// Pairs of a label's name and its value.
 type Labels = &'static [(&'static str, &'static str)];
 
-/// All of them.
+/// All metrics of an array's counters.
 pub const METRICS: &[Metric] = &[
     Metric {
         name: "mdp2p_array_bytes_total",
@@ -205,7 +204,7 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
-/// Bytes in eight columns at most: of 1000.5 MiB the fraction does not matter.
+/// Writes bytes in at most eight columns. Drops the fraction of 1000.5 MiB.
 pub fn short_bytes(bytes: u64) -> String {
     let text = ui::bytes(bytes);
     match text.split_once('.') {
@@ -219,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prometheus_is_told_of_each_counter_once() {
+    fn prometheus_gets_each_counter_once() {
         let mut last = 0;
         let counters = Counters::default();
         let numbered = counters.zip(counters, |_, _| {

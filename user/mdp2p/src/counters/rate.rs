@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What was counted between two looks at the arrays, and what that is in a second. Pure:
-//! who looks, and when, is in [`crate::stats`].
+//! What was counted between two samples of the arrays, and how much that is per second.
+//!
+//! This is pure arithmetic; `sample.rs` reads the counters.
 
 use std::time::Duration;
 
@@ -9,36 +10,36 @@ use serde::Serialize;
 use mdp2p_machine::md::array::{Array, P2p};
 use mdp2p_machine::md::counters::Counters;
 
-/// What was counted of an array: since it was started, or between two looks.
+/// The counts of an array: since its start, or between two samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ArrayCounts {
-    /// As in `/sys/block`: `md0`.
+    /// The name in `/sys/block`: `md0`.
     pub name: String,
-    /// Its names in `/dev/md`.
+    /// The names in `/dev/md`.
     pub aliases: Vec<String>,
-    /// `raid1`, `linear` and so on.
+    /// The level: `raid1`, `linear` and so on.
     pub level: String,
-    /// `direct`, `staged` or `off`.
+    /// The state: `direct`, `staged` or `off`.
     pub state: String,
-    /// Members that are missing.
+    /// The number of missing members.
     pub degraded: u32,
     /// Bytes and I/Os.
     pub counted: Counters,
-    /// The same by the second; none without a look before.
+    /// Bytes and I/Os per second; `None` for the first sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<Counters>,
-    /// Its members, as in the array.
+    /// The members, in the order of the array.
     pub members: Vec<MemberCount>,
 }
 
-/// What was counted of a member.
+/// The counts of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemberCount {
-    /// As in `/sys/class/block`: `nvme0n1`.
+    /// The name in `/sys/class/block`: `nvme0n1`.
     pub name: String,
     /// Bytes.
     pub counted: Dma,
-    /// The same by the second; none without a look before.
+    /// Bytes per second; `None` for the first sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<Dma>,
 }
@@ -46,14 +47,14 @@ pub struct MemberCount {
 /// A member's own DMA, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Dma {
-    /// Into peer pages.
+    /// Bytes into peer pages.
     pub read_bytes: u64,
-    /// From peer pages.
+    /// Bytes from peer pages.
     pub write_bytes: u64,
 }
 
 impl ArrayCounts {
-    /// What has been counted since the array was started; none for the kernel's own.
+    /// Returns the counts since the start of the array, or `None` for an array of the kernel's md.
     pub fn of(array: Array) -> Option<Self> {
         let P2p {
             state, counters, ..
@@ -81,9 +82,9 @@ impl ArrayCounts {
         })
     }
 
-    /// What has come since `then`, which was `elapsed` ago.
+    /// Returns the difference to `then`, which was sampled `elapsed` ago.
     fn since(&self, then: Option<&Self>, elapsed: Duration) -> Self {
-        // One that was not there before, or was started anew, began at 0 in between.
+        // An array that was not there before, or was restarted, began at 0 in between.
         let then = then.filter(|then| !went_back(self.counted, then.counted));
         let counted = match then {
             Some(then) => self.counted.zip(then.counted, u64::saturating_sub),
@@ -107,7 +108,7 @@ impl ArrayCounts {
 }
 
 impl MemberCount {
-    /// A member that was taken out and put back begins at 0 again too.
+    /// Returns the difference to `then`. A member that was removed and re-added begins at 0 too.
     fn since(&self, then: Option<&Self>, elapsed: Duration) -> Self {
         let now = self.counted;
         let then = then.map(|then| then.counted).filter(|then| {
@@ -129,8 +130,9 @@ impl MemberCount {
     }
 }
 
-/// What was counted between two looks that were `elapsed` apart, of the arrays that were
-/// there at the second.
+/// Returns what was counted between two samples that are `elapsed` apart.
+///
+/// The result has the arrays of the second sample.
 pub fn between(
     before: &[ArrayCounts],
     after: &[ArrayCounts],
@@ -145,7 +147,7 @@ pub fn between(
         .collect()
 }
 
-/// Counters never go back, unless the array was stopped and started again.
+/// Returns whether a counter went back, which means that the array was restarted.
 fn went_back(now: Counters, then: Counters) -> bool {
     let mut back = false;
     now.zip(then, |now, then| {
@@ -155,7 +157,7 @@ fn went_back(now: Counters, then: Counters) -> bool {
     back
 }
 
-/// Rounded to whole ones. An `elapsed` of nothing is taken for a millisecond.
+/// Returns a count per second, rounded. An `elapsed` of zero counts as a millisecond.
 fn per_second(count: u64, elapsed: Duration) -> u64 {
     // A float that is too large becomes the largest number.
     (count as f64 / elapsed.as_secs_f64().max(0.001)).round() as u64
@@ -169,7 +171,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// An array that read as much directly as it was refused, with one member.
+    /// Returns an array with one member.
     fn array(name: &str, read: u64, refused: u64, member: u64) -> ArrayCounts {
         ArrayCounts {
             name: name.into(),
@@ -194,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Bytes read, I/Os refused, bytes of the member.
+    /// Returns bytes read, I/Os refused, and bytes read by the member.
     fn counted(count: &ArrayCounts) -> (u64, u64, u64) {
         let Counters {
             read_direct_bytes,
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_in_between_is_told_by_the_second() {
+    fn counts_in_between_are_divided_by_the_time() {
         let before = [array("md0", 100, 1, 50)];
         let after = [array("md0", 300, 2, 90)];
         let between = between(&before, &after, 2 * SECOND);
@@ -220,7 +222,7 @@ mod tests {
     #[test]
     fn an_array_that_was_started_anew_counts_from_its_start() {
         let before = [array("md0", 100, 7, 50)];
-        // It has read more since than before; but what was refused went back.
+        // It has read more since its restart than before, but fewer I/Os were refused.
         let after = [array("md0", 300, 2, 60)];
         let between = between(&before, &after, SECOND);
         assert_eq!(counted(&between[0]), (300, 2, 60));
@@ -245,7 +247,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_looks_make_a_rate_that_is_more_than_what_is_there(
+        fn no_two_samples_make_a_rate_larger_than_the_counts(
             then in any::<(u64, u64, u64)>(),
             now in any::<(u64, u64, u64)>(),
             millis in 0u64..100_000_000,
@@ -257,7 +259,7 @@ mod tests {
             prop_assert!(read <= now.0 && refused <= now.1 && member <= now.2);
             let rates = between[0].per_second.expect("rates");
             if millis >= 1000 {
-                // As far as a float is exact.
+                // Floats are exact only up to a point.
                 prop_assert!(rates.read_direct_bytes as f64 <= read as f64);
             }
         }

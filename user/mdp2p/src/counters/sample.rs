@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is seen of arrays and providers at one time.
+//! Samples arrays and providers.
 
 use std::time::{Duration, Instant};
 
@@ -12,24 +12,24 @@ use serde::Serialize;
 
 use super::rate::{self, ArrayCounts};
 
-/// Which arrays are looked at.
+/// The arrays to sample.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// All of md-p2p.
+    /// All arrays of md-p2p.
     All,
-    /// Those of these names in `/sys/block`.
+    /// The arrays with these names in `/sys/block`.
     Named(Vec<String>),
 }
 
-/// What is seen of them, and of the providers, in one look.
+/// What was read of arrays and providers at one time.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sample {
-    /// When.
+    /// When the sample was taken.
     #[serde(skip)]
     pub at: Instant,
-    /// What was counted.
+    /// The counts of the arrays.
     pub arrays: Vec<ArrayCounts>,
-    /// Whose memory there is to borrow.
+    /// The providers.
     pub providers: Vec<ProviderMemory>,
 }
 
@@ -38,17 +38,17 @@ pub struct Sample {
 pub struct ProviderMemory {
     /// The provider.
     pub address: Bdf,
-    /// All of it, in bytes.
+    /// All of its memory, in bytes.
     pub bytes: u64,
-    /// What nobody has taken.
+    /// The memory that nobody has allocated, in bytes.
     pub available_bytes: u64,
 }
 
 impl Selection {
-    /// Those that a person means; all if none is named.
+    /// Selects the arrays that a user names, or all arrays if none is named.
     ///
     /// # Errors
-    /// If one is not there, or is the kernel's own.
+    /// If an array does not exist, or is driven by the kernel's md.
     pub fn of(sysroot: &Sysroot, arrays: &[String]) -> Result<Self> {
         if arrays.is_empty() {
             return Ok(Self::All);
@@ -62,7 +62,7 @@ impl Selection {
                      `mdp2p detail {name}` says how to bring it under md-p2p"
                 );
             }
-            // md0 and /dev/md/data may be the same.
+            // md0 and /dev/md/data may be one array.
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -70,7 +70,7 @@ impl Selection {
         Ok(Self::Named(names))
     }
 
-    /// Those of them that are there now.
+    /// Reads the selected arrays that exist now.
     fn read(&self, sysroot: &Sysroot) -> Result<Vec<Array>> {
         let names = match self {
             Self::All => return array::all(sysroot),
@@ -93,10 +93,10 @@ impl Selection {
 }
 
 impl Sample {
-    /// Takes one.
+    /// Takes a sample.
     ///
     /// # Errors
-    /// If sysfs cannot be read or understood; the file is named.
+    /// If sysfs cannot be read or understood; the error names the file.
     pub fn take(sysroot: &Sysroot, selection: &Selection) -> Result<Self> {
         let at = Instant::now();
         let arrays = selection.read(sysroot)?;
@@ -115,7 +115,7 @@ impl Sample {
         })
     }
 
-    /// What was counted since the look `before`, and the time in between.
+    /// Returns what was counted since the sample `before`, and the time in between.
     pub fn since(&self, before: &Self) -> (Vec<ArrayCounts>, Duration) {
         let elapsed = self.at.saturating_duration_since(before.at);
         (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Opens what data are moved to and from: the array's node, or a file that is made.
+//! Opens what data are moved to and from: the node of the array, or a new file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -16,12 +16,12 @@ use mdp2p_machine::block::users;
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// The array's node in `/dev`.
+/// Returns the path of the array's node in `/dev`.
 pub(super) fn node(sysroot: &Sysroot, array: &Array) -> PathBuf {
     sysroot.path(format!("dev/{}", array.name))
 }
 
-/// Opens the array's node, if that is the array.
+/// Opens the array's node, after a check that it is really the array.
 pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) -> Result<File> {
     let path = node(sysroot, array);
     let opened =
@@ -49,13 +49,13 @@ pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) 
     Ok(file)
 }
 
-/// Makes a file of `bytes`, which has no name any more when this returns.
+/// Creates a file of `bytes` and unlinks it, so that the kernel removes it when we end.
 pub(super) fn create(path: &Path, options: &OpenOptions, bytes: u64) -> Result<File> {
     let name = || path.display().to_string();
     let file = options.open(path).with_context(name).map_err(with_remedy)?;
     fs::remove_file(path)
         .with_context(|| format!("{} was made, and cannot be removed", path.display()))?;
-    // Not sooner: where there is no O_DIRECT, the kernel makes the file, and then fails.
+    // Sets O_DIRECT only now: if the filesystem lacks it, open() creates the file and then fails.
     match fcntl(&file, FcntlArg::F_SETFL(OFlag::O_DIRECT)) {
         Err(Errno::EINVAL) => bail!(
             "{}: no O_DIRECT in this filesystem, which peer memory needs",
@@ -65,7 +65,7 @@ pub(super) fn create(path: &Path, options: &OpenOptions, bytes: u64) -> Result<F
     };
     let length = i64::try_from(bytes)?;
     match fallocate(&file, FallocateFlags::empty(), 0, length) {
-        // Not every filesystem can.
+        // Not every filesystem can preallocate.
         Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(bytes).with_context(name)?,
         Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => bail!(
             "{}: no room for {}; a smaller file may do",
@@ -77,7 +77,7 @@ pub(super) fn create(path: &Path, options: &OpenOptions, bytes: u64) -> Result<F
     Ok(file)
 }
 
-/// The error with what to do, if it is for want of permission.
+/// Adds what to do to `error` if permission was denied.
 pub fn with_remedy(error: anyhow::Error) -> anyhow::Error {
     let is_denied = |cause: &(dyn std::error::Error + 'static)| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_denied_is_told_to_be_root() {
+    fn a_denied_user_is_advised_to_become_root() {
         let denied = io::Error::from_raw_os_error(nix::libc::EACCES);
         let error = with_remedy(anyhow::Error::new(denied).context("/dev/md0"));
         let text = error.to_string();

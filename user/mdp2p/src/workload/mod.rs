@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `verify` and `bench` do their I/O on and with.
+//! What `verify` and `bench` share: where they may do I/O, with whose memory, and which path the
+//! data took.
 
 pub mod file;
 pub mod path_taken;

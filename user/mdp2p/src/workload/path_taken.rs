@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which way bytes went, from an array's counters before and after.
+//! Tells which path data took, from the counters of an array before and after.
 
 use std::fmt;
 
@@ -14,16 +14,16 @@ use mdp2p_machine::pci::bdf::Bdf;
 /// What was moved through peer memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Bytes of the I/Os that went through.
+    /// Bytes of the I/Os that completed.
     pub bytes: u64,
     /// I/Os that ended with `EREMOTEIO`.
     pub refused: u64,
 }
 
-/// What the array has counted meanwhile, that of others too.
+/// How far the counters of the array grew. Peer I/O of other programs is included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counted {
-    /// Bytes for which members did the DMA.
+    /// Bytes that members moved by DMA.
     pub direct_bytes: u64,
     /// Bytes that the CPU copied.
     pub staged_bytes: u64,
@@ -31,32 +31,32 @@ pub struct Counted {
     pub refused_ios: u64,
 }
 
-/// Which way it went.
+/// The path that data took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PathTaken {
-    /// Members did all of the DMA.
+    /// Members moved all of it by DMA.
     Direct,
     /// The CPU copied some of it.
     PartlyStaged,
-    /// The CPU copied it.
+    /// The CPU copied all of it.
     Staged,
     /// Some of it ended with `EREMOTEIO`.
     PartlyRefused,
-    /// All of it did.
+    /// All of it ended with `EREMOTEIO`.
     Refused,
-    /// The array has seen less than went through: somebody before it copied.
+    /// The array counted less than was moved, so a layer above the array copied the rest.
     NotCounted,
     /// The array has no counters.
     Unknown,
-    /// Nothing went through.
+    /// Nothing was moved.
     Nowhere,
 }
 
 impl Counted {
-    /// The difference of two looks at the counters, of one operation.
+    /// Returns how far the counters of one operation grew.
     pub fn between(before: &Counters, after: &Counters, operation: Operation) -> Self {
-        // An array that was started anew in between has begun at 0 again.
+        // An array that was restarted in between began at 0 again.
         let grown = |count: fn(&Counters) -> u64| count(after).saturating_sub(count(before));
         let (direct_bytes, staged_bytes) = match operation {
             Operation::Read => (
@@ -79,14 +79,14 @@ impl Counted {
         self.direct_bytes.saturating_add(self.staged_bytes)
     }
 
-    /// Bytes that were counted beyond those moved: others had peer I/O at the same time.
+    /// Returns the bytes that were counted beyond those moved: the peer I/O of other programs.
     pub fn bytes_of_others(&self, moved: &Moved) -> u64 {
         self.bytes().saturating_sub(moved.bytes)
     }
 }
 
 impl PathTaken {
-    /// Which way `moved` went.
+    /// Tells which path `moved` took.
     pub fn of(moved: &Moved, counted: Option<&Counted>) -> Self {
         match (moved, counted) {
             (
@@ -108,7 +108,7 @@ impl PathTaken {
         }
     }
 
-    /// In the colour of what it means.
+    /// Returns the name in a colour that says whether it is good.
     pub fn styled(self) -> String {
         let style = match self {
             PathTaken::Direct => GOOD,
@@ -121,7 +121,7 @@ impl PathTaken {
         styled(style, self)
     }
 
-    /// What it means, and what to do about it, where there is something; whole sentences.
+    /// Explains the path and what to do about it, in whole sentences, if there is something to say.
     pub fn advice(self, array: &Array, operation: Operation) -> Option<String> {
         let name = &array.name;
         let policy = array.p2p.as_ref().map(|p2p| p2p.policy.as_str());
@@ -159,7 +159,7 @@ impl PathTaken {
         })
     }
 
-    /// What the array says is in the way of a provider, where something is; sentences.
+    /// Returns the array's reasons why a provider's I/O is not direct, as sentences.
     pub fn reasons(self, array: &Array, provider: Bdf) -> Vec<String> {
         let direct = matches!(
             self,
@@ -167,7 +167,7 @@ impl PathTaken {
         );
         let p2p = array.p2p.as_ref().filter(|_| !direct);
         let all = p2p.map_or(&[][..], |p2p| &p2p.reasons);
-        // Those of other providers are beside the point: "nvme3n1 does not reach 0000:03:00.0".
+        // Skips the reasons of other providers: "nvme3n1 does not reach 0000:03:00.0".
         let is_its = |reason: &&String| match reason.split_once(" does not reach ") {
             Some((_, other)) => other == provider.to_string(),
             None => true,
@@ -218,7 +218,7 @@ mod tests {
             (100, 0, 0, 0, PathTaken::NotCounted),
             (100, 0, 99, 0, PathTaken::NotCounted),
             (0, 0, 0, 0, PathTaken::Nowhere),
-            // Others moved some too: all that was counted was direct, so ours was.
+            // Others moved some too: everything counted was direct, so our part was direct.
             (100, 0, 300, 0, PathTaken::Direct),
             (100, 0, 300, 20, PathTaken::PartlyStaged),
         ] {

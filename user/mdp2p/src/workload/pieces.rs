@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which parts of an array data are moved to and from.
+//! Chooses the parts of an array that data are moved to and from.
 
 use std::ops::Range;
 
 use mdp2p_io::memory::PAGE;
 use mdp2p_machine::md::array::Array;
 
-/// Bytes that pieces begin and end at where they can, for blocks that are not cut in two at
-/// chunks.
+/// Pieces begin and end at multiples of this, if they can, so that chunks do not cut blocks in two.
 const UNIT: u64 = 64 << 10;
 
-/// Pieces of an array of `bytes`, `size` all together: its beginning, its end, and as many in
-/// between that all of its members take part, those of linear too.
+/// Returns pieces of an array of `bytes`, about `size` bytes in all.
+///
+/// The pieces include the beginning and the end of the array. There are enough of them in between
+/// for every member to take part, even at level linear.
 pub fn spread(bytes: u64, size: u64, array: &Array) -> Vec<Range<u64>> {
     let page = PAGE as u64;
     let bytes = bytes - bytes % page;
@@ -46,7 +47,7 @@ mod tests {
     #[test]
     fn all_members_take_part_in_what_is_read() {
         const MIB: u64 = 1 << 20;
-        // linear: one behind the other.
+        // linear: one member behind the other.
         let linear = array(8 * 100 * MIB, 0, 8);
         let pieces_of_linear = spread(linear.bytes, 16 * MIB, &linear);
         for member in 0..8 {
@@ -56,7 +57,7 @@ mod tests {
                 "{member}: {pieces_of_linear:?}"
             );
         }
-        // raid0: in turn.
+        // raid0: the members in turn.
         let striped = array(8 * 100 * MIB, MIB / 2, 8);
         let all = spread(striped.bytes, 16 * MIB, &striped);
         assert_eq!(all.len(), 4);

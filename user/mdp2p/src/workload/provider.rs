@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Providers of peer memory, as the members of an array reach them.
+//! Providers of peer memory, and how the members of an array reach them.
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -16,40 +16,40 @@ use mdp2p_machine::sysroot::Sysroot;
 /// A device that publishes its memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Provider {
-    /// Where it is.
+    /// The PCI address.
     pub address: Bdf,
     /// Bytes of its p2pmem.
     pub bytes: u64,
-    /// Those that nobody has taken.
+    /// Bytes of its p2pmem that nobody has allocated.
     pub available_bytes: u64,
-    /// Each member of the array but its journal, in its order.
+    /// The members of the array without its journal, in the array's order.
     pub members: Vec<MemberDistance>,
-    /// Who said so.
+    /// Where the distances come from.
     pub source: Source,
 }
 
-/// How far a member is from a provider.
+/// The distance of a member from a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemberDistance {
     /// The member.
     pub name: String,
-    /// None if it does not reach the provider.
+    /// `None` if the member does not reach the provider.
     pub distance: Option<u32>,
 }
 
 /// Buffers in a provider's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Bytes of each.
+    /// Bytes of each buffer.
     pub block: usize,
-    /// How many.
+    /// The number of buffers.
     pub depth: usize,
 }
 
-/// All that publish, by address.
+/// Returns all providers that publish memory, by address.
 ///
 /// # Errors
-/// If there is none, or if sysfs cannot be understood.
+/// If there is no provider, or if sysfs cannot be understood.
 pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
     let devices = Devices::read(sysroot)?;
     let known = Known::of(sysroot, &devices, std::slice::from_ref(array));
@@ -83,19 +83,19 @@ pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
     Ok(providers)
 }
 
-/// Those of `providers` that were asked for, in that order, each once; all if none was.
+/// Returns the `wanted` providers, in that order and each once, or all of them if none is wanted.
 ///
 /// # Errors
-/// If one of them is not there; those that are there are named.
+/// If a wanted provider does not exist; the error names those that do.
 pub fn select(providers: Vec<Provider>, wanted: &[Bdf]) -> Result<Vec<Provider>> {
     if wanted.is_empty() {
         return Ok(providers);
     }
-    let mut found: Vec<Provider> = Vec::new();
+    let mut selected: Vec<Provider> = Vec::new();
     for address in wanted {
         match providers.iter().find(|one| one.address == *address) {
-            Some(provider) if found.contains(provider) => {}
-            Some(provider) => found.push(provider.clone()),
+            Some(provider) if selected.contains(provider) => {}
+            Some(provider) => selected.push(provider.clone()),
             None => {
                 let there: Vec<String> = providers.iter().map(|p| p.address.to_string()).collect();
                 bail!(
@@ -105,13 +105,13 @@ pub fn select(providers: Vec<Provider>, wanted: &[Bdf]) -> Result<Vec<Provider>>
             }
         }
     }
-    Ok(found)
+    Ok(selected)
 }
 
-/// The one that the most members reach, and of these the nearest.
+/// Returns the provider that most members reach, and among several of them the nearest.
 ///
 /// # Errors
-/// If no member reaches any; each provider is named.
+/// If no member reaches a provider; the error names each provider.
 pub fn nearest(providers: &[Provider], array: &str) -> Result<Provider> {
     let reached = providers
         .iter()
@@ -141,7 +141,7 @@ impl Provider {
         self.members.iter().filter_map(|m| m.distance).max()
     }
 
-    /// The distances in a few characters: `4`, `0-4`, `0-4, 1 no`, `unreachable`.
+    /// Writes the distances in a few characters: `4`, `0-4`, `0-4, 1 no`, `unreachable`.
     pub fn distance_range(&self) -> String {
         let distances = || self.members.iter().filter_map(|member| member.distance);
         let (Some(least), Some(most)) = (distances().min(), distances().max()) else {
@@ -157,8 +157,9 @@ impl Provider {
         }
     }
 
-    /// Buffers of `block` bytes, `depth` of them, or as many as there is room for; none if
-    /// there is not room for one.
+    /// Returns room for `depth` buffers of `block` bytes, or for as many of them as fit.
+    ///
+    /// Returns `None` if not even one fits.
     pub fn room(&self, block: usize, depth: usize) -> Option<Room> {
         // p2pmem is lent in pages.
         let each = block.next_multiple_of(PAGE) as u64;
@@ -167,14 +168,14 @@ impl Provider {
         (depth > 0).then_some(Room { block, depth })
     }
 
-    /// The same with smaller blocks, down to a page, if there is not even room for one.
+    /// Like [`room`](Self::room), but with smaller buffers, down to a page, if not even one fits.
     pub fn room_or_less(&self, block: usize, depth: usize) -> Option<Room> {
         let available = usize::try_from(self.available_bytes).unwrap_or(usize::MAX);
         let page = available - available % PAGE;
         self.room(block.min(page.max(PAGE)), depth)
     }
 
-    /// Why there is no room for a block.
+    /// Explains why there is no room for a block.
     pub fn why_no_room(&self, block: usize) -> String {
         format!(
             "{} has {} of its {} of p2pmem available, too little for a block of {}; what is lent \
@@ -235,12 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_publishes_nothing_is_told_with_those_that_do() {
+    fn a_provider_that_publishes_nothing_is_refused_with_a_list_of_others() {
         let all = vec![provider(1, &[]), provider(2, &[])];
         let address = |text: &str| -> Bdf { text.parse().expect("an address") };
         let one = address("0000:02:00.0");
-        let found = select(all.clone(), &[one, one]).expect("it is there");
-        assert_eq!(found, all[1..]);
+        let selected = select(all.clone(), &[one, one]).expect("it is there");
+        assert_eq!(selected, all[1..]);
         let error = select(all, &[address("0000:03:00.0")]).expect_err("it is not");
         assert_eq!(
             error.to_string(),

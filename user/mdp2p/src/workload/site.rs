@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where data may be moved: an array that is only read, a file that is made on it, or an
-//! array that nobody uses.
+//! Where data may be moved: an array that is only read, a new file on the array, or an array that
+//! nobody uses.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -22,38 +22,38 @@ use mdp2p_machine::md::array::{Array, Driver};
 use mdp2p_machine::programs;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// What is done to an array.
+/// How the array is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// It is read.
+    /// The array is read.
     ReadOnly,
-    /// A file on its filesystem is made, written and read.
+    /// A file is made on the array's filesystem, written and read.
     WriteFile,
-    /// It is written and read itself; what it held is lost.
+    /// The array itself is written and read, and its contents are lost.
     Destructive,
 }
 
-/// A place that was looked at and found fit; nothing has been opened or made for good.
+/// A place for I/O that was inspected and found fit. Nothing has been changed there yet.
 #[derive(Debug)]
 pub struct Site {
-    /// What is done there.
+    /// How the array is used.
     pub mode: Mode,
-    /// The array or the file.
+    /// The node of the array, or the file.
     pub path: PathBuf,
-    /// Bytes that it has, or that a file can have.
+    /// The size of the array, or the largest size that the file can have.
     pub bytes: u64,
-    /// What the array holds, if it is to be overwritten and holds something.
+    /// What the array holds, if it is to be overwritten and is not empty.
     pub holds: Option<String>,
     /// Keeps others from taking the array while it is overwritten.
     guard: Option<File>,
 }
 
 impl Site {
-    /// Looks whether `array` can be read; or written, if a file or `destructive` says so.
+    /// Checks whether `array` can be read or, for a file or with `destructive`, be written to.
     ///
     /// # Errors
-    /// If it does not run, or is not to be written to, with what it is used for.
+    /// If the array does not run, or must not be written to; the error says who uses it.
     pub fn survey(
         sysroot: &Sysroot,
         array: &Array,
@@ -135,7 +135,7 @@ impl Site {
             );
         }
         let mut site = Self::of(Mode::Destructive, file::node(sysroot, array), array.bytes);
-        // Another machine's, which can only be looked at.
+        // The files of another machine can only be inspected.
         if !sysroot.is_here() && !site.path.exists() {
             return Ok(site);
         }
@@ -154,11 +154,12 @@ impl Site {
         Ok(site)
     }
 
-    /// Asks whether what is overwritten of an array may be, which `what` tells; of files and
-    /// of what is only read it asks nothing.
+    /// Asks for confirmation before an array is overwritten; `what` names the data at stake.
+    ///
+    /// Does nothing for files and for read-only runs.
     ///
     /// # Errors
-    /// If the answer is no, or nobody is there to give it.
+    /// If the answer is no, or nobody is there to answer.
     pub fn confirm(&self, array: &Array, what: &str, yes: bool) -> Result<()> {
         if self.mode != Mode::Destructive {
             return Ok(());
@@ -167,7 +168,7 @@ impl Site {
         ui::confirm(&question, yes)
     }
 
-    /// What a dry run has to say of the array.
+    /// Returns what would be lost, as a sentence for a dry run.
     pub fn loss(&self, array: &Array) -> Option<String> {
         let holds = self.holds.as_ref()?;
         Some(format!(
@@ -185,11 +186,12 @@ impl Site {
         format!("{} ({bytes}) {holds}; {what}", array.name)
     }
 
-    /// Opens it, without caches; makes a file of `bytes`, which has no name any more when
-    /// this returns: so the kernel removes it, however we end.
+    /// Opens the array or a new file of `bytes` bytes for direct I/O.
+    ///
+    /// The file has no name any more when this returns, so the kernel removes it, however we end.
     ///
     /// # Errors
-    /// With a remedy, if that cannot be done.
+    /// If that fails; the error says what to do.
     pub fn open(&self, sysroot: &Sysroot, array: &Array, bytes: u64) -> Result<OpenSite> {
         let mut options = OpenOptions::new();
         options.read(true).write(self.mode != Mode::ReadOnly);
@@ -206,7 +208,7 @@ impl Site {
     }
 }
 
-/// A place that is open.
+/// An open place for I/O.
 #[derive(Debug)]
 pub struct OpenSite {
     path: PathBuf,
@@ -214,7 +216,7 @@ pub struct OpenSite {
 }
 
 impl OpenSite {
-    /// To move data to and from.
+    /// Returns a target for transfers.
     ///
     /// # Errors
     /// If there are too many open files.
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_array_is_taken_and_one_with_a_signature_is_named() {
+    fn a_bare_array_is_accepted_and_a_signature_is_named() {
         let (_folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
         let site = Site::survey(&sysroot, &array, None, true).expect("nobody uses it");
@@ -251,7 +253,7 @@ mod tests {
             (site.mode, site.holds.as_deref()),
             (Mode::Destructive, None)
         );
-        // What makes a disk label: 55 aa at the end of the first sector, and an entry.
+        // A DOS disk label: 55 aa at the end of the first sector, and one entry.
         let mut label = vec![0; 1 << 20];
         label[446..462].copy_from_slice(&[0, 0, 2, 0, 0x83, 0, 8, 0, 1, 0, 0, 0, 63, 0, 0, 0]);
         label[510..512].copy_from_slice(&[0x55, 0xaa]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the reports of `verify` and `bench` say of the array first.
+//! The array of a report, as `verify` and `bench` print it.
 
 use serde::Serialize;
 
@@ -8,20 +8,20 @@ use mdp2p_machine::md::array::{Array, Driver};
 /// The array that data are moved to and from.
 #[derive(Debug, Serialize)]
 pub struct Subject {
-    /// The array.
+    /// The name.
     pub array: String,
-    /// Whose.
+    /// The md that drives the array.
     pub driver: Driver,
-    /// Its level.
+    /// The level.
     pub level: String,
-    /// What md-p2p said of it before anything was moved.
+    /// The state before anything was moved; `None` for an array of the kernel's md.
     pub state: Option<String>,
-    /// The policy; none if it is not md-p2p's.
+    /// The policy; `None` for an array of the kernel's md.
     pub policy: Option<String>,
 }
 
 impl Subject {
-    /// The array as it is now.
+    /// Describes the array as it is now.
     pub fn of(array: &Array) -> Self {
         let p2p = array.p2p.as_ref();
         Self {
@@ -33,7 +33,7 @@ impl Subject {
         }
     }
 
-    /// The array in a line.
+    /// Returns the array, its level, state and policy in one line.
     pub fn heading(&self) -> String {
         let of = match (&self.state, &self.policy) {
             (Some(state), Some(policy)) => format!("state {state}, policy {policy}"),

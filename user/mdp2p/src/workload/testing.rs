@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the tests of this folder have in common.
+//! An array and a machine for the tests of this folder.
 
 use mdp2p_machine::md::array::{Array, Driver};
 use mdp2p_machine::sysroot::Sysroot;
@@ -23,7 +23,7 @@ pub fn array(bytes: u64, chunk_bytes: u64, raid_disks: u32) -> Array {
     }
 }
 
-/// A machine with md0 (9:0) and its partition md0p1 (259:3).
+/// Returns a machine with md0 (9:0) and its partition md0p1 (259:3).
 pub fn machine() -> (tempfile::TempDir, Sysroot) {
     let folder = tempfile::tempdir().expect("a folder");
     let put = |path: &str, text: &str| put(folder.path(), path, text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What an array and its partitions are used for.
+//! Finds out what an array and its partitions are used for.
 
 use anyhow::{Result, bail};
 
@@ -7,7 +7,7 @@ use mdp2p_machine::block::users;
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// The array, and its partitions.
+/// Returns the names of the array and its partitions.
 fn block_devices(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     let folder = format!("sys/block/{}", array.name);
     let mut names = vec![array.name.clone()];
@@ -16,7 +16,7 @@ fn block_devices(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What an array and its partitions are used for, as far as can be seen: `mounted on /data`.
+/// Returns the known uses of an array and its partitions: `mounted on /data`.
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
@@ -32,7 +32,7 @@ pub fn of(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
     Ok(sentences)
 }
 
-/// An error unless a filesystem with this device number lies on the array.
+/// Fails unless the filesystem with this device number lies on the array.
 pub(super) fn check_is_on_array(
     sysroot: &Sysroot,
     array: &Array,
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_array_is_used_for_is_found() {
+    fn the_uses_of_an_array_are_found() {
         let (_folder, sysroot) = machine();
         let array = array(1 << 20, 0, 2);
         let uses = || of(&sysroot, &array).expect("a use");

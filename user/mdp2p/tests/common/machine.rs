@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A machine made of files, on which data can be moved: its array `/dev/md0` is a file, and so
-//! is what the p2pmem of its provider is allocated from.
+//! A machine made of files, on which data can be moved.
+//!
+//! Its array `/dev/md0` is a file, and so is the p2pmem of its provider.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 /// Bytes of the array.
 pub const BYTES: usize = 4 << 20;
 
-/// Bytes of p2pmem: all buffers are the same piece of the file, so there may be only one.
+/// Bytes of p2pmem. Only one buffer may exist, because every buffer is the same part of the file.
 const P2PMEM: usize = 64 << 10;
 
 /// The provider.
@@ -26,7 +27,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// With an array of md-p2p of two members, one of which is the provider.
+    /// Makes a machine with an array of two members, one of which is the provider.
     pub fn new() -> Self {
         let machine = Self {
             folder: tempfile::tempdir().expect("a folder"),
@@ -83,7 +84,7 @@ impl Machine {
         machine
     }
 
-    /// Where a file is.
+    /// Returns the path of a file.
     pub fn path(&self, path: &str) -> std::path::PathBuf {
         let path = self.folder.path().join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
@@ -99,22 +100,22 @@ impl Machine {
         symlink(target, self.path(path)).expect(path);
     }
 
-    /// Its root folder.
+    /// Returns the root folder.
     pub fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    /// As the library sees it.
+    /// Returns the machine as the library sees it.
     pub fn sysroot(&self) -> Sysroot {
         Sysroot::at(self.root()).expect("a host")
     }
 
-    /// What is in the array.
+    /// Returns the contents of the array.
     pub fn data(&self) -> Vec<u8> {
         fs::read(self.path("dev/md0")).expect("the array")
     }
 
-    /// Says that the array has a filesystem, which is mounted and holds the temporary folder.
+    /// Gives the array a mounted filesystem, which holds the temporary folder.
     pub fn mount(&self) {
         use std::os::unix::fs::MetadataExt;
         let device = fs::metadata(self.root()).expect("the folder").dev();
@@ -125,13 +126,13 @@ impl Machine {
         self.put("proc/self/mountinfo", &mount);
     }
 
-    /// Whether files of this machine take O_DIRECT, which they all need.
+    /// Returns whether files of this machine support O_DIRECT, which transfers need.
     pub fn takes_direct_io(&self) -> bool {
         mdp2p_io::target::Target::source(&self.path("dev/md0")).is_ok()
     }
 }
 
-/// The command that these words are.
+/// Parses a command line.
 pub fn verb(words: &[&str]) -> Verb {
     let all = std::iter::once("mdp2p").chain(words.iter().copied());
     let parsed = <Arguments as clap::Parser>::try_parse_from(all);
@@ -141,7 +142,7 @@ pub fn verb(words: &[&str]) -> Verb {
     }
 }
 
-/// The schema of a command, and what `json` has against it.
+/// Returns what the schema of a command finds wrong in `json`.
 pub fn complaints(command: &str, json: &serde_json::Value) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{command}.json"));
     let schema = fs::read_to_string(file).expect("a schema");
@@ -153,7 +154,7 @@ pub fn complaints(command: &str, json: &serde_json::Value) -> Vec<String> {
         .collect()
 }
 
-/// What `show::json` makes of a report.
+/// Returns what `ui::json` would print for a report.
 pub fn versioned(report: &impl serde::Serialize) -> serde_json::Value {
     let mut json = serde_json::to_value(report).expect("JSON");
     json["version"] = mdp2p::ui::JSON_VERSION.into();

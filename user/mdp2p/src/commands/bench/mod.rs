@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p bench`: peer memory against host memory, in turn.
+//! `mdp2p bench`: measures peer memory and host memory in turns.
+//!
+//! Tests: tests/bench.rs.
 
 mod notes;
 mod options;
@@ -33,7 +35,7 @@ impl Command for Bench {
     }
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        // Not after minutes of measuring.
+        // Checks this first, because measuring takes minutes.
         if let Some(path) = &self.svg {
             check_svg_path(path)?;
         }
@@ -50,9 +52,10 @@ impl Command for Bench {
     }
 }
 
-/// Bytes of the file that is made, if there is room.
+/// Bytes of the file that `--write-file` makes, if there is room.
 const FILE: u64 = 1 << 30;
 
+/// Fails if no file can be made at the path of `--svg`.
 fn check_svg_path(path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -67,17 +70,17 @@ fn check_svg_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Measures, if it is no dry run.
+/// Measures, unless it is a dry run, and returns the report.
 ///
 /// # Errors
-/// If the array or the provider is not there, is in use, has no room; or if an I/O fails.
+/// If the array or the provider does not exist, is in use or has no room, or if an I/O fails.
 pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
     let array = array::find(sysroot, &options.array)?;
     let provider = pick_provider(sysroot, &array, options)?;
     let write_file = options.write_file.as_deref();
     let site = Site::survey(sysroot, &array, write_file, options.destructive)?;
     let bytes = match site.mode {
-        // Others want to write, too.
+        // Leaves room for other writers.
         Mode::WriteFile => options.file_size.unwrap_or(FILE.min(site.bytes / 4)),
         Mode::ReadOnly | Mode::Destructive => site.bytes,
     };
@@ -102,11 +105,11 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
     }
     let what = "blocks anywhere on it are overwritten";
     site.confirm(&array, what, options.yes)?;
-    let place = site.open(sysroot, &array, bytes)?;
+    let open = site.open(sysroot, &array, bytes)?;
     let turns = Turns {
         sysroot,
         array: &array,
-        place: &place,
+        site: &open,
         memory: Memory::Peer(report.provider.address),
         bytes,
         time: options.seconds,
@@ -128,7 +131,7 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
     Ok(report)
 }
 
-/// The provider that was asked for, or the nearest.
+/// Returns the provider of `--provider`, or the nearest one.
 fn pick_provider(sysroot: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
     let all = provider::all(sysroot, array)?;
     match options.provider {

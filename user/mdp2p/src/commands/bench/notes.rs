@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What else there is to say of what `mdp2p bench` has measured, in sentences.
+//! The notes of `mdp2p bench`: sentences below its table, and advice in its errors.
+//!
+//! Tests: tests/bench.rs.
 
 use nix::errno::Errno;
 
@@ -10,7 +12,7 @@ use crate::workload::path_taken::{Moved, PathTaken};
 use mdp2p_io::target::{Failure, Operation, Why};
 use mdp2p_machine::md::array::Array;
 
-/// The error with what to do about it, if the array has refused.
+/// Adds advice to `error` if the array refused the I/O.
 pub fn with_advice(error: anyhow::Error, array: &Array, operation: Operation) -> anyhow::Error {
     let refused = Why::Errno(Errno::EREMOTEIO);
     let failure = error.downcast_ref::<Failure>();
@@ -23,7 +25,7 @@ pub fn with_advice(error: anyhow::Error, array: &Array, operation: Operation) ->
     }
 }
 
-/// What is to be known of the way that peer I/O took.
+/// Adds notes to `report` about the path that peer I/O took.
 pub fn add(report: &mut BenchReport, array: &Array) {
     for row in &report.results {
         let block = ui::bytes(row.block_bytes as u64);

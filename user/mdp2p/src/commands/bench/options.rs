@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The options of `mdp2p bench`.
+//!
+//! Tests: tests/bench.rs and tests/contract.rs.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p bench` has measured, drawn: a panel each for throughput, latency and CPU, with
-//! a bar for each memory.
+//! Draws the report of `mdp2p bench`: a panel each for throughput, latency and CPU, with a bar
+//! for each memory.
+//!
+//! Tests: tests/bench.rs.
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
@@ -16,18 +18,18 @@ const WIDTH: u32 = 860;
 const HEAD: u32 = 76;
 const PANEL: u32 = 230;
 
-/// Okabe and Ito's, which the colour-blind can tell apart.
+/// Okabe and Ito's colours, which colour-blind people can tell apart.
 const HOST: RGBColor = RGBColor(153, 153, 153);
 const PEER: RGBColor = RGBColor(0, 114, 178);
 const ALARM: RGBColor = RGBColor(213, 94, 0);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A panel: what is shown, and whence.
+/// A panel: its title, and the figure that its bars show.
 struct Panel {
     title: &'static str,
     value: fn(&Figures) -> f64,
-    /// A whisker up to here.
+    /// The figure at the end of a whisker.
     most: Option<fn(&Figures) -> f64>,
 }
 
@@ -49,10 +51,10 @@ const PANELS: [Panel; 3] = [
     },
 ];
 
-/// The drawing, as SVG.
+/// Returns the drawing as SVG.
 ///
 /// # Errors
-/// If there is no memory for it.
+/// If drawing fails.
 pub fn svg(report: &BenchReport) -> Result<String> {
     let mut text = String::new();
     let height = HEAD + PANEL * PANELS.len() as u32;

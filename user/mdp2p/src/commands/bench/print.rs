@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p bench` has measured, for people.
+//! Prints the report of `mdp2p bench` for people.
+//!
+//! Tests: those below and tests/bench.rs.
 
 use std::io::Write;
 
@@ -9,7 +11,7 @@ use super::report::{BenchReport, Figures, Measurement};
 use crate::ui::{self, WARNING, styled};
 use crate::workload::site::Mode;
 
-/// Three digits, or all before the point.
+/// Formats a number with three digits, or with all digits before the point if there are more.
 pub fn three_digits(number: f64) -> String {
     match number {
         number if number < 9.995 => format!("{number:.2}"),

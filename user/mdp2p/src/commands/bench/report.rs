@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p bench` has measured: what `--json` prints.
+//! The report of `mdp2p bench`, as `--json` prints it.
+//!
+//! Tests: those below and tests/bench.rs, which checks it against schema/bench.json.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,80 +15,81 @@ use crate::workload::subject::Subject;
 use mdp2p_io::measure::Measured;
 use mdp2p_io::target::Operation;
 
-/// What `mdp2p bench` has measured, or would.
+/// What `mdp2p bench` measured or, in a dry run, would measure.
 #[derive(Debug, Serialize)]
 pub struct BenchReport {
     /// The array.
     #[serde(flatten)]
     pub subject: Subject,
-    /// What was done to it.
+    /// How the array is used.
     pub mode: Mode,
-    /// The array or the file.
+    /// The node of the array, or the file.
     pub path: PathBuf,
-    /// Bytes of it that blocks are in.
+    /// Bytes within which the blocks lie.
     pub bytes: u64,
-    /// Whether nothing was moved.
+    /// Whether it was a dry run, in which nothing is moved.
     pub dry_run: bool,
     /// Seconds for each size, operation and memory.
     pub seconds: f64,
-    /// The virtual machine that this is, where the figures mean nothing; none on real hardware.
+    /// The vendor of this virtual machine, in which figures mean nothing; `None` on real hardware.
     pub virtual_machine: Option<String>,
-    /// Whose memory.
+    /// The provider.
     pub provider: Provider,
-    /// What came of it.
+    /// The measurements.
     pub results: Vec<Measurement>,
-    /// What else there is to say; sentences.
+    /// Notes, as sentences.
     pub notes: Vec<String>,
 }
 
-/// Both memories side by side.
+/// One operation with blocks of one size, through both memories.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
     /// Bytes of a block.
     pub block_bytes: usize,
-    /// What was done.
+    /// The operation.
     pub operation: Operation,
-    /// Blocks that were under way at a time.
+    /// Blocks in flight.
     pub depth: usize,
-    /// Through host memory.
+    /// Host memory's figures.
     pub host: Figures,
-    /// Through peer memory.
+    /// Peer memory's figures.
     pub peer: Figures,
-    /// Throughput of peer memory by that of host memory.
+    /// Throughput of peer memory divided by that of host memory.
     pub ratio: Option<f64>,
-    /// Which way peer I/O went.
+    /// The path that peer I/O took.
     pub went: PathTaken,
-    /// What the array has counted; none if it does not count.
+    /// How far the counters of the array grew; `None` if it has no counters.
     pub counted: Option<Counted>,
 }
 
-/// What was measured with one memory.
+/// The figures of one memory.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Figures {
-    /// Bytes.
+    /// Bytes moved.
     pub bytes: u64,
-    /// Blocks.
+    /// Blocks moved.
     pub ios: u64,
-    /// Seconds.
+    /// Time taken, in seconds.
     pub seconds: f64,
     /// Throughput.
     pub bytes_per_second: f64,
-    /// Latency that half of the blocks did not exceed, microseconds.
+    /// The median latency, in microseconds.
     pub p50_us: f64,
-    /// And 99 of 100.
+    /// The 99th percentile of latency, in microseconds.
     pub p99_us: f64,
-    /// CPU seconds of mdp2p for each GiB.
+    /// CPU seconds of mdp2p per GiB.
     pub cpu_seconds_per_gib: f64,
-    /// CPU seconds of the whole machine for each GiB, whatever it was doing.
+    /// CPU seconds of the whole machine per GiB, other load included.
     pub machine_cpu_seconds_per_gib: f64,
 }
 
+/// Divides, or returns `None` if `whole` is 0.
 pub fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
 }
 
 impl Figures {
-    /// The figures of what was measured.
+    /// Computes the figures of a measurement.
     pub fn of(measured: &Measured) -> Self {
         let seconds = measured.time.as_secs_f64();
         let gib = measured.bytes as f64 / f64::from(1 << 30);
@@ -109,7 +112,7 @@ impl Figures {
 }
 
 impl BenchReport {
-    /// What is to be known before the figures are believed.
+    /// Returns a warning for readers of the figures.
     pub fn warning(&self) -> Option<String> {
         let vendor = self.virtual_machine.as_ref()?;
         Some(format!(
@@ -118,7 +121,7 @@ impl BenchReport {
         ))
     }
 
-    /// Array and provider in a line.
+    /// Describes the array and the provider in one line.
     pub fn heading(&self) -> String {
         let (provider, distance) = (self.provider.address, self.provider.distance_range());
         let array = self.subject.heading();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The sizes of blocks for which there is room.
+//! Chooses the block sizes that fit.
+//!
+//! Tests: tests/bench.rs.
 
 use anyhow::{Result, bail};
 
@@ -9,12 +11,13 @@ use crate::workload::provider::{Provider, Room};
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
+/// The block sizes that fit, and notes about the others.
 pub struct Sizes {
     pub rooms: Vec<Room>,
     pub notes: Vec<String>,
 }
 
-/// The sizes for which there is room, and how many blocks of each.
+/// Returns the block sizes that fit, and how many blocks of each can be in flight.
 pub fn fit(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
     let depth = usize::try_from(options.depth)?;
     let (mut rooms, mut notes) = (Vec::new(), Vec::new());
@@ -50,7 +53,7 @@ pub fn fit(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
     Ok(Sizes { rooms, notes })
 }
 
-/// An error for blocks that begin or end within a sector of the array.
+/// Fails if a block would begin or end within a sector of the array.
 pub fn check_sectors(sysroot: &Sysroot, array: &Array, blocks: &[u64]) -> Result<()> {
     let path = format!("sys/block/{}/queue/logical_block_size", array.name);
     let sector = sysroot.value_if::<u64>(path)?.unwrap_or(512).max(1);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Both memories have their turns, and what that took is measured.
+//! Lets both memories take turns, and measures each turn.
+//!
+//! Tests: those below and tests/bench.rs.
 
 use std::time::Duration;
 
@@ -20,9 +22,10 @@ use mdp2p_io::transfer::{self, Extent};
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::sysroot::Sysroot;
 
-/// About how long one memory has its turn.
+/// The rough length of one turn.
 const TURN: Duration = Duration::from_millis(250);
 
+/// Returns the operations that are measured.
 pub fn operations(mode: Mode) -> &'static [Operation] {
     match mode {
         Mode::ReadOnly => &[Operation::Read],
@@ -30,15 +33,16 @@ pub fn operations(mode: Mode) -> &'static [Operation] {
     }
 }
 
-/// How many turns each memory has, and how long one is: an even number, so that each is first
-/// as often as second.
+/// Splits `time` into turns of one memory: returns their number and the length of each.
+///
+/// The number is even, so that each memory comes first as often as second.
 fn split(time: Duration) -> (u32, Duration) {
     let turns = time.div_duration_f64(TURN).ceil() as u32;
     let turns = turns.max(2).next_multiple_of(2);
     (turns, time / turns)
 }
 
-/// Shown on a terminal only; counts turns.
+/// Returns a progress bar of turns, which only a terminal shows.
 pub fn bar(rooms: &[Room], mode: Mode, time: Duration) -> ProgressBar {
     let each = u64::from(split(time).0) * 2;
     let rows = rooms.len() * operations(mode).len();
@@ -47,11 +51,11 @@ pub fn bar(rooms: &[Room], mode: Mode, time: Duration) -> ProgressBar {
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }
 
-/// What is the same for all sizes.
+/// The parts of a measurement that are the same for all block sizes.
 pub struct Turns<'a> {
     pub sysroot: &'a Sysroot,
     pub array: &'a Array,
-    pub place: &'a OpenSite,
+    pub site: &'a OpenSite,
     pub memory: Memory,
     pub bytes: u64,
     pub time: Duration,
@@ -59,7 +63,7 @@ pub struct Turns<'a> {
 }
 
 impl Turns<'_> {
-    /// Writes all of a new file once: what was never written is not read from the members.
+    /// Writes all of a new file once, because what was never written is not read from the members.
     pub fn fill(&self) -> Result<()> {
         const BLOCK: usize = 1 << 20;
         self.bar.set_message("filling the file");
@@ -68,7 +72,7 @@ impl Turns<'_> {
             block: BLOCK,
         };
         let work = transfer::Work::Write {
-            target: self.place.target()?,
+            target: self.site.target()?,
             pattern: Pattern::new(0),
             shift: 0,
         };
@@ -81,10 +85,11 @@ impl Turns<'_> {
         }
     }
 
+    /// Measures an operation with blocks of one size.
     pub fn measure(&self, room: Room, operation: Operation) -> Result<Measurement> {
         let block = ui::bytes(room.block as u64);
         self.bar.set_message(format!("{block} {operation}"));
-        let target = self.place.target()?;
+        let target = self.site.target()?;
         let mover = Mover {
             target: &target,
             operation,
@@ -126,8 +131,9 @@ impl Turns<'_> {
         })
     }
 
-    /// Buffers with something in them, each with its own way through the target; the same ways
-    /// in each run.
+    /// Returns a buffer with data for each thread, and the thread's random path through the target.
+    ///
+    /// The paths are the same in each run.
     fn lanes(&self, memory: Memory, room: Room) -> Result<Vec<Lane>> {
         let which = u64::from(memory != Memory::Host);
         let lane = |number: usize| {
@@ -144,8 +150,9 @@ impl Turns<'_> {
     }
 }
 
-/// Host memory (0) and peer memory (1), the other one first each time: what grows or wanes
-/// steadily does so for both.
+/// Returns the order of host memory (0) and peer memory (1) in a turn.
+///
+/// The order alternates, so that a slow drift of the machine affects both memories alike.
 fn order(turn: u32) -> [usize; 2] {
     match turn % 2 {
         0 => [0, 1],

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Whether this is a virtual machine.
+//! Recognises virtual machines, in which figures mean nothing.
+//!
+//! Tests: those below.
 
 use mdp2p_machine::sysroot::Sysroot;
 
-/// What kind of virtual machine this is; none on real hardware, as far as can be seen.
+/// Returns the vendor of this virtual machine, or `None` if this seems to be real hardware.
 pub fn vendor(sysroot: &Sysroot) -> Option<String> {
     let vendor = sysroot
         .read("sys/class/dmi/id/sys_vendor")

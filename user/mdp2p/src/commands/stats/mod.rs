@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p stats`: which way the bytes went, and which way they go.
+//! `mdp2p stats`: shows which way the bytes went, since the start or in each interval.
+//!
+//! Tests: those below and tests/stats.rs.
 
 mod prometheus;
 
@@ -97,7 +99,7 @@ fn watch(sysroot: &Sysroot, selection: &Selection, interval: Duration, json: boo
             writeln!(out)?;
             out.flush()?;
         }
-        // What was missed while nobody read is not made up for.
+        // Intervals that passed while nobody read the output are not made up for.
         if sample.at > due + interval {
             due = sample.at;
         }
@@ -105,7 +107,7 @@ fn watch(sysroot: &Sysroot, selection: &Selection, interval: Duration, json: boo
     }
 }
 
-/// One line of JSON.
+/// Prints one line of JSON.
 fn print_line(
     time: Duration,
     elapsed: Duration,
@@ -134,7 +136,7 @@ fn print_line(
     Ok(())
 }
 
-/// A page for people.
+/// Prints a page for people.
 fn print_page(out: &mut impl Write, heading: &str, arrays: &[ArrayCounts]) -> io::Result<()> {
     if arrays.is_empty() {
         return writeln!(out, "No arrays of md-p2p.");
@@ -143,7 +145,7 @@ fn print_page(out: &mut impl Write, heading: &str, arrays: &[ArrayCounts]) -> io
     write!(out, "{}", table(arrays))
 }
 
-/// A row for each array, and one for each of its members below it.
+/// Returns a table with a row for each array, followed by a row for each of its members.
 fn table(arrays: &[ArrayCounts]) -> String {
     let mut heads = vec!["ARRAY"];
     heads.extend(COLUMNS.iter().map(|column| column.head));
@@ -164,7 +166,7 @@ fn table(arrays: &[ArrayCounts]) -> String {
     ui::table(&heads, rows, &right)
 }
 
-/// The time of day of a time since 1970.
+/// Returns the time of day, in UTC, of a time since 1970.
 fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

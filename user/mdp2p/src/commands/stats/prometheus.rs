@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The text that Prometheus and node_exporter's textfile collector read.
+//! Writes the text format of Prometheus, for node_exporter's textfile collector.
+//!
+//! Tests: those below and tests/stats.rs.
 
 use crate::counters::presentation::{METRICS, Metric};
 use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::{ProviderMemory, Sample};
 
-/// The text that Prometheus and node_exporter's textfile collector read.
+/// Returns the text of all metrics.
 pub fn text(sample: &Sample) -> String {
     let mut text = String::new();
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
@@ -21,7 +23,7 @@ pub fn text(sample: &Sample) -> String {
     text
 }
 
-/// Labels and value of a sample.
+/// The labels and the value of a sample.
 type MetricSample<'a> = (Vec<(&'static str, &'a str)>, u64);
 
 fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
@@ -91,10 +93,10 @@ fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
     write_metric(text, "mdp2p_provider_free_bytes", "gauge", help, free);
 }
 
-/// What `p2pdma_state` says.
+/// The known values of `p2pdma_state`.
 const STATES: [&str; 3] = ["direct", "staged", "off"];
 
-/// What `values` makes of each array, labelled with its name.
+/// Returns the samples that `values` makes of each array, labelled with the array's name.
 fn samples<'a>(
     arrays: &'a [ArrayCounts],
     values: impl Fn(&'a ArrayCounts) -> Vec<MetricSample<'a>>,
@@ -109,7 +111,7 @@ fn samples<'a>(
     all
 }
 
-/// Writes a metric: what it is and of which type, once, then all of its samples.
+/// Writes a metric: its help and its type once, then all of its samples.
 fn write_metric(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<MetricSample>) {
     if samples.is_empty() {
         return;
@@ -124,7 +126,7 @@ fn write_metric(text: &mut String, name: &str, kind: &str, help: &str, samples: 
     }
 }
 
-/// A label's value, between quotation marks.
+/// Escapes the value of a label, which stands between quotation marks.
 fn escape(value: &str) -> String {
     value
         .replace('\\', "\\\\")
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_label_is_escaped() {
+    fn characters_that_would_end_a_label_are_escaped() {
         assert_eq!(escape("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
     }
 }

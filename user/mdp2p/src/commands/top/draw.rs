@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Draws the screen of `mdp2p top`.
+//!
+//! Tests: those below.
 
 use std::collections::VecDeque;
 
@@ -14,10 +16,10 @@ use crate::counters::presentation::{COLUMNS, Column, FEW_COLUMNS};
 use crate::counters::sample::ProviderMemory;
 use crate::ui;
 
-/// Draws it.
+/// Draws the screen.
 pub fn draw(frame: &mut Frame, screen: &Screen) {
     let area = frame.area();
-    // A third of it at most, and a heading.
+    // Providers get a third of the screen at most, with their heading.
     let lines = screen.providers.len().min(usize::from(area.height) / 3);
     let memory = match lines {
         0 => 0,
@@ -55,7 +57,7 @@ fn heading(screen: &Screen) -> Line<'static> {
     ])
 }
 
-/// Columns of the terminal for a number, and for a name.
+/// Widths of a number, of a name and of a state, in columns of the terminal.
 const NUMBER: u16 = 8;
 const NAME: u16 = 10;
 const STATE: u16 = 6;
@@ -76,7 +78,7 @@ fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
         widths.push(Constraint::Length(NUMBER));
         head.push(right_aligned(column.head.to_owned()));
     }
-    // What is left is for what was.
+    // The remaining width is for the history.
     let taken: u16 =
         NAME + if with_state { STATE + 1 } else { 0 } + (NUMBER + 1) * columns.len() as u16;
     let left = area.width.saturating_sub(taken + 1);
@@ -115,7 +117,7 @@ fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
     frame.render_widget(table, area);
 }
 
-/// The numbers of a row; – where nothing is known yet.
+/// Returns the numbers of a row; a dash stands for a rate that is not known yet.
 fn numbers<'a, Rates>(
     columns: &'a [Column],
     rates: Option<&'a Rates>,
@@ -141,7 +143,7 @@ fn state_style(state: &str) -> Style {
     })
 }
 
-/// The last `width` values as bars, the largest of them full.
+/// Draws the last `width` values as bars, of which the largest is full.
 fn sparkline(history: &VecDeque<u64>, width: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let values = history.iter().skip(history.len().saturating_sub(width));
@@ -156,18 +158,18 @@ fn sparkline(history: &VecDeque<u64>, width: usize) -> String {
     values.map(bar).collect()
 }
 
-/// A heading, and a line for each provider, so many in all without it.
+/// Returns a heading, and at most `lines` lines below it: one for each provider.
 fn provider_lines(providers: &[ProviderMemory], lines: usize) -> Paragraph<'static> {
     const BAR: usize = 8;
     let mut text = vec![Line::from("PROVIDER      FREE").bold()];
     let hidden = providers.len().saturating_sub(lines);
-    // The last line is for the others.
-    let shown = if hidden > 0 {
+    // The last line counts the providers for which there is no room.
+    let visible = if hidden > 0 {
         lines.saturating_sub(1)
     } else {
         lines
     };
-    for provider in providers.iter().take(shown) {
+    for provider in providers.iter().take(visible) {
         let free = match provider.bytes {
             0 => 0.0,
             all => (provider.available_bytes as f64 / all as f64).min(1.0),
@@ -183,7 +185,7 @@ fn provider_lines(providers: &[ProviderMemory], lines: usize) -> Paragraph<'stat
         )));
     }
     if hidden > 0 {
-        text.push(Line::from(format!("and {} more", providers.len() - shown)).dim());
+        text.push(Line::from(format!("and {} more", providers.len() - visible)).dim());
     }
     Paragraph::new(text)
 }
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_one_has_what_was() {
+    fn a_wide_terminal_shows_the_history() {
         let mut screen = screen();
         for part in [1, 4, 8, 0] {
             let rates = Counters {
@@ -318,7 +320,7 @@ mod tests {
             screen.update(vec![array("md0", "direct", Some(rates))], Vec::new());
         }
         let text = drawn(&screen, 100, 6);
-        // What screen() set before was far more.
+        // The value that screen() set before was far larger.
         assert!(text.contains("█▁▁▁"), "{text}");
     }
 
@@ -336,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn no_arrays_are_told() {
+    fn a_screen_without_arrays_says_so() {
         let screen = Screen::new(Duration::from_secs(1));
         let text = drawn(&screen, 40, 6);
         assert!(text.contains("No arrays of md-p2p."), "{text}");
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_come_and_go_with_what_is_known_of_them() {
+    fn arrays_come_and_go_with_their_history() {
         let mut screen = screen();
         assert!(screen.history.contains_key("md0"));
         screen.update(vec![array("md5", "off", Some(rates()))], Vec::new());

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p top`: which way the bytes go, on the whole screen.
+//! `mdp2p top`: shows on the whole screen which way the bytes go.
+//!
+//! Tests: tests/top.rs.
 
 mod draw;
 mod screen;
@@ -52,7 +54,7 @@ impl Command for Top {
         match ColorChoice::global() {
             ColorChoice::Never => force_color_output(false),
             ColorChoice::Always | ColorChoice::AlwaysAnsi => force_color_output(true),
-            // NO_COLOR is looked at there too.
+            // crossterm respects NO_COLOR by itself.
             ColorChoice::Auto => {}
         }
         let ended = ratatui::try_init()
@@ -63,7 +65,7 @@ impl Command for Top {
                     Sample::take(sysroot, &selection)
                 })
             });
-        // Even if only half of it was set up. A panic does so by itself.
+        // Restores the terminal even if only half of it was set up. A panic restores it by itself.
         let restored = ratatui::try_restore().context("the terminal");
         ended?;
         restored?;
@@ -71,8 +73,9 @@ impl Command for Top {
     }
 }
 
-/// The signals that end it, which wait until they are read: the terminal has to be put right
-/// before.
+/// Blocks the signals that end the program, and returns where they can be read.
+///
+/// The terminal has to be restored before the program ends.
 fn signals() -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
     for signal in [
@@ -104,7 +107,7 @@ fn watch(
         if event::poll(wait)? {
             match event::read()? {
                 Event::Key(key) if screen.press(key) => return Ok(()),
-                // A new size is found out by drawing.
+                // Drawing notices a new size by itself.
                 _ => {}
             }
         }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is on the screen of `mdp2p top`, and what keys do to it.
+//! The state of the screen of `mdp2p top`, and what keys do to it.
+//!
+//! Tests: those below, and those of draw.rs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,21 +12,21 @@ use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::ProviderMemory;
 use mdp2p_machine::md::counters::Counters;
 
-/// What is on the screen.
+/// The state of the screen.
 #[derive(Debug)]
 pub struct Screen {
     pub interval: Duration,
     pub with_members: bool,
-    /// Rows that were scrolled away above.
+    /// Rows that are scrolled out of sight at the top.
     pub scrolled: usize,
     pub arrays: Vec<ArrayCounts>,
     pub providers: Vec<ProviderMemory>,
-    /// Bytes by the second of each array, the newest last.
+    /// Bytes per second of each array, the newest last.
     pub history: BTreeMap<String, VecDeque<u64>>,
 }
 
 impl Screen {
-    /// Nothing has been seen yet.
+    /// Returns a screen that has seen nothing yet.
     pub fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -36,9 +38,9 @@ impl Screen {
         }
     }
 
-    /// Takes what was seen.
+    /// Takes in a new sample.
     pub fn update(&mut self, arrays: Vec<ArrayCounts>, providers: Vec<ProviderMemory>) {
-        /// As many as the widest terminal has columns.
+        /// The widest terminal has about this number of columns.
         const KEPT: usize = 512;
         self.history
             .retain(|name, _| arrays.iter().any(|array| array.name == *name));
@@ -57,7 +59,7 @@ impl Screen {
         self.scroll(0);
     }
 
-    /// Does what a key says; whether it ends it all.
+    /// Handles a key. Returns whether the key ends the program.
     pub fn press(&mut self, key: KeyEvent) -> bool {
         if key.kind == KeyEventKind::Release {
             return false;
@@ -79,7 +81,7 @@ impl Screen {
         false
     }
 
-    /// The last row stays in sight.
+    /// Scrolls, but keeps the last row in sight.
     fn scroll(&mut self, by: isize) {
         let members = self.arrays.iter().map(|array| array.members.len());
         let rows = self.arrays.len() + if self.with_members { members.sum() } else { 0 };
@@ -88,7 +90,7 @@ impl Screen {
     }
 }
 
-/// What + and - choose from, in milliseconds.
+/// The intervals from which + and - choose, in milliseconds.
 const INTERVALS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 
 fn longer(interval: Duration) -> Duration {
@@ -101,7 +103,7 @@ fn shorter(interval: Duration) -> Duration {
     all.find(|other| *other < interval).unwrap_or(interval)
 }
 
-/// All bytes that an array moved.
+/// Returns all bytes that an array moved per second.
 fn all_bytes(rates: &Counters) -> u64 {
     rates
         .direct_bytes()
@@ -142,7 +144,7 @@ mod tests {
             press(&mut screen, KeyCode::Char('+'));
         }
         assert_eq!(screen.interval, Duration::from_secs(60));
-        // What was asked for on the command line may lie outside.
+        // An interval from the command line may lie outside.
         assert_eq!(longer(Duration::from_secs(3600)), Duration::from_secs(3600));
         assert_eq!(shorter(Duration::from_secs(3600)), Duration::from_secs(60));
     }

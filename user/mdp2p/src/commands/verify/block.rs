@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A block, read through both memories and compared.
+//! Reads one block through peer memory and through host memory, and compares the two copies.
+//!
+//! Tests: those below and tests/verify.rs.
 
 use super::report::Data;
 use mdp2p_io::memory::Buffer;
 use mdp2p_io::target::{Failure, Target};
 
-/// How often a block is read again that is not the same through both memories.
+/// How often a block is read again if its two copies differ.
 const ROUNDS: u32 = 5;
 
-/// The buffers of a thread.
+/// The buffers of one thread.
 pub struct Buffers {
     pub peer: Buffer,
     pub host: Buffer,
@@ -18,21 +20,23 @@ pub struct Buffers {
 pub struct Compared {
     pub peer: Vec<u8>,
     pub host: Vec<u8>,
-    /// How often it was read.
+    /// How many times the block was read.
     pub rounds: u32,
     pub verdict: Data,
 }
 
-/// Why a block could not be read, and through which memory; and how many reads through
-/// peer memory went well before.
+/// A block that could not be read: why, through which memory, and how many reads through
+/// peer memory succeeded before.
 pub struct Unread {
     pub failure: Failure,
     pub through_peer: bool,
     pub rounds: u32,
 }
 
-/// Reads a block through both memories, and again if they differ: while others write to it
-/// they may. If what host memory saw has stayed the same, peer memory saw something wrong.
+/// Reads a block through both memories, and reads it again if the copies differ.
+///
+/// Copies may differ because somebody else writes to the block. But if host memory saw the same
+/// data twice, peer memory saw something wrong.
 pub fn compare(
     target: &Target,
     pair: &mut Buffers,
@@ -67,8 +71,9 @@ pub fn compare(
     }
 }
 
-/// What two copies of a block tell, if `last` was host memory's in the round before; none if
-/// it takes another round.
+/// Judges two copies of a block. `last` is what host memory saw in the round before.
+///
+/// Returns `None` if another round is needed.
 fn verdict(peer: &[u8], host: &[u8], last: Option<&[u8]>, rounds: u32) -> Option<Data> {
     match last {
         _ if peer == host => Some(Data::Right),
@@ -83,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_that_differ_are_wrong_only_if_the_data_have_stayed_the_same() {
+    fn copies_that_differ_are_wrong_only_if_the_data_stayed_the_same() {
         let (a, b, c) = (&[1; 8][..], &[2; 8][..], &[3; 8][..]);
         assert_eq!(verdict(a, a, None, 1), Some(Data::Right));
         assert_eq!(verdict(a, b, None, 1), None);

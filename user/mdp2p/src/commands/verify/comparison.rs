@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Moves the data: what is done through each provider.
+//! Moves data through each provider and through host memory, and tallies what happens.
+//!
+//! Tests: tests/verify.rs.
 
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,8 +24,9 @@ use mdp2p_io::transfer::{self, Extent};
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::sysroot::Sysroot;
 
-/// How often each byte is moved for a provider: read by both at once; or written and read
-/// back, twice.
+/// Returns how often each byte is moved for a provider.
+///
+/// A read through both memories at once counts as one move. Two writes, each read back, are four.
 fn steps(mode: Mode) -> u64 {
     match mode {
         Mode::ReadOnly => 1,
@@ -31,7 +34,8 @@ fn steps(mode: Mode) -> u64 {
     }
 }
 
-/// Shown on a terminal only; counts `bytes` as often as they are moved.
+/// Returns a progress bar, which only a terminal shows. `bytes` counts each byte once for each
+/// provider.
 pub fn bar(bytes: u64, mode: Mode) -> ProgressBar {
     let bar = ProgressBar::new(bytes * steps(mode));
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}") {
@@ -40,25 +44,26 @@ pub fn bar(bytes: u64, mode: Mode) -> ProgressBar {
     bar
 }
 
-/// What is the same for all providers.
+/// The parts of a comparison that are the same for all providers.
 pub struct Comparison<'a> {
     pub sysroot: &'a Sysroot,
     pub array: &'a Array,
-    pub place: &'a OpenSite,
+    pub site: &'a OpenSite,
     pub pieces: &'a [Range<u64>],
     pub bar: ProgressBar,
 }
 
-/// Which of them.
+/// Chooses one of the two buffers.
 type Pick = fn(&mut Buffers) -> &mut Buffer;
 
 impl Comparison<'_> {
+    /// Moves the data through a provider's memory, and returns a trial for each operation.
     pub fn try_provider(&self, provider: &Provider, room: Room, mode: Mode) -> Result<Vec<Trial>> {
         self.bar.set_message(provider.address.to_string());
         let memory = Memory::Peer(provider.address);
         let mut buffers = match buffers(memory, room, self.sysroot) {
             Ok(buffers) => buffers,
-            // Others were faster.
+            // Another program was faster and took the last memory.
             Err(error) if error.root_cause().downcast_ref() == Some(&Errno::ENOMEM) => {
                 return Ok(Trial::untried(
                     provider.address,
@@ -68,7 +73,7 @@ impl Comparison<'_> {
             }
             Err(error) => return Err(file::with_remedy(error)),
         };
-        let target = self.place.target()?;
+        let target = self.site.target()?;
         let row = |operation, work: &mut dyn FnMut(&mut Tally) -> Result<()>| {
             let before = array::counters(self.sysroot, self.array)?;
             let mut tally = Tally::default();
@@ -110,7 +115,7 @@ impl Comparison<'_> {
         Ok(vec![write, read])
     }
 
-    /// Calls `work` with each block of all pieces, and `take` with what came of it.
+    /// Calls `work` for each block of all pieces, and `take` with each result.
     fn each_block<T: Send>(
         &self,
         room: Room,
@@ -132,6 +137,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// Writes the pattern to all pieces.
     fn write(
         &self,
         room: Room,
@@ -149,7 +155,7 @@ impl Comparison<'_> {
         self.each_block(room, buffers, work, |_, length, done| take(length, done))
     }
 
-    /// Reads back what was written, if all of it was.
+    /// Reads back what was written, if all of it was written.
     fn read_back(
         &self,
         room: Room,
@@ -172,6 +178,7 @@ impl Comparison<'_> {
     }
 }
 
+/// Allocates the buffers of all threads.
 fn buffers(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>> {
     let sysfs = sysroot.path("sys");
     let pair = |_| {
@@ -183,7 +190,7 @@ fn buffers(memory: Memory, room: Room, sysroot: &Sysroot) -> Result<Vec<Buffers>
     (0..room.depth).map(pair).collect()
 }
 
-/// A seed that no earlier run has had: what it left behind would pass for what we wrote.
+/// Returns a seed that no earlier run used, because data left by such a run would pass for ours.
 fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let nanoseconds = now.map_or(0, |now| now.as_nanos() as u64);

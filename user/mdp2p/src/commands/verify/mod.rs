@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p verify`: moves data through peer memory and through host memory, compares, and
-//! tells from the counters which way they went.
+//! `mdp2p verify`: moves data through peer memory and through host memory, and compares them.
+//! The counters of the array tell which path the data took.
+//!
+//! Tests: tests/verify.rs.
 
 mod block;
 mod comparison;
@@ -40,15 +42,15 @@ impl Command for Verify {
     }
 }
 
-/// Bytes of an I/O, and how many are under way at a time: little, since p2pmem is for
-/// applications.
+/// Bytes of one I/O, and how many I/Os are in flight. Both are small, because p2pmem is meant
+/// for applications.
 const BLOCK: usize = 64 << 10;
 const DEPTH: usize = 4;
 
-/// Moves the data, if it is no dry run.
+/// Moves the data, unless it is a dry run, and returns what was found.
 ///
 /// # Errors
-/// If that cannot even begin: the array or the provider is not there, or the array is in use.
+/// If nothing can be moved: the array or the provider does not exist, or the array is in use.
 pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
     let array = array::find(sysroot, &options.array)?;
     let providers = provider::select(provider::all(sysroot, &array)?, &options.provider)?;
@@ -88,11 +90,11 @@ pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
     }
     let what = format!("{} of it are overwritten, all over it", ui::bytes(bytes));
     site.confirm(&array, &what, options.yes)?;
-    let place = site.open(sysroot, &array, bytes)?;
+    let open = site.open(sysroot, &array, bytes)?;
     let work = Comparison {
         sysroot,
         array: &array,
-        place: &place,
+        site: &open,
         pieces: &pieces,
         bar: comparison::bar(bytes * rooms.iter().flatten().count() as u64, site.mode),
     };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What else there is to say of what `mdp2p verify` has found out, in sentences.
+//! The notes of `mdp2p verify`: sentences below its table.
+//!
+//! Tests: tests/verify.rs.
 
 use anyhow::Result;
 
@@ -11,7 +13,7 @@ use mdp2p_machine::md::array::Array;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// What there is to say of all of it, each thing once.
+/// Returns the notes about all trials, each note once.
 pub fn of(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for row in rows {
@@ -49,7 +51,7 @@ pub fn of(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String
     Ok(notes)
 }
 
-/// The sentence about providers that had no memory left, if there are some.
+/// Returns the note about providers that had no memory left, if there are such providers.
 pub fn no_memory(rows: &[Trial]) -> Option<String> {
     let rows = rows.iter().filter(|row| row.data == Data::NoMemory);
     let mut providers: Vec<Bdf> = rows.map(|row| row.provider).collect();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p verify` has found out, for people.
+//! Prints the report of `mdp2p verify` for people.
+//!
+//! Tests: those below and tests/verify.rs.
 
 use std::io::Write;
 
@@ -31,7 +33,7 @@ impl Trial {
         ]
     }
 
-    /// What is wrong, in lines.
+    /// Returns a line for each problem.
     fn problems(&self) -> Vec<String> {
         let mut lines = self.details.clone();
         let more = (self.wrong + self.failed).saturating_sub(lines.len() as u64);
@@ -47,7 +49,7 @@ impl Trial {
             .collect()
     }
 
-    /// How much went each way, where it is not all one.
+    /// Returns a line about how much went each way, unless all of it went the same way.
     fn shares(&self) -> Option<String> {
         let counted = self.counted.filter(|_| {
             matches!(
@@ -89,7 +91,7 @@ impl VerifyReport {
         Ok(())
     }
 
-    /// What would be done.
+    /// Describes what a run without `--dry-run` would do.
     fn plan(&self) -> String {
         let path = self.path.display();
         let bytes = ui::bytes(self.bytes);
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn how_much_was_staged_is_told() {
+    fn the_staged_share_is_described() {
         let mut tally = Tally::default();
         tally.add_peer_io(1024, Ok(()));
         let row = row(tally);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p verify` has found out: what `--json` prints.
+//! The report of `mdp2p verify`, as `--json` prints it.
+//!
+//! Tests: tests/verify.rs, which checks it against schema/verify.json.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,82 +15,82 @@ use crate::workload::subject::Subject;
 use mdp2p_io::target::Operation;
 use mdp2p_machine::pci::bdf::Bdf;
 
-/// What `mdp2p verify` has found out, or would do.
+/// What `mdp2p verify` found or, in a dry run, would do.
 #[derive(Debug, Serialize)]
 pub struct VerifyReport {
     /// The array.
     #[serde(flatten)]
     pub subject: Subject,
-    /// What was done to it.
+    /// How the array is used.
     pub mode: Mode,
-    /// The array or the file.
+    /// The node of the array, or the file.
     pub path: PathBuf,
-    /// Whether nothing was moved.
+    /// Whether it was a dry run, in which nothing is moved.
     pub dry_run: bool,
-    /// Bytes that are moved through each provider, for each operation.
+    /// Bytes that each operation moves through each provider.
     pub bytes: u64,
-    /// In how many pieces.
+    /// The number of pieces into which those bytes are split.
     pub pieces: usize,
-    /// Whose memory.
+    /// The providers.
     pub providers: Vec<Provider>,
-    /// What came of it.
+    /// The result of each operation through each provider.
     pub results: Vec<Trial>,
-    /// What else there is to say; sentences.
+    /// Notes, as sentences.
     pub notes: Vec<String>,
 }
 
-/// What came of one operation through one provider.
+/// The result of one operation through one provider.
 #[derive(Debug, Serialize)]
 pub struct Trial {
     /// The provider.
     pub provider: Bdf,
-    /// What was done through peer memory; the other half was done through host memory.
+    /// The operation through peer memory. Its counterpart went through host memory.
     pub operation: Operation,
-    /// Bytes that went through whole, to or from peer memory.
+    /// Bytes of the I/Os through peer memory that completed.
     pub bytes: u64,
-    /// Which way.
+    /// The path that the bytes took.
     pub went: PathTaken,
-    /// What the array has counted; none if it does not count.
+    /// How far the counters of the array grew; `None` if it has no counters.
     pub counted: Option<Counted>,
     /// Whether the data are right.
     pub data: Data,
-    /// SHA-256 of what came through peer memory.
+    /// SHA-256 of the data that came through peer memory.
     pub sha256: Option<String>,
-    /// SHA-256 of what it should be: what came through host memory, or was written.
+    /// SHA-256 of the expected data: those read through host memory, or those written.
     pub expected_sha256: Option<String>,
-    /// How many blocks or sectors are wrong.
+    /// The number of wrong blocks or sectors.
     pub wrong: u64,
-    /// How many I/Os failed.
+    /// The number of failed I/Os.
     pub failed: u64,
-    /// The first of them, in words.
+    /// The first problems, in words.
     pub details: Vec<String>,
 }
 
-/// Whether data are right.
+/// The verdict on the data of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
-    /// They are.
+    /// The data are right.
     Right,
-    /// They kept changing while they were looked at.
+    /// The data changed while they were compared.
     Changed,
-    /// Some I/O failed.
+    /// An I/O failed.
     Failed,
-    /// The provider had no memory left to move them through.
+    /// The provider had no memory left for the buffers.
     NoMemory,
-    /// They are not.
+    /// The data are wrong.
     Wrong,
 }
 
 impl VerifyReport {
-    /// Whether all data are right.
+    /// Returns whether the data of all trials are right.
     pub fn is_right(&self) -> bool {
         self.results.iter().all(|row| row.data == Data::Right)
     }
 }
 
 impl Trial {
-    /// The rows of a provider that has no memory left.
+    /// Returns the trials that a provider without free memory would have had; `why` is the detail.
     pub fn untried(provider: Bdf, mode: Mode, why: &str) -> Vec<Trial> {
         let row = |&operation: &Operation| Trial {
             provider,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What comes of the I/Os of one operation through one provider, added up.
+//! Adds up the I/Os of one operation through one provider.
+//!
+//! Tests: those below and tests/verify.rs.
 
 use nix::errno::Errno;
 use sha2::{Digest, Sha256};
@@ -12,10 +14,10 @@ use mdp2p_io::target::{Failure, Operation, Why};
 use mdp2p_machine::md::counters::Counters;
 use mdp2p_machine::pci::bdf::Bdf;
 
-/// How many failures and the like are told in full.
+/// How many problems are described in full.
 const DETAILS: usize = 3;
 
-/// What has come of an operation so far.
+/// The sums of one operation so far.
 #[derive(Default)]
 pub struct Tally {
     moved: Moved,
@@ -43,6 +45,7 @@ impl Tally {
         self.add_detail(|| format!("{failure} (through {memory} memory)"));
     }
 
+    /// Adds a write through peer memory.
     pub fn add_peer_io(&mut self, length: usize, done: Result<(), Failure>) {
         match done {
             Ok(()) => self.moved.bytes += length as u64,
@@ -50,12 +53,14 @@ impl Tally {
         }
     }
 
+    /// Adds a write through host memory, of which only failures count.
     pub fn add_host_io(&mut self, done: Result<(), Failure>) {
         if let Err(failure) = done {
             self.add_failure(&failure, false);
         }
     }
 
+    /// Adds a block that was read through both memories.
     pub fn add_comparison(&mut self, length: usize, done: Result<Compared, Unread>) {
         let times = |rounds: u32| u64::from(rounds) * length as u64;
         let both = match done {
@@ -75,6 +80,7 @@ impl Tally {
         }
     }
 
+    /// Adds a block that was read back, and compares it with the pattern.
     pub fn add_read_back(
         &mut self,
         pattern: &Pattern,
@@ -109,6 +115,7 @@ impl Tally {
         }
     }
 
+    /// Returns the trial that these sums make. `counters` are those before and after.
     pub fn into_trial(
         self,
         provider: Bdf,
@@ -154,7 +161,7 @@ pub mod tests {
         Failure::new("read", target, 0, 512, Why::Errno(errno))
     }
 
-    /// The row of a read of which as much was direct as staged.
+    /// Returns a trial of a read that counted as many direct bytes as staged bytes.
     pub fn row(tally: Tally) -> Trial {
         let provider = "0000:04:00.0".parse().expect("an address");
         let read = |read_direct_bytes, read_staged_bytes| Counters {
@@ -170,7 +177,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_sector_that_is_wrong_is_told_and_makes_all_of_it_wrong() {
+    fn a_wrong_sector_is_described_and_makes_the_trial_wrong() {
         let pattern = Pattern::new(7);
         let mut data = vec![0; 1024];
         pattern.fill(4096, &mut data);
@@ -190,7 +197,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_told_from_what_failed() {
+    fn refused_and_failed_ios_are_told_apart() {
         let mut tally = Tally::default();
         tally.add_peer_io(512, Err(failure(Errno::EREMOTEIO)));
         tally.add_peer_io(512, Err(failure(Errno::EIO)));
