@@ -12,10 +12,12 @@ use std::process::{Command, Stdio};
 
 use clap::Parser;
 use common::{plant, put};
+use md_p2p_decide::route::{Policy, State};
 use mdp2p::cli::{Arguments, Request};
 use mdp2p::commands::Verb;
 use mdp2p::commands::create::Create;
-use mdp2p::commands::create::plan::{Outcome, Plan};
+use mdp2p::commands::create::outcome::Outcome;
+use mdp2p::commands::create::plan::Plan;
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -76,7 +78,7 @@ fn what_is_planned_is_what_the_kernel_then_says() {
         let mut words = vec!["other", "--level", &array.level, "--policy", &p2p.policy];
         words.extend(array.members.iter().map(|member| member.name.as_str()));
         let plan = plan(root.path(), &words);
-        assert_eq!(plan.state, p2p.state, "{tree}");
+        assert_eq!(plan.state.name(), p2p.state, "{tree}");
         for (member, ways) in array.members.iter().zip(&plan.ways) {
             let told = &member.p2p.as_ref().expect("distances").distances;
             assert_eq!(told.len(), plan.providers.len(), "{tree}");
@@ -625,11 +627,11 @@ fn the_policy_of_new_arrays_is_the_modules() {
     let words = ["x", "-l1", "nvme2n1", "nvme3n1"];
     put(root.path(), path, "off\n");
     let off = plan(root.path(), &words);
-    assert_eq!((off.policy, off.state), ("off", "off"));
+    assert_eq!((off.policy, off.state), (Policy::Off, State::Off));
     assert!(off.settings.is_empty());
     let mut auto = words.to_vec();
     auto.push("--policy=auto");
-    assert_eq!(plan(root.path(), &auto).state, "direct");
+    assert_eq!(plan(root.path(), &auto).state, State::Direct);
     put(root.path(), path, "maybe\n");
     let (text, status) = dry_run(root.path(), &words);
     assert_eq!(status, 1);

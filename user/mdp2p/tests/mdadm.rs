@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use common::{plant, put};
-use mdp2p::control::mdadm::{self, Namespace};
+use mdp2p::control::mdadm;
+use mdp2p::control::mdadm::namespace::Namespace;
 use mdp2p_machine::sysroot::Sysroot;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

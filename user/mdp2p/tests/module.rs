@@ -13,7 +13,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use common::{plant, put};
-use mdp2p::commands::module::{self, Module, ModuleVerb};
+use mdp2p::command::Command as _;
+use mdp2p::commands::module::{Module, ModuleVerb};
 use mdp2p::control::privilege;
 use mdp2p_machine::sysroot::Sysroot;
 use serde_json::Value;
@@ -536,7 +537,7 @@ fn sign_leaves_all_signed() {
         certificate: None,
         dry_run: false,
     };
-    let result = module::run(&sysroot, &Module { verb });
+    let result = Module { verb }.run(&sysroot);
     if !privilege::is_root() {
         let error = result.expect_err("not root").to_string();
         assert!(error.contains("only root can sign modules"), "{error}");
@@ -568,7 +569,7 @@ fn load_as_a_program() {
         modules: Vec::new(),
         dry_run: false,
     };
-    match module::run(&sysroot, &Module { verb }) {
+    match (Module { verb }).run(&sysroot) {
         Ok(status) => println!("status {status}"),
         Err(error) => println!("error {error:#}"),
     }

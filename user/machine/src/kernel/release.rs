@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::sysroot::{Sysroot, garbage};
 
@@ -30,6 +30,29 @@ pub fn running(sysroot: &Sysroot) -> Result<String> {
     const FILE: &str = "proc/sys/kernel/osrelease";
     let text = sysroot.read(FILE)?;
     release(&text).map_err(|why| garbage(&sysroot.path(FILE), &text, &why))
+}
+
+/// The kernel that was named, if there is one of that name, or the one that runs.
+///
+/// # Errors
+/// If there is none of that name; those that there are are named.
+pub fn find(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
+    let Some(release) = named else {
+        return running(sysroot);
+    };
+    let folder = folder(sysroot, release);
+    if !sysroot.path(&folder).is_dir() {
+        let all = sysroot.names(folder.parent().unwrap_or(&folder))?;
+        bail!(
+            "there is no kernel {release}: no folder {}; those there are: {}",
+            shown(&folder),
+            match &all[..] {
+                [] => "none".into(),
+                all => all.join(", "),
+            }
+        );
+    }
+    Ok(release.to_owned())
 }
 
 /// Where the modules of a kernel lie, below the root.

@@ -7,3 +7,4 @@ pub mod level;
 pub mod name;
 pub mod raid10;
 pub mod reach;
+pub mod uuid;

@@ -41,8 +41,36 @@ impl Command for Assemble {
         !self.dry_run
     }
 
+    /// Has mdadm put an array together; mdadm's exit status.
+    ///
+    /// # Errors
+    /// If the name or a member cannot be right, or mdadm cannot be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        assemble(sysroot, self)
+        if !self.dry_run {
+            privilege::need_root("assemble arrays")?;
+        }
+        let node = name::node(&self.array)?;
+        if let Some(array) = name::named(sysroot, &node)? {
+            if array.driver == Driver::Md {
+                bail!(
+                    "{node} is an array of the kernel's md, {}: stop it with `mdadm --stop /dev/{}`, \
+                     or choose another name",
+                    array.name,
+                    array.name
+                );
+            }
+        }
+        let mut arguments: Vec<OsString> = vec!["--assemble".into(), node.into()];
+        arguments.extend(self.options.iter().map(OsString::from));
+        for member in &self.members {
+            arguments.push(BlockDevice::find(sysroot, member)?.node.into());
+        }
+        if self.dry_run {
+            return mdadm::show_instead(&arguments);
+        }
+        let program = mdadm::find()?;
+        modprobe::load(sysroot)?;
+        mdadm::execute(sysroot, &program, &arguments)
     }
 }
 
@@ -63,69 +91,33 @@ impl Command for Stop {
         !self.dry_run
     }
 
+    /// Has mdadm stop arrays; mdadm's exit status.
+    ///
+    /// # Errors
+    /// If one is not there or not md-p2p's: then none is stopped. Or if mdadm cannot be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        stop(sysroot, self)
-    }
-}
-
-/// Has mdadm put an array together; mdadm's exit status.
-///
-/// # Errors
-/// If the name or a member cannot be right, or mdadm cannot be run.
-pub fn assemble(sysroot: &Sysroot, options: &Assemble) -> Result<u8> {
-    if !options.dry_run {
-        privilege::need_root("assemble arrays")?;
-    }
-    let node = name::node(&options.array)?;
-    if let Some(array) = name::named(sysroot, &node)? {
-        if array.driver == Driver::Md {
-            bail!(
-                "{node} is an array of the kernel's md, {}: stop it with `mdadm --stop /dev/{}`, \
-                 or choose another name",
-                array.name,
-                array.name
-            );
+        if !self.dry_run {
+            privilege::need_root("stop arrays")?;
         }
-    }
-    let mut arguments: Vec<OsString> = vec!["--assemble".into(), node.into()];
-    arguments.extend(options.options.iter().map(OsString::from));
-    for member in &options.members {
-        arguments.push(BlockDevice::find(sysroot, member)?.node.into());
-    }
-    if options.dry_run {
-        return mdadm::show_instead(&arguments);
-    }
-    let program = mdadm::find()?;
-    modprobe::load(sysroot)?;
-    mdadm::execute(sysroot, &program, &arguments)
-}
-
-/// Has mdadm stop arrays; mdadm's exit status.
-///
-/// # Errors
-/// If one is not there or not md-p2p's: then none is stopped. Or if mdadm cannot be run.
-pub fn stop(sysroot: &Sysroot, options: &Stop) -> Result<u8> {
-    if !options.dry_run {
-        privilege::need_root("stop arrays")?;
-    }
-    let mut arguments: Vec<OsString> = vec!["--stop".into()];
-    for wanted in &options.arrays {
-        let array = array::find(sysroot, wanted)?;
-        if array.driver == Driver::Md {
-            bail!(
-                "{wanted} is an array of the kernel's md, not of md-p2p: `mdadm --stop /dev/{}`; \
-                 nothing was stopped",
-                array.name
-            );
+        let mut arguments: Vec<OsString> = vec!["--stop".into()];
+        for wanted in &self.arrays {
+            let array = array::find(sysroot, wanted)?;
+            if array.driver == Driver::Md {
+                bail!(
+                    "{wanted} is an array of the kernel's md, not of md-p2p: `mdadm --stop /dev/{}`; \
+                     nothing was stopped",
+                    array.name
+                );
+            }
+            let node = OsString::from(format!("/dev/{}", array.name));
+            if !arguments.contains(&node) {
+                arguments.push(node);
+            }
         }
-        let node = OsString::from(format!("/dev/{}", array.name));
-        if !arguments.contains(&node) {
-            arguments.push(node);
+        if self.dry_run {
+            return mdadm::show_instead(&arguments);
         }
+        let program = mdadm::find()?;
+        mdadm::execute(sysroot, &program, &arguments)
     }
-    if options.dry_run {
-        return mdadm::show_instead(&arguments);
-    }
-    let program = mdadm::find()?;
-    mdadm::execute(sysroot, &program, &arguments)
 }

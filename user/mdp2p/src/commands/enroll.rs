@@ -6,18 +6,19 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{self, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::control::enrolled::{Enrolled, running, uuid_of};
+use crate::control::enrolled::Enrolled;
+use crate::control::initramfs::renew_initramfs;
 use crate::control::{file, privilege};
 use crate::ui;
 use clap::Args;
 use mdp2p_machine::md::array::{self, Driver};
-use mdp2p_machine::programs::{program, typed};
+use mdp2p_machine::md::uuid;
+use mdp2p_machine::programs::typed;
 use mdp2p_machine::sysroot::Sysroot;
 
 /// `mdp2p enroll`
@@ -47,8 +48,48 @@ impl Command for Enroll {
         self.array.is_some() && !self.dry_run
     }
 
+    /// Enrolls an array, or lists those that are.
+    ///
+    /// # Errors
+    /// If it cannot be enrolled; then nothing was changed.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        enroll(sysroot, self)
+        let others = Enrolled::all(sysroot)?;
+        let Some(wanted) = &self.array else {
+            return list(sysroot, &others, self.json);
+        };
+        if !self.dry_run {
+            privilege::need_root("enroll arrays")?;
+        }
+        need_rules(sysroot)?;
+        let array = array::find(sysroot, wanted)?;
+        let wanted = Enrolled::of(sysroot, &array, &others)?;
+        if let Some(there) = others.iter().find(|it| it.uuid == wanted.uuid) {
+            writeln!(ui::out(), "{} is enrolled, as {}", array.name, there.node())?;
+            return Ok(0);
+        }
+        if let Some(rival) = wanted.rival(&others) {
+            bail!(
+                "{} is what the enrolled array {} is called: release that first, or rename this one \
+                 (mdadm --assemble --update=name); nothing was changed",
+                rival.node(),
+                rival.uuid
+            );
+        }
+        let path = wanted.path(sysroot);
+        if self.dry_run {
+            write!(ui::out(), "# {}\n{wanted}", path.display())?;
+        } else {
+            file::replace(&path, &wanted.to_string())?;
+        }
+        renew_initramfs(sysroot, self.dry_run)?;
+        let when = match array.driver {
+            Driver::MdP2p => "after each boot",
+            Driver::Md => "when it is assembled the next time (after a reboot, for one)",
+        };
+        let will = if self.dry_run { "would be" } else { "will be" };
+        let (name, node) = (&array.name, wanted.node());
+        writeln!(ui::out(), "{name} {will} md-p2p's {when}, as {node}")?;
+        Ok(0)
     }
 }
 
@@ -76,57 +117,40 @@ impl Command for Release {
         !self.dry_run
     }
 
+    /// Releases arrays.
+    ///
+    /// # Errors
+    /// If one is not enrolled; then nothing was changed.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        release(sysroot, self)
+        if !self.dry_run {
+            privilege::need_root("release arrays")?;
+        }
+        let all = Enrolled::all_any(sysroot)?;
+        let chosen = match &self.array {
+            Some(wanted) => vec![chosen(sysroot, &all, wanted)?],
+            None => all,
+        };
+        if chosen.is_empty() {
+            return Ok(0);
+        }
+        for enrolled in &chosen {
+            let path = enrolled.path(sysroot);
+            match self.dry_run {
+                true => writeln!(ui::out(), "{}", typed(["rm".as_ref(), path.as_os_str()]))?,
+                false => fs::remove_file(&path).with_context(|| path.display().to_string())?,
+            }
+        }
+        renew_initramfs(sysroot, self.dry_run)?;
+        let will = if self.dry_run { "would be" } else { "will be" };
+        for enrolled in &chosen {
+            let name = enrolled.node();
+            writeln!(
+                ui::out(),
+                "{name} {will} the kernel's md's when it is assembled the next time"
+            )?;
+        }
+        Ok(0)
     }
-}
-
-/// Enrolls an array, or lists those that are.
-///
-/// # Errors
-/// If it cannot be enrolled; then nothing was changed.
-pub fn enroll(sysroot: &Sysroot, options: &Enroll) -> Result<u8> {
-    let others = Enrolled::all(sysroot)?;
-    let Some(wanted) = &options.array else {
-        return list(sysroot, &others, options.json);
-    };
-    if !options.dry_run {
-        privilege::need_root("enroll arrays")?;
-    }
-    need_rules(sysroot)?;
-    let array = array::find(sysroot, wanted)?;
-    let wanted = Enrolled::of(sysroot, &array, &others)?;
-    if let Some(there) = others.iter().find(|it| it.uuid == wanted.uuid) {
-        writeln!(ui::out(), "{} is enrolled, as {}", array.name, there.node())?;
-        return Ok(0);
-    }
-    if let Some(rival) = wanted.rival(&others) {
-        bail!(
-            "{} is what the enrolled array {} is called: release that first, or rename this one \
-             (mdadm --assemble --update=name); nothing was changed",
-            rival.node(),
-            rival.uuid
-        );
-    }
-    let path = wanted.path(sysroot);
-    if options.dry_run {
-        write!(ui::out(), "# {}\n{wanted}", path.display())?;
-    } else {
-        file::replace(&path, &wanted.to_string())?;
-    }
-    renew_initramfs(sysroot, options.dry_run)?;
-    let when = match array.driver {
-        Driver::MdP2p => "after each boot",
-        Driver::Md => "when it is assembled the next time (after a reboot, for one)",
-    };
-    let will = if options.dry_run {
-        "would be"
-    } else {
-        "will be"
-    };
-    let (name, node) = (&array.name, wanted.node());
-    writeln!(ui::out(), "{name} {will} md-p2p's {when}, as {node}")?;
-    Ok(0)
 }
 
 /// Without them nobody would look whether an array is enrolled.
@@ -145,51 +169,12 @@ fn need_rules(sysroot: &Sysroot) -> Result<()> {
     Ok(())
 }
 
-/// Releases arrays.
-///
-/// # Errors
-/// If one is not enrolled; then nothing was changed.
-pub fn release(sysroot: &Sysroot, options: &Release) -> Result<u8> {
-    if !options.dry_run {
-        privilege::need_root("release arrays")?;
-    }
-    let all = Enrolled::all_any(sysroot)?;
-    let chosen = match &options.array {
-        Some(wanted) => vec![chosen(sysroot, &all, wanted)?],
-        None => all,
-    };
-    if chosen.is_empty() {
-        return Ok(0);
-    }
-    for enrolled in &chosen {
-        let path = enrolled.path(sysroot);
-        match options.dry_run {
-            true => writeln!(ui::out(), "{}", typed(["rm".as_ref(), path.as_os_str()]))?,
-            false => fs::remove_file(&path).with_context(|| path.display().to_string())?,
-        }
-    }
-    renew_initramfs(sysroot, options.dry_run)?;
-    let will = if options.dry_run {
-        "would be"
-    } else {
-        "will be"
-    };
-    for enrolled in &chosen {
-        let name = enrolled.node();
-        writeln!(
-            ui::out(),
-            "{name} {will} the kernel's md's when it is assembled the next time"
-        )?;
-    }
-    Ok(0)
-}
-
 /// The enrolled array that a person means, by one of its names or its UUID.
 fn chosen(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
     let uuid = match wanted.parse() {
         Ok(uuid) => Some(uuid),
         Err(_) => match array::find(sysroot, wanted) {
-            Ok(array) => uuid_of(sysroot, &array.name)?,
+            Ok(array) => uuid::of(sysroot, &array.name)?,
             Err(_) => None,
         },
     };
@@ -225,7 +210,7 @@ struct Entry {
 
 fn list(sysroot: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
     let row = |enrolled: &Enrolled| {
-        let now = running(sysroot, enrolled.uuid)?;
+        let now = uuid::running(sysroot, enrolled.uuid)?;
         anyhow::Ok(Entry {
             node: enrolled.node(),
             uuid: enrolled.uuid.to_string(),
@@ -261,35 +246,4 @@ impl Entry {
         let array = self.array.unwrap_or_else(|| "not running".into());
         vec![self.node, self.uuid, array, driver.into()]
     }
-}
-
-/// The initramfs assembles arrays too, so it has to know which are enrolled.
-fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
-    let all: [&[&str]; 2] = [
-        &["update-initramfs", "-u", "-k", "all"],
-        &["dracut", "--force", "--regenerate-all"],
-    ];
-    let found = all
-        .into_iter()
-        .find_map(|words| Some((program(words[0])?, words)));
-    let Some((path, words)) = found.filter(|_| sysroot.is_here()) else {
-        return Ok(());
-    };
-    if dry_run {
-        writeln!(ui::out(), "{}", typed(words))?;
-        return Ok(());
-    }
-    let status = process::Command::new(path)
-        .args(&words[1..])
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| words[0].to_owned())?;
-    if !status.success() {
-        bail!(
-            "`{}` ended with {status}: until it succeeds, what the initramfs assembles at boot is \
-             as before; all else is done",
-            typed(words)
-        );
-    }
-    Ok(())
 }

@@ -27,18 +27,14 @@ impl Command for Mdadm {
         true
     }
 
+    /// Runs mdadm with the arguments given; its exit status.
+    ///
+    /// # Errors
+    /// If it cannot be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        run(sysroot, self)
+        privilege::need_root("run mdadm")?;
+        let mdadm = mdadm::find()?;
+        modprobe::load(sysroot)?;
+        mdadm::execute(sysroot, &mdadm, &self.arguments)
     }
-}
-
-/// Runs mdadm with the arguments given; its exit status.
-///
-/// # Errors
-/// If it cannot be run.
-pub fn run(sysroot: &Sysroot, options: &Mdadm) -> Result<u8> {
-    privilege::need_root("run mdadm")?;
-    let mdadm = mdadm::find()?;
-    modprobe::load(sysroot)?;
-    mdadm::execute(sysroot, &mdadm, &options.arguments)
 }

@@ -33,8 +33,15 @@ impl Command for SetPolicy {
         self.policy.is_some() && !self.dry_run
     }
 
+    /// Shows or sets the policy.
+    ///
+    /// # Errors
+    /// If there is no such array of md-p2p's, or it does not take it.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        policy(sysroot, self)
+        let wanted = self.policy.map(Setting::Policy);
+        show_or_set(sysroot, &self.array, wanted, self.dry_run, |p2p| {
+            &p2p.policy
+        })
     }
 }
 
@@ -57,31 +64,16 @@ impl Command for SetProvider {
         self.provider.is_some() && !self.dry_run
     }
 
+    /// Shows or sets what was asked for about the provider of rebuilds.
+    ///
+    /// # Errors
+    /// As of [`SetPolicy`].
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        provider(sysroot, self)
+        let wanted = self.provider.map(Setting::Provider);
+        show_or_set(sysroot, &self.array, wanted, self.dry_run, |p2p| {
+            &p2p.provider_wanted
+        })
     }
-}
-
-/// Shows or sets the policy.
-///
-/// # Errors
-/// If there is no such array of md-p2p's, or it does not take it.
-pub fn policy(sysroot: &Sysroot, options: &SetPolicy) -> Result<u8> {
-    let wanted = options.policy.map(Setting::Policy);
-    show_or_set(sysroot, &options.array, wanted, options.dry_run, |p2p| {
-        &p2p.policy
-    })
-}
-
-/// Shows or sets what was asked for about the provider of rebuilds.
-///
-/// # Errors
-/// As [`policy`].
-pub fn provider(sysroot: &Sysroot, options: &SetProvider) -> Result<u8> {
-    let wanted = options.provider.map(Setting::Provider);
-    show_or_set(sysroot, &options.array, wanted, options.dry_run, |p2p| {
-        &p2p.provider_wanted
-    })
 }
 
 fn show_or_set(

@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::md::level::Level;
+use mdp2p_machine::md::uuid::{self, Uuid};
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
 /// Where their files are, below the root.
@@ -24,50 +24,6 @@ const CHOSEN: u32 = 100;
 
 /// The last number that md has room for.
 const LAST: u32 = (1 << 20) - 1;
-
-/// What an array is known by, whatever it is called: 16 bytes of its superblock (set_uuid in
-/// include/uapi/linux/raid/md_p.h).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uuid(u128);
-
-impl Uuid {
-    /// As mdadm writes it: `3a344e36:cc38c2c0:16b6a6ba:3c2c9491`.
-    pub fn of_mdadm(self) -> String {
-        self.words(|word| word)
-    }
-
-    /// As mdadm writes it into its map: each word as this machine's processor reads it.
-    pub fn of_map(self) -> String {
-        self.words(u32::to_be)
-    }
-
-    fn words(self, change: fn(u32) -> u32) -> String {
-        let word = |shift: u32| format!("{:08x}", change((self.0 >> shift) as u32));
-        [96, 64, 32, 0].map(word).join(":")
-    }
-}
-
-impl FromStr for Uuid {
-    type Err = &'static str;
-
-    /// As the kernel, udev or mdadm write it.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits: String = text.split(['-', ':']).collect();
-        match u128::from_str_radix(&digits, 16) {
-            Ok(number) if digits.len() == 32 && !digits.starts_with('+') => Ok(Self(number)),
-            _ => Err("a UUID of 32 hexadecimal digits is wanted"),
-        }
-    }
-}
-
-impl fmt::Display for Uuid {
-    /// As the kernel and udev write it: `3a344e36-cc38-c2c0-16b6-a6ba3c2c9491`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:032x}", self.0);
-        let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
-        f.write_str(&parts.join("-"))
-    }
-}
 
 /// An array that is to come up under md-p2p.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +136,7 @@ impl Enrolled {
                 array.level
             )
         })?;
-        let uuid = uuid_of(sysroot, name)?
+        let uuid = uuid::of(sysroot, name)?
             .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
         // udev calls md0 /dev/md/0 as well.
@@ -235,34 +191,6 @@ pub fn is_plain(name: &str) -> bool {
     name.chars().all(is_plain) && !name.starts_with('.')
 }
 
-/// The UUID of an array that runs; none if it does not.
-///
-/// # Errors
-/// If it cannot be read or understood.
-pub fn uuid_of(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
-    let path = format!("sys/block/{name}/md/uuid");
-    let Some(text) = sysroot.read_if(&path)?.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let uuid: Uuid = text
-        .parse()
-        .map_err(|why| garbage(&sysroot.path(&path), &text, &why))?;
-    Ok(Some(uuid).filter(|uuid| uuid.0 != 0))
-}
-
-/// The array of that UUID, if it runs.
-///
-/// # Errors
-/// If sysfs cannot be understood.
-pub fn running(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
-    for name in sysroot.names("sys/block")? {
-        if uuid_of(sysroot, &name)? == Some(uuid) {
-            return Array::read(sysroot, &name).map(Some);
-        }
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,28 +198,6 @@ mod tests {
     use mdp2p_machine::testing::put;
 
     const TEXT: &str = "3a344e36-cc38-c2c0-16b6-a6ba3c2c9491";
-
-    #[test]
-    fn a_uuid_is_written_in_three_ways() {
-        let uuid: Uuid = TEXT.parse().expect("a UUID");
-        assert_eq!(uuid.to_string(), TEXT);
-        let other = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
-        assert_eq!(uuid.of_mdadm(), other);
-        assert_eq!(other.parse(), Ok(uuid));
-        let map = match cfg!(target_endian = "little") {
-            true => "364e343a:c0c238cc:baa6b616:91942c3c",
-            false => other,
-        };
-        assert_eq!(uuid.of_map(), map);
-        for wrong in [
-            "",
-            "3a344e36",
-            "../../../../../../../../../../../passwd",
-            "+a344e36cc38c2c016b6a6ba3c2c9491",
-        ] {
-            assert!(wrong.parse::<Uuid>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn what_is_written_is_read() {

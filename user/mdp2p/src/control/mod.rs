@@ -3,6 +3,7 @@
 
 pub mod enrolled;
 pub mod file;
+pub mod initramfs;
 pub mod mdadm;
 pub mod modprobe;
 pub mod privilege;

@@ -1,62 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p mdadm`, and how mdadm is made to talk to md-p2p: it sees other files than the
-//! rest of the machine, in a mount namespace of its own.
+//! What mdadm sees in place of what is there: other files than the rest of the machine, in a
+//! mount namespace of its own, so that md-p2p is its md.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
+use mdp2p_machine::kernel::modules::{self, Mode};
+use mdp2p_machine::sysroot::Sysroot;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tempfile::NamedTempFile;
 
-use crate::control::file;
-use crate::ui;
-use mdp2p_machine::kernel::modules::{self, Mode};
-use mdp2p_machine::programs::{number, program, typed};
-use mdp2p_machine::sysroot::Sysroot;
-
-/// Where mdadm is.
-///
-/// # Errors
-/// If it is nowhere.
-pub fn find() -> Result<PathBuf> {
-    program("mdadm").context(
-        "mdadm is not found in PATH, /usr/sbin or /sbin: install the package mdadm; nothing was changed",
-    )
-}
-
-/// Runs `mdadm` so that it talks to md-p2p, which is loaded; its exit status, or 128 and the
-/// number of the signal that ended it. What it reads and prints is ours.
-///
-/// # Errors
-/// If it cannot be run.
-pub fn execute(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Result<u8> {
-    let mut command = Command::new(mdadm);
-    command.args(arguments);
-    let status = Namespace::of(sysroot, arguments)?.run(command)?;
-    Ok(number(status))
-}
-
-/// Where mdadm writes down what its arrays are called, and which it is about to make.
-const NOTES: &str = "run/mdadm";
-
-/// In there: a line `md0 1.2 UUID /dev/md/data` for each array.
-pub const MAP: &str = "run/mdadm/map";
-
-/// The same for md-p2p's arrays, beside the kernel's md.
-const OUR_NOTES: &str = "run/md-p2p/mdadm";
-
-/// And their map.
-pub const OUR_MAP: &str = "run/md-p2p/mdadm/map";
+use super::notes::{NOTES, OUR_NOTES, make_notes};
 
 /// What mdadm reads, one of them.
 const CONFIGS: [&str; 2] = ["etc/mdadm/mdadm.conf", "etc/mdadm.conf"];
@@ -216,65 +177,6 @@ fn makes_arrays(arguments: &[OsString]) -> bool {
         || (has("--incremental", 'I') && adds())
 }
 
-/// Makes the folder for mdadm's notes. Those of arrays that were made while md-p2p was alone are
-/// taken along.
-fn make_notes(sysroot: &Sysroot) -> Result<()> {
-    for folder in [OUR_NOTES, NOTES].map(|folder| sysroot.path(folder)) {
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    }
-    let merged = || {
-        let ours = sysroot.read_if(OUR_MAP)?;
-        let theirs = sysroot.read_if(MAP)?.unwrap_or_default();
-        anyhow::Ok(merged(sysroot, ours.as_deref(), &theirs))
-    };
-    if merged()?.is_none() {
-        return Ok(());
-    }
-    let path = sysroot.path(OUR_NOTES).join("map.lock");
-    let lock = lock_map(&path)?;
-    if let Some(map) = merged()? {
-        file::replace(&sysroot.path(OUR_MAP), &map)?;
-    }
-    // Whoever waits for this one sees that, and takes another.
-    fs::remove_file(&path).with_context(|| path.display().to_string())?;
-    drop(lock);
-    Ok(())
-}
-
-/// Our map with those lines of the other that are about our arrays; none if there is nothing to
-/// add. A map that is not there mdadm would make of all arrays that it sees.
-fn merged(sysroot: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
-    let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
-    let is_new = |line: &&str| {
-        let Some(name_of_it) = name(line) else {
-            return false;
-        };
-        let is_there = ours.is_some_and(|map| {
-            map.lines()
-                .any(|line| name(line).as_ref() == Some(&name_of_it))
-        });
-        !is_there && sysroot.has(format!("sys/block/{name_of_it}/md/p2pdma_state"))
-    };
-    let new: Vec<&str> = theirs.lines().filter(is_new).collect();
-    if new.is_empty() && ours.is_some() {
-        return None;
-    }
-    let lines = ours.unwrap_or_default().lines().chain(new);
-    Some(lines.map(|line| format!("{line}\n")).collect())
-}
-
-/// As mdadm locks its map.
-fn lock_map(path: &Path) -> Result<Flock<File>> {
-    loop {
-        let file = File::create(path).with_context(|| path.display().to_string())?;
-        let lock = Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| anyhow!("{}: {}", path.display(), errno.desc()))?;
-        if lock.metadata().context("the lock of mdadm's map")?.nlink() > 0 {
-            return Ok(lock);
-        }
-    }
-}
-
 fn bind(from: &Path, to: &Path) -> Result<()> {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .with_context(|| format!("putting {} over {}", from.display(), to.display()))
@@ -295,15 +197,6 @@ fn block(signals: &SigSet) -> Result<SigSet> {
 }
 
 /// The arguments of mdadm, shown in place of being run: `--dry-run`.
-///
-/// # Errors
-/// If standard output takes no more.
-pub fn show_instead(arguments: &[OsString]) -> Result<u8> {
-    let words = std::iter::once(OsStr::new("mdadm")).chain(arguments.iter().map(AsRef::as_ref));
-    writeln!(ui::out(), "{}", typed(words))?;
-    Ok(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,27 +291,6 @@ mod tests {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(makes_arrays(&words), expected, "{words:?}");
         }
-    }
-
-    #[test]
-    fn what_was_noted_while_md_p2p_was_alone_is_taken_along() {
-        let (root, sysroot) = beside();
-        put(root.path(), "sys/block/md1/md/p2pdma_state", "");
-        put(root.path(), "sys/block/md0/md/level", "");
-        let (ours, theirs) = ("md1 1.2 1:2:3:4 /dev/md/a\n", "md0 1.2 5:6:7:8 /dev/md/b\n");
-        put(root.path(), "run/mdadm/map", &format!("{theirs}{ours}"));
-        let map = || {
-            view(&sysroot, &[]);
-            fs::read_to_string(sysroot.path(OUR_MAP)).expect("a map")
-        };
-        assert_eq!(map(), ours);
-        let changed = "md1 1.2 1:2:3:4 /dev/md/c\n";
-        put(root.path(), OUR_MAP, changed);
-        assert_eq!(map(), changed);
-        put(root.path(), "sys/block/md2/md/p2pdma_state", "");
-        let other = "md2 1.2 1:2:3:5 /dev/md/d\n";
-        put(root.path(), MAP, &format!("{other}{theirs}"));
-        assert_eq!(map(), format!("{changed}{other}"));
     }
 
     #[test]

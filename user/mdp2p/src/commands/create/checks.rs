@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What cannot be made.
+
+use anyhow::{Result, bail};
+use md_p2p_decide::route::Spread;
+use mdp2p_machine::block::device::BlockDevice;
+use mdp2p_machine::md::array::Driver;
+use mdp2p_machine::md::level::Level;
+use mdp2p_machine::md::name::named;
+use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::sysroot::Sysroot;
+
+use super::forecast::spread;
+use super::options::Create;
+use crate::control::setting::{self, ProviderValue};
+use crate::ui;
+
+/// Fewer bytes are no member: superblock, bitmap and a chunk want room.
+const SMALLEST: u64 = 4 << 20;
+
+/// A name can be had if no array has it, or one that never ran: a node that was opened.
+pub fn check_name(sysroot: &Sysroot, node: &str) -> Result<()> {
+    let Some(array) = named(sysroot, node)? else {
+        return Ok(());
+    };
+    let name = &array.name;
+    match array.driver {
+        Driver::Md => bail!(
+            "{node} is taken: {name} is the kernel's md's; choose another name, or \
+             `mdadm --stop /dev/{name}`"
+        ),
+        Driver::MdP2p if !matches!(array.state.as_str(), "" | "clear") => bail!(
+            "{node} is taken: the array {name} is {}; choose another name, or `mdp2p stop {name}`",
+            array.state
+        ),
+        Driver::MdP2p => Ok(()),
+    }
+}
+
+pub fn check_numbers(
+    level: Level,
+    members: &[Option<BlockDevice>],
+    spares: usize,
+    options: &Create,
+    force: bool,
+) -> Result<()> {
+    let named = members.len();
+    let wanted = options.raid_devices.map_or(named, |number| {
+        usize::try_from(number).unwrap_or(usize::MAX)
+    });
+    let (least, missing_at_most) = level.bounds();
+    let missing = members.iter().filter(|member| member.is_none()).count();
+    if wanted > named {
+        bail!(
+            "--raid-devices {wanted}: {named} are named; name more, or `missing` for those that \
+             are to come later"
+        );
+    }
+    if wanted < named {
+        bail!("--raid-devices {wanted}: {named} are named; make spares of the others with --spare");
+    }
+    if missing == named {
+        bail!("all members are missing: at least one has to be there");
+    }
+    // mdadm's way of saying that one is not a slip.
+    let one_is_meant = named == 1 && level.number() < 4 && force;
+    if named < least && !one_is_meant {
+        bail!(
+            "{level} takes {least} members at least, and {named} {} named{}",
+            if named == 1 { "is" } else { "are" },
+            if level.number() < 2 {
+                "; mdadm takes one with `-- --force`"
+            } else {
+                ""
+            }
+        );
+    }
+    if missing > missing_at_most {
+        bail!(
+            "{missing} members are missing, and {level} of {named} can do without {missing_at_most}"
+        );
+    }
+    if spares > 0 && !level.is_redundant() {
+        bail!("--spare: {level} has no redundancy, so there is nothing that a spare could replace");
+    }
+    Ok(())
+}
+
+/// All data must have a copy on a member that is there.
+pub fn check_copies(copies: &[Vec<usize>], members: &[Option<BlockDevice>]) -> Result<()> {
+    let is_lost = |set: &&Vec<usize>| set.iter().all(|&slot| members[slot].is_none());
+    match copies.iter().find(is_lost) {
+        Some(set) => bail!(
+            "members {} are missing, and they are all that have copies of some of the data",
+            ui::list(set)
+        ),
+        None => Ok(()),
+    }
+}
+
+pub fn check_journal(level: Level, journal: Option<&BlockDevice>) -> Result<()> {
+    if journal.is_some() && spread(level) != Spread::Cached {
+        bail!("--write-journal: {level} has none; raid4, raid5 and raid6 have");
+    }
+    Ok(())
+}
+
+pub fn check_devices(devices: &[&BlockDevice]) -> Result<()> {
+    for (index, device) in devices.iter().enumerate() {
+        let node = device.node.display();
+        if devices[..index]
+            .iter()
+            .any(|other| other.number == device.number || other.node == device.node)
+        {
+            bail!("{node} is named twice");
+        }
+        if let Some(disk) = &device.disk {
+            if devices.iter().any(|other| other.name == *disk) {
+                bail!("{node} is a partition of {disk}, which is named too");
+            }
+        }
+        if device.read_only {
+            bail!("{node} is read-only");
+        }
+        if device.bytes < SMALLEST {
+            bail!(
+                "{node} is too small: it has {}, and a member needs {}",
+                ui::bytes(device.bytes),
+                ui::bytes(SMALLEST)
+            );
+        }
+    }
+    Ok(())
+}
+
+pub fn check_provider(
+    sysroot: &Sysroot,
+    there: &[Bdf],
+    wanted: Option<ProviderValue>,
+) -> Result<()> {
+    match wanted {
+        Some(ProviderValue::At(address)) if !there.contains(&address) => bail!(
+            "--provider {address}: this is no device that publishes memory; {}",
+            setting::providers(sysroot)
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mdp2p_machine::testing::device;
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_the_same_by_number_whatever_its_node() {
+        let one = device("nvme0n1", "259:0");
+        let other = device("nvme1n1", "259:1");
+        let node = device("copy", "259:0");
+        assert!(check_devices(&[&one, &other]).is_ok());
+        let error = check_devices(&[&one, &other, &node]).expect_err("the same");
+        assert_eq!(error.to_string(), "/dev/copy is named twice");
+    }
+}

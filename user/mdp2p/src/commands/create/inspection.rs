@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Whether the devices of a plan may be taken: what they hold, and who uses them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use mdp2p_machine::block::contents::Contents;
+use mdp2p_machine::block::device::{self, BlockDevice, Findings};
+use mdp2p_machine::programs;
+use mdp2p_machine::sysroot::Sysroot;
+
+use super::plan::Plan;
+use super::print::listed;
+
+/// Looks at each device of the plan.
+pub fn look(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
+    plan.taken()
+        .into_iter()
+        .map(|device| device::look(sysroot, device, blkid))
+        .collect()
+}
+
+/// The same right before mdadm takes them: while somebody read the plan, others may have
+/// made a filesystem.
+///
+/// What remains is the moment from here to when mdadm opens each device. It does so for
+/// itself alone (`O_EXCL`), so it fails on what is in use by then; only what was written
+/// and let go within that moment would be lost. Nodes were freed of links when the plan was
+/// made, so no link can be led elsewhere.
+pub fn look_again(
+    sysroot: &Sysroot,
+    plan: &Plan,
+    blkid: Option<&Path>,
+    overwrite: &[String],
+) -> Result<()> {
+    for device in plan.taken() {
+        let now = BlockDevice::find(sysroot, &device.node)?;
+        if now.number != device.number || now.bytes != device.bytes {
+            bail!(
+                "{} has become another device meanwhile; nothing was changed",
+                device.node.display()
+            );
+        }
+    }
+    refuse(plan, &look(sysroot, plan, blkid)?, overwrite, true)
+}
+
+/// The numbers of the devices that may be overwritten.
+pub fn overwritten(sysroot: &Sysroot, plan: &Plan, paths: &[PathBuf]) -> Result<Vec<String>> {
+    let number = |path: &PathBuf| {
+        let wanted = BlockDevice::find(sysroot, path).context("--overwrite")?;
+        let is_it = |device: &&BlockDevice| device.number == wanted.number;
+        match plan.taken().into_iter().find(is_it) {
+            Some(device) => Ok(device.number.clone()),
+            None => bail!(
+                "--overwrite {}: this is no device of the array",
+                path.display()
+            ),
+        }
+    };
+    paths.iter().map(number).collect()
+}
+
+/// # Errors
+/// With all devices that must not be taken, and what can be done.
+pub fn refuse(
+    plan: &Plan,
+    findings: &[Findings],
+    overwrite: &[String],
+    unknown_matters: bool,
+) -> Result<()> {
+    let reasons = refusals(&plan.taken(), findings, overwrite, unknown_matters);
+    if !reasons.is_empty() {
+        bail!("nothing was changed, since\n{}", listed(&reasons));
+    }
+    Ok(())
+}
+
+/// Why devices must not be taken. What is in use never; what holds something, and if
+/// `unknown_matters` what nobody could look at, not unless it is to be overwritten.
+fn refusals(
+    devices: &[&BlockDevice],
+    findings: &[Findings],
+    overwrite: &[String],
+    unknown_matters: bool,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for (device, found) in devices.iter().zip(findings) {
+        reasons.extend(
+            found
+                .users
+                .iter()
+                .map(|user| format!("{user}: what is in use is never taken")),
+        );
+        if overwrite.contains(&device.number) {
+            continue;
+        }
+        let node = programs::typed([&device.node]);
+        match &found.contents {
+            Contents::Something(what) => reasons.push(format!(
+                "{} holds {what}: `--overwrite {node}` takes it all the same, and what is on it \
+                 is lost",
+                device.name
+            )),
+            Contents::Unknown(why) if unknown_matters => reasons.push(format!(
+                "it is not known what {} holds ({why}): `--overwrite {node}` takes it all the \
+                 same, and what is on it is lost",
+                device.name
+            )),
+            Contents::Unknown(_) | Contents::Nothing => {}
+        }
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use mdp2p_machine::testing::device;
+
+    use super::*;
+
+    fn refusals_of(users: &[&str], contents: Contents, overwrite: &[&str], strict: bool) -> String {
+        let device = device("nvme0n1", "259:0");
+        let users = users.iter().map(|&user| user.to_owned()).collect();
+        let overwrite: Vec<String> = overwrite.iter().map(|&it| it.to_owned()).collect();
+        let findings = [Findings { users, contents }];
+        refusals(&[&device], &findings, &overwrite, strict).join("\n")
+    }
+
+    #[test]
+    fn what_is_in_use_is_refused_even_if_it_may_be_overwritten() {
+        let user = ["nvme0n1 is mounted on /"];
+        for overwrite in [&[][..], &["259:0"][..]] {
+            for strict in [true, false] {
+                let text = refusals_of(&user, Contents::Nothing, overwrite, strict);
+                assert_eq!(
+                    text,
+                    "nvme0n1 is mounted on /: what is in use is never taken"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_holds_something_is_taken_only_by_name() {
+        let ext4 = || Contents::Something("ext4".into());
+        for strict in [true, false] {
+            let text = refusals_of(&[], ext4(), &[], strict);
+            assert!(
+                text.contains("holds ext4: `--overwrite /dev/nvme0n1`"),
+                "{text}"
+            );
+            let of_another = refusals_of(&[], ext4(), &["259:1"], strict);
+            assert_eq!(of_another, text);
+            assert_eq!(refusals_of(&[], ext4(), &["259:0"], strict), "");
+        }
+        assert_eq!(refusals_of(&[], Contents::Nothing, &[], true), "");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_taken_only_by_name() {
+        let unknown = || Contents::Unknown("no blkid".into());
+        let text = refusals_of(&[], unknown(), &[], true);
+        assert!(text.contains("(no blkid)"), "{text}");
+        assert_eq!(refusals_of(&[], unknown(), &["259:0"], true), "");
+        // A plan may be shown to whoever may not look.
+        assert_eq!(refusals_of(&[], unknown(), &[], false), "");
+    }
+}

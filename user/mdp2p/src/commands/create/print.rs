@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The plan, and the array that was made, for people.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use anyhow::Result;
+use md_p2p_decide::route::State;
+use mdp2p_machine::block::contents::Contents;
+use mdp2p_machine::block::device::{BlockDevice, Findings};
+use mdp2p_machine::md::array::Array;
+use mdp2p_machine::pci::bdf::Bdf;
+
+use super::outcome::Outcome;
+use super::plan::Plan;
+use super::warnings;
+use super::way::Way;
+use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING, styled};
+
+/// The array in two lines: what it is, and what peer I/O meets.
+pub fn show_made(array: &Array) -> Result<()> {
+    let mut out = ui::out();
+    write!(
+        out,
+        "{}: {} of {} members, {}, {}",
+        array.name,
+        array.level,
+        array.raid_disks,
+        ui::bytes(array.bytes),
+        array.state
+    )?;
+    match &array.rebuild {
+        Some(rebuild) => writeln!(out, ", {}", rebuild.action)?,
+        None => writeln!(out)?,
+    }
+    if let Some(p2p) = &array.p2p {
+        let text = format!("peer I/O is {}: {}", p2p.state, p2p.reasons.join("; "));
+        write!(out, "{}", wrapped(&text, "  "))?;
+    }
+    Ok(())
+}
+
+/// Prints all that is to be known before somebody agrees. `is_here`: what the devices hold
+/// could be looked at.
+pub fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()> {
+    let mut out = ui::out();
+    let spares = match plan.spares.len() {
+        0 => String::new(),
+        1 => " and a spare".into(),
+        count => format!(" and {count} spares"),
+    };
+    let journal = match plan.journal {
+        Some(_) => ", with a journal",
+        None => "",
+    };
+    let title = format!(
+        "{}: {} of {} members{spares}{journal}",
+        plan.node,
+        plan.level,
+        plan.members.len()
+    );
+    writeln!(out, "{}\n", styled(HEADING, title))?;
+    write!(out, "{}", devices(plan, findings))?;
+    if !is_here {
+        writeln!(
+            out,
+            "{}",
+            styled(
+                DIM,
+                "What they hold was not looked at: it is another machine."
+            )
+        )?;
+    }
+    if !plan.providers.is_empty() {
+        writeln!(out)?;
+        write!(out, "{}", operations(plan))?;
+        write!(out, "{}", notes(plan))?;
+        writeln!(out)?;
+        write!(out, "{}", distances(plan, ui::width()))?;
+        write!(out, "{}", unreachable(plan))?;
+        writeln!(
+            out,
+            "{}",
+            styled(
+                DIM,
+                "Computed by the kernel's rules; the kernel itself is asked once the array is there."
+            )
+        )?;
+    }
+    writeln!(
+        out,
+        "\np2pdma_policy will be {}, p2pdma_state {}",
+        plan.policy.name(),
+        styled(style_of(plan.state), plan.state.name())
+    )?;
+    let mut warnings = warnings::of(plan);
+    warnings.extend(unknown(findings, is_here));
+    for warning in &warnings {
+        let text = wrapped(&format!("warning: {warning}"), "");
+        let rest = text.strip_prefix("warning").unwrap_or(&text);
+        write!(out, "{}{rest}", styled(WARNING, "warning"))?;
+    }
+    writeln!(out)?;
+    for command in plan.commands() {
+        writeln!(out, "  {command}")?;
+    }
+    Ok(())
+}
+
+fn style_of(state: State) -> anstyle::Style {
+    match state {
+        State::Direct => GOOD,
+        State::Staged => WARNING,
+        State::Off => BAD,
+    }
+}
+
+fn style(verdict: Outcome) -> anstyle::Style {
+    match verdict {
+        Outcome::Direct | Outcome::Peer => GOOD,
+        Outcome::Partly | Outcome::Staged | Outcome::Host => WARNING,
+        Outcome::Refused => BAD,
+        Outcome::None => DIM,
+    }
+}
+
+fn devices(plan: &Plan, findings: &[Findings]) -> String {
+    let mut found = findings.iter();
+    let mut row = |device: &BlockDevice, role: String| {
+        let controllers: Vec<String> = device.controllers.iter().map(Bdf::to_string).collect();
+        let holds = match found.next() {
+            Some(found) if !found.users.is_empty() => styled(BAD, "in use"),
+            Some(found) => match &found.contents {
+                Contents::Nothing => "-".into(),
+                Contents::Something(what) => styled(WARNING, what),
+                Contents::Unknown(_) => "?".into(),
+            },
+            None => "?".into(),
+        };
+        let address = match controllers.is_empty() {
+            true => "-".into(),
+            false => controllers.join(" "),
+        };
+        vec![
+            device.name.clone(),
+            role,
+            address,
+            ui::bytes(device.bytes),
+            holds,
+            device.model.clone(),
+        ]
+    };
+    let mut rows = Vec::new();
+    for (number, member) in plan.members.iter().enumerate() {
+        rows.push(match member {
+            Some(device) => row(device, number.to_string()),
+            None => {
+                let mut row = vec![String::new(); 6];
+                row[0] = "missing".into();
+                row[1] = number.to_string();
+                row
+            }
+        });
+    }
+    for device in &plan.spares {
+        rows.push(row(device, "spare".into()));
+    }
+    if let Some(device) = &plan.journal {
+        rows.push(row(device, "journal".into()));
+    }
+    let heads = ["MEMBER", "ROLE", "ADDRESS", "SIZE", "HOLDS", "MODEL"];
+    ui::table(&heads, rows, &[3])
+}
+
+fn operations(plan: &Plan) -> String {
+    let rows = plan.operations.iter().map(|operations| {
+        let cell = |verdict: Outcome| styled(style(verdict), verdict);
+        vec![
+            operations.provider.to_string(),
+            cell(operations.read.verdict),
+            cell(operations.write.verdict),
+            cell(operations.rebuild.verdict),
+        ]
+    });
+    ui::table(&["PROVIDER", "READ", "WRITE", "REBUILD"], rows, &[])
+}
+
+/// What the table cannot say, once for all providers that it holds for.
+fn notes(plan: &Plan) -> String {
+    let cells = plan.operations.iter().flat_map(|operations| {
+        operations
+            .each()
+            .map(|(name, cell)| ((name, cell.note.as_str()), operations.provider))
+    });
+    let mut notes = ui::grouped(cells.filter(|((_, note), _)| !note.is_empty()));
+    notes.sort_by_key(|((name, _), _)| ["read", "write", "rebuild"].map(|it| it != *name));
+    notes
+        .into_iter()
+        .map(|((name, note), providers)| {
+            let whose = match providers.len() == plan.operations.len() {
+                true => String::new(),
+                false => format!(", {}", ui::list(&providers)),
+            };
+            wrapped(&format!("{name}{whose}: {note}"), "  ")
+        })
+        .collect()
+}
+
+/// How far it is from each device to each provider, or, if these are too many for the
+/// width, how far to the nearest and the farthest.
+fn distances(plan: &Plan, width: usize) -> String {
+    let devices = plan.devices();
+    let name = devices.iter().map(|device| device.name.len()).max();
+    let columns: usize = plan
+        .providers
+        .iter()
+        .map(|provider| provider.to_string().len() + 2)
+        .sum();
+    let rows = devices.iter().zip(&plan.ways);
+    if name.unwrap_or(0).max("DISTANCE".len()) + columns <= width {
+        let addresses: Vec<String> = plan.providers.iter().map(Bdf::to_string).collect();
+        let heads: Vec<&str> = std::iter::once("DISTANCE")
+            .chain(addresses.iter().map(String::as_str))
+            .collect();
+        let rows = rows.map(|(device, ways)| {
+            let distance = |way: &Way| match way.distance {
+                Some(distance) => distance.to_string(),
+                None => styled(BAD, "no"),
+            };
+            let mut row = vec![device.name.clone()];
+            row.extend(ways.iter().map(distance));
+            row
+        });
+        let right: Vec<usize> = (1..=plan.providers.len()).collect();
+        return ui::table(&heads, rows, &right);
+    }
+    let rows = rows.map(|(device, ways)| {
+        let reached = || ways.iter().filter_map(|way| way.distance);
+        let text = |distance: Option<u32>| distance.map_or("-".into(), |it| it.to_string());
+        vec![
+            device.name.clone(),
+            text(reached().min()),
+            text(reached().max()),
+            format!("{} of {}", reached().count(), ways.len()),
+        ]
+    });
+    ui::table(
+        &["DISTANCE", "NEAREST", "FARTHEST", "REACHES"],
+        rows,
+        &[1, 2, 3],
+    )
+}
+
+/// Why members do not reach providers, once for all that it holds for.
+fn unreachable(plan: &Plan) -> String {
+    let reasons = plan
+        .devices()
+        .into_iter()
+        .zip(&plan.ways)
+        .flat_map(|(device, ways)| {
+            let far = ways.iter().zip(&plan.providers);
+            let far = far.filter(|(way, _)| way.distance.is_none());
+            ui::grouped(far.map(|(way, &provider)| (way.why.as_str(), provider)))
+                .into_iter()
+                .map(|reason| (reason, device.name.as_str()))
+        });
+    ui::grouped(reasons)
+        .into_iter()
+        .map(|((why, providers), names)| {
+            let not = if names.len() == 1 {
+                "does not"
+            } else {
+                "do not"
+            };
+            let (names, whose) = (ui::list(names), plan.whose(&providers));
+            wrapped(&format!("{names} {not} reach {whose}: {why}"), "  ")
+        })
+        .collect()
+}
+
+/// What could not be found out about devices of this machine.
+fn unknown(findings: &[Findings], is_here: bool) -> Vec<String> {
+    let reasons: BTreeSet<&str> = findings
+        .iter()
+        .filter_map(|found| match &found.contents {
+            Contents::Unknown(why) if is_here => Some(why.as_str()),
+            _ => None,
+        })
+        .collect();
+    reasons
+        .into_iter()
+        .map(|why| format!("what the devices hold is not known: {why}"))
+        .collect()
+}
+
+/// `text` in lines that fit, all but the first further in, and a newline at the end.
+fn wrapped(text: &str, indent: &str) -> String {
+    let further = format!("{indent}  ");
+    let lines = ui::wrapped(text, ui::width().saturating_sub(further.len()));
+    format!("{indent}{}\n", lines.join(&format!("\n{further}")))
+}
+
+pub fn listed(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| wrapped(line, "  ")).collect();
+    lines.concat().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        let text = "word ".repeat(40);
+        let lines = wrapped(&text, "  ");
+        assert!(lines.lines().count() > 1);
+        assert!(
+            lines
+                .lines()
+                .all(|line| line.chars().count() <= ui::width())
+        );
+        assert!(
+            lines
+                .lines()
+                .skip(1)
+                .all(|line| line.starts_with("    word"))
+        );
+        assert_eq!(lines.split_whitespace().count(), 40);
+        assert_eq!(wrapped("", ""), "\n");
+    }
+}

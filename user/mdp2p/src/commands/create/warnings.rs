@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is worth a thought before an array is made.
+
+use std::collections::BTreeSet;
+
+use md_p2p_decide::route::Policy;
+use mdp2p_machine::block::device::BlockDevice;
+use mdp2p_machine::pci::bdf::Bdf;
+
+use super::plan::Plan;
+use crate::ui;
+
+pub fn of(plan: &Plan) -> Vec<String> {
+    let devices = plan.devices();
+    let mut warnings = Vec::new();
+    if plan.providers.is_empty() {
+        warnings.push(
+            "no device of this machine publishes its memory, so there is no peer I/O: \
+             `mdp2p doctor` tells more"
+                .into(),
+        );
+    }
+    for (index, device) in devices.iter().enumerate() {
+        let ways = &plan.ways[index];
+        if !ways.is_empty() && ways.iter().all(|way| way.distance.is_none()) {
+            warnings.push(format!("{} reaches no provider at all", device.name));
+        }
+    }
+    let uncertain: BTreeSet<&str> = plan
+        .ways
+        .iter()
+        .flatten()
+        .filter(|way| way.distance.is_some() && !way.why.is_empty())
+        .map(|way| way.why.as_str())
+        .collect();
+    warnings.extend(uncertain.into_iter().map(str::to_owned));
+    warnings.extend(shared(&devices));
+    warnings.extend(unused(plan));
+    let missing = plan
+        .members
+        .iter()
+        .filter(|member| member.is_none())
+        .count();
+    if missing > 0 {
+        warnings.push(format!(
+            "the array begins degraded, since {} missing",
+            match missing {
+                1 => "a member is".into(),
+                count => format!("{count} members are"),
+            }
+        ));
+    }
+    match plan.policy {
+        Policy::Direct if !plan.not_direct().is_empty() && !plan.providers.is_empty() => {
+            warnings.push(
+                "the policy is direct: peer I/O that is shown as refused ends with EREMOTEIO, \
+                 which its application has to be ready for"
+                    .into(),
+            );
+        }
+        Policy::Off => {
+            warnings.push("the policy is off: the array takes no peer I/O".into());
+        }
+        Policy::Auto | Policy::Direct => {}
+    }
+    warnings
+}
+
+/// Where a level with redundancy leaves a part of a larger member alone.
+fn unused(plan: &Plan) -> Option<String> {
+    let devices = plan.devices();
+    let smallest = devices.iter().min_by_key(|device| device.bytes)?;
+    let larger: Vec<&str> = devices
+        .iter()
+        .filter(|device| device.bytes > smallest.bytes)
+        .map(|device| device.name.as_str())
+        .collect();
+    (plan.level.is_redundant() && !larger.is_empty()).then(|| {
+        format!(
+            "the sizes differ: of {} no more is used than the {} that {} has",
+            larger.join(", "),
+            ui::bytes(smallest.bytes),
+            smallest.name
+        )
+    })
+}
+
+/// Members that one controller has: they go together.
+fn shared(devices: &[&BlockDevice]) -> Vec<String> {
+    let controllers: BTreeSet<Bdf> = devices
+        .iter()
+        .flat_map(|device| device.controllers.iter().copied())
+        .collect();
+    controllers
+        .into_iter()
+        .filter_map(|controller| {
+            let names: Vec<&str> = devices
+                .iter()
+                .filter(|device| device.controllers == [controller])
+                .map(|device| device.name.as_str())
+                .collect();
+            (names.len() > 1).then(|| {
+                format!(
+                    "{} are all behind one controller, {controller}: if it fails, they do",
+                    names.join(", ")
+                )
+            })
+        })
+        .collect()
+}

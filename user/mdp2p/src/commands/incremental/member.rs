@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the superblock of a member says.
+
+use std::path::Path;
+use std::process::{self, Stdio};
+
+use anyhow::{Context, Result, anyhow};
+use mdp2p_machine::md::level::Level;
+use mdp2p_machine::md::uuid::Uuid;
+
+/// What a superblock says.
+pub struct Member {
+    pub uuid: Uuid,
+    /// None if it is one that md-p2p has not.
+    pub level: Option<Level>,
+}
+
+impl Member {
+    pub fn of(mdadm: &Path, device: &Path) -> Result<Self> {
+        let output = process::Command::new(mdadm)
+            .args(["--examine", "--export"])
+            .arg(device)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| mdadm.display().to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let member = || {
+            Some(Self {
+                uuid: value(&text, "MD_UUID")?.parse().ok()?,
+                level: Level::parse(value(&text, "MD_LEVEL")?).ok(),
+            })
+        };
+        member().ok_or_else(|| {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            anyhow!(
+                "{} is no member of an array: {}",
+                device.display(),
+                complaint.trim()
+            )
+        })
+    }
+}
+
+/// The value of a `KEY=VALUE` line.
+pub fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.find(|(it, _)| *it == key).map(|(_, value)| value)
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p incremental`: what udev has done with a member of an array that is enrolled, or that
+//! md-p2p runs, as `mdadm --incremental` with the others. Under md-p2p, and if that cannot be loaded, under the
+//! kernel's md: an array that comes up without P2P is better than one that does not.
+
+mod export;
+mod member;
+mod place;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use mdp2p_machine::block::device::BlockDevice;
+use mdp2p_machine::kernel::modules::{self, Mode};
+use mdp2p_machine::md::array::{self, Array, Driver};
+use mdp2p_machine::md::uuid::{self, Uuid};
+use mdp2p_machine::programs::program;
+use mdp2p_machine::sysroot::Sysroot;
+use nix::fcntl::{Flock, FlockArg};
+
+use self::export::export;
+use self::member::Member;
+use self::place::{Place, STATE, is_unsafe};
+use crate::command::Command;
+use crate::control::enrolled::Enrolled;
+use crate::control::{mdadm, privilege};
+
+/// `mdp2p incremental`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  mdp2p incremental /dev/nvme0n1")]
+pub struct Incremental {
+    /// The member
+    #[arg(required_unless_present_any = ["runs", "export"])]
+    pub device: Option<PathBuf>,
+    /// It has gone: its array is to forget it
+    #[arg(long)]
+    pub fail: bool,
+    /// Tell, by the exit status, whether md-p2p runs the array of this UUID beside the kernel's md
+    #[arg(long, value_name = "UUID", conflicts_with_all = ["device", "fail"])]
+    pub runs: Option<Uuid>,
+    /// Tell udev of an array of md-p2p beside the kernel's md: its UUID and its name
+    #[arg(long, value_name = "ARRAY", conflicts_with_all = ["device", "fail", "runs"])]
+    pub export: Option<String>,
+}
+
+impl Command for Incremental {
+    fn changes(&self) -> bool {
+        true
+    }
+
+    /// Adds a member to its array, which is started once all are there, or has its array forget it;
+    /// mdadm's exit status.
+    ///
+    /// # Errors
+    /// If the device is no member of an array that is enrolled, or that md-p2p runs, or mdadm
+    /// cannot be run.
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        if let Some(uuid) = self.runs {
+            return runs(sysroot, uuid);
+        }
+        if let Some(name) = &self.export {
+            return export(sysroot, name);
+        }
+        privilege::need_root("add members")?;
+        let mdadm = mdadm::find()?;
+        let device = self.device.as_deref().context("a device is wanted")?;
+        match self.fail {
+            true => fail(sysroot, &mdadm, device),
+            false => add(sysroot, &mdadm, device),
+        }
+    }
+}
+
+/// 0 if md-p2p runs that array where mdadm does not see it, else 1.
+fn runs(sysroot: &Sysroot, uuid: Uuid) -> Result<u8> {
+    let is_ours = modules::mode(sysroot) == Some(Mode::Beside)
+        && uuid::running(sysroot, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
+    Ok(u8::from(!is_ours))
+}
+
+fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
+    let member = Member::of(mdadm, device)?;
+    // Two members of an array that come at the same time are to have the same array.
+    let _lock = lock(sysroot)?;
+    let there = there(sysroot, mdadm, member.uuid)?;
+    let place = match (there, Enrolled::find_any(sysroot, member.uuid)) {
+        // The initramfs has done it, for one; what was to be waited for it did not wait for.
+        (Some(array), _) if has(sysroot, &array, device)? => {
+            if array.state == "inactive" {
+                wait_for_more(sysroot, &Place::of(array))?;
+            }
+            return Ok(0);
+        }
+        (Some(array), _) => Place::of(array),
+        (None, Some(enrolled)) => Place::choose(sysroot, &enrolled, member.level)?,
+        (None, None) => bail!(
+            "{} is a member of the array {}, which is not enrolled",
+            device.display(),
+            member.uuid
+        ),
+    };
+    let config = place.write(sysroot, member.uuid)?;
+    let arguments: [OsString; 4] = [
+        "--incremental".into(),
+        "--export".into(),
+        config,
+        device.into(),
+    ];
+    let (status, told) = place.mdadm(sysroot, mdadm, &arguments)?;
+    if is_unsafe(&told) {
+        wait_for_more(sysroot, &place)?;
+    }
+    Ok(status)
+}
+
+/// `device` is what the kernel called it: it has gone.
+fn fail(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
+    let name = device.file_name().unwrap_or_default().to_string_lossy();
+    let is_member = |array: &Array| array.members.iter().any(|member| member.name == name);
+    let Some(array) = array::all(sysroot)?.into_iter().find(is_member) else {
+        return Ok(0);
+    };
+    let arguments = ["--incremental", "--fail", &name].map(OsString::from);
+    let (status, _) = Place::of(array).mdadm(sysroot, mdadm, &arguments)?;
+    Ok(status)
+}
+
+fn lock(sysroot: &Sysroot) -> Result<Flock<File>> {
+    let folder = sysroot.path(STATE);
+    let path = folder.join("lock");
+    let open = || {
+        fs::create_dir_all(&folder)?;
+        File::create(&path)
+    };
+    let file = open().with_context(|| path.display().to_string())?;
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| anyhow!("{}: {}", path.display(), errno.desc()))
+}
+
+/// The array as it is now, whoever has it: it runs, or members have been added to it.
+fn there(sysroot: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
+    if let Some(array) = uuid::running(sysroot, uuid)? {
+        return Ok(Some(array));
+    }
+    // One that does not run does not tell its UUID, but its members do.
+    let is_it = |array: &Array| {
+        let mut members = array.members.iter();
+        let of = |name: &str| Member::of(mdadm, &sysroot.path("dev").join(name));
+        array.state == "inactive"
+            && members.any(|member| of(&member.name).is_ok_and(|member| member.uuid == uuid))
+    };
+    Ok(array::all(sysroot)?.into_iter().find(is_it))
+}
+
+fn has(sysroot: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
+    let device = BlockDevice::find(sysroot, device)?;
+    Ok(array
+        .members
+        .iter()
+        .any(|member| member.name == device.name))
+}
+
+/// Has systemd start the array as it is, if nothing comes for a while; where systemd does not
+/// run, in an initramfs, a script of packaging/system does.
+fn wait_for_more(sysroot: &Sysroot, place: &Place) -> Result<()> {
+    if !sysroot.has("run/systemd/system") {
+        return Ok(());
+    }
+    let unit = match place.driver {
+        Driver::MdP2p => "md-p2p-last-resort",
+        Driver::Md => "mdadm-last-resort",
+    };
+    let systemctl = program("systemctl").context("systemctl is not found")?;
+    let timer = format!("{unit}@{}.timer", place.name);
+    let status = process::Command::new(systemctl)
+        .args(["--no-block", "start", &timer])
+        .status()
+        .context("systemctl")?;
+    if !status.success() {
+        bail!("systemctl start {timer} ended with {status}");
+    }
+    Ok(())
+}

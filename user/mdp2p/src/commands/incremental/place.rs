@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Where an array is put together: under which driver, and by which number.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{self, Stdio};
+
+use anyhow::{Context, Result};
+use mdp2p_machine::kernel::modules;
+use mdp2p_machine::md::array::{Array, Driver};
+use mdp2p_machine::md::level::Level;
+use mdp2p_machine::md::uuid::Uuid;
+use mdp2p_machine::programs::number;
+use mdp2p_machine::sysroot::Sysroot;
+
+use super::member::value;
+use crate::control::enrolled::{Enrolled, OTHERS};
+use crate::control::mdadm::namespace::Namespace;
+use crate::control::modprobe;
+
+/// What mdadm is told, until the next boot.
+pub const STATE: &str = "run/md-p2p";
+
+/// Where an array is put together.
+pub struct Place {
+    pub name: String,
+    pub driver: Driver,
+}
+
+impl Place {
+    /// Where it is already.
+    pub fn of(array: Array) -> Self {
+        Self {
+            name: array.name,
+            driver: array.driver,
+        }
+    }
+
+    /// For the first member.
+    pub fn choose(sysroot: &Sysroot, enrolled: &Enrolled, level: Option<Level>) -> Result<Self> {
+        let driver = match load(sysroot, level) {
+            Ok(()) => Driver::MdP2p,
+            Err(error) => {
+                eprintln!(
+                    "mdp2p: {} comes up under the kernel's md: {error:#}",
+                    enrolled.node()
+                );
+                Driver::Md
+            }
+        };
+        let is_free = |number: &u32| !sysroot.has(format!("sys/block/md{number}"));
+        let mut numbers = std::iter::once(enrolled.number).chain(OTHERS);
+        let number = numbers
+            .find(is_free)
+            .context("no number for an array is free")?;
+        if number != enrolled.number {
+            eprintln!(
+                "mdp2p: md{} is another array: this one becomes md{number}",
+                enrolled.number
+            );
+        }
+        let name = format!("md{number}");
+        Ok(Self { name, driver })
+    }
+
+    /// Writes down where it is, for mdadm and for the initramfs's last resort; mdadm's option.
+    pub fn write(&self, sysroot: &Sysroot, uuid: Uuid) -> Result<OsString> {
+        let path = sysroot.path(format!("{STATE}/{uuid}.conf"));
+        let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.of_mdadm());
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+        let mut option = OsString::from("--config=");
+        option.push(path);
+        Ok(option)
+    }
+
+    /// Runs mdadm; its exit status, and what it printed.
+    pub fn mdadm(
+        &self,
+        sysroot: &Sysroot,
+        mdadm: &Path,
+        arguments: &[OsString],
+    ) -> Result<(u8, String)> {
+        let (read, write) = nix::unistd::pipe().context("a pipe")?;
+        let mut command = process::Command::new(mdadm);
+        command.args(arguments).stdin(Stdio::null()).stdout(write);
+        let view = match self.driver {
+            Driver::MdP2p => Namespace::of(sysroot, arguments)?,
+            Driver::Md => Namespace::default(),
+        };
+        // A few lines: there is room for them in the pipe.
+        let status = view.run(command)?;
+        let mut told = String::new();
+        File::from(read)
+            .read_to_string(&mut told)
+            .context("what mdadm says")?;
+        // For who looks into the journal.
+        std::io::stdout()
+            .write_all(told.as_bytes())
+            .context("standard output")?;
+        Ok((number(status), told))
+    }
+}
+
+/// Loads what serves a level. First the kernel's md: then the arrays that are not enrolled stay
+/// its own, and udev and mdadm go on with them as ever.
+fn load(sysroot: &Sysroot, level: Option<Level>) -> Result<()> {
+    let level = level.context("md-p2p has no such level")?;
+    if !modules::is_loaded(sysroot, "md-p2p") {
+        // Where there is no such module, md-p2p is alone.
+        let _ = modprobe::load_module(sysroot, "md-mod");
+    }
+    modprobe::load(sysroot)?;
+    modprobe::load_module(sysroot, level.module())
+}
+
+/// Whether mdadm has all that the array can do with, but not all that it had: what is missing
+/// may still come.
+pub fn is_unsafe(told: &str) -> bool {
+    let is_ours = value(told, "MD_FOREIGN") != Some("yes");
+    is_ours && value(told, "MD_STARTED").is_some_and(|it| it.contains("unsafe"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_waited_for_in_arrays_of_this_host() {
+        let told = |started: &str, foreign: &str| {
+            format!("MD_DEVICE=md128\nMD_FOREIGN={foreign}\nMD_STARTED={started}\n")
+        };
+        assert!(is_unsafe(&told("unsafe", "no")));
+        assert!(!is_unsafe(&told("unsafe", "yes")));
+        assert!(!is_unsafe(&told("no", "no")));
+        assert!(!is_unsafe(&told("already", "no")));
+        assert!(!is_unsafe(""));
+    }
+}

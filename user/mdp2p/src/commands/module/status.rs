@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p module status`: which modules are built, installed, signed and loaded.
+
+use std::io::Write;
+
+use anyhow::Result;
+use mdp2p_machine::kernel::modules::{self, Installed, MODULES, Mode};
+use mdp2p_machine::kernel::release::{self, shown};
+use mdp2p_machine::sysroot::Sysroot;
+use serde::Serialize;
+
+use super::in_use::InUse;
+use super::source::find_source;
+use crate::ui;
+
+/// All that is known of the modules of a kernel.
+#[derive(Debug, Serialize)]
+struct Status {
+    kernel: String,
+    running: bool,
+    /// None if md-p2p is not loaded, or this is another kernel.
+    mode: Option<Mode>,
+    made_of: Option<MadeOf>,
+    /// None if they are not there.
+    headers: Option<String>,
+    #[serde(flatten)]
+    force: InUse,
+    modules: Vec<OneStatus>,
+}
+
+/// What the md-p2p that is loaded was made of.
+#[derive(Debug, Serialize)]
+struct MadeOf {
+    md_source: String,
+    md_source_sha256: String,
+    md_rules: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneStatus {
+    name: &'static str,
+    /// In the build folder of the source that [`find_source`] finds.
+    built: Option<String>,
+    /// More than one if somebody put it in two places; modprobe takes the first.
+    installed: Vec<Installed>,
+    loaded: bool,
+    /// None if it is not loaded.
+    uses: Option<u32>,
+}
+
+pub fn status(sysroot: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
+    let status = Status::read(sysroot, named)?;
+    match json {
+        true => ui::json(&status)?,
+        false => status.print()?,
+    }
+    Ok(0)
+}
+
+impl Status {
+    fn read(sysroot: &Sysroot, named: Option<&str>) -> Result<Self> {
+        let release = release::find(sysroot, named)?;
+        let running = release::running(sysroot).is_ok_and(|it| it == release);
+        let installed = modules::installed(sysroot, &release)?;
+        let built = match find_source(sysroot, None) {
+            Ok(source) => {
+                let folder = source.join(format!("kbuild/build/{release}/module"));
+                modules::built(sysroot, &folder)?
+            }
+            Err(_) => Vec::new(),
+        };
+        let loaded = match running {
+            true => modules::loaded(sysroot)?,
+            false => Vec::new(),
+        };
+        let one = |name: &&'static str| {
+            let uses = loaded.iter().find(|it| it.name == *name).map(|it| it.uses);
+            let is_it = |it: &&Installed| it.name == *name;
+            OneStatus {
+                name,
+                built: built.iter().find(is_it).map(|it| shown(&it.path)),
+                installed: installed.iter().filter(is_it).cloned().collect(),
+                loaded: uses.is_some(),
+                uses,
+            }
+        };
+        Ok(Self {
+            running,
+            mode: modules::mode(sysroot).filter(|_| running),
+            made_of: match running {
+                true => MadeOf::read(sysroot)?,
+                false => None,
+            },
+            headers: release::headers(sysroot, &release).map(|path| shown(&path)),
+            force: InUse::read(sysroot, &release, &installed)?,
+            // The main one first: people look for it.
+            modules: MODULES.iter().rev().map(one).collect(),
+            kernel: release,
+        })
+    }
+
+    fn print(&self) -> Result<()> {
+        let mut out = ui::out();
+        let runs = if self.running { " (it runs)" } else { "" };
+        writeln!(out, "kernel   {}{runs}", self.kernel)?;
+        let headers = self.headers.as_deref().unwrap_or("none");
+        writeln!(out, "headers  {headers}")?;
+        self.force.print(&mut out)?;
+        if self.running {
+            writeln!(out, "mode     {}", told(self.mode))?;
+        }
+        if let Some(made_of) = &self.made_of {
+            let rules = made_of.md_rules.len();
+            writeln!(out, "made of  {}, {rules} rules", made_of.md_source)?;
+        }
+        let heads = ["MODULE", "BUILT", "INSTALLED", "SIGNED", "LOADED", "USES"];
+        let rows = self.modules.iter().map(OneStatus::row);
+        write!(out, "\n{}", ui::table(&heads, rows, &[5]))?;
+        Ok(())
+    }
+}
+
+/// The mode in words.
+pub fn told(mode: Option<Mode>) -> &'static str {
+    match mode {
+        None => "not loaded",
+        Some(Mode::Sole) => "sole: /proc/mdstat is md-p2p's, and plain mdadm works with it",
+        Some(Mode::Beside) => "beside the kernel's md: /proc/mdstat-p2p is md-p2p's",
+    }
+}
+
+impl MadeOf {
+    fn read(sysroot: &Sysroot) -> Result<Option<Self>> {
+        let text = |name: &str| {
+            let text = sysroot.read_if(format!("sys/module/md_p2p/parameters/{name}"))?;
+            anyhow::Ok(text.unwrap_or_default())
+        };
+        let md_source = text("md_source")?;
+        if md_source.is_empty() {
+            return Ok(None);
+        }
+        let md_rules = text("md_rules")?;
+        Ok(Some(Self {
+            md_source,
+            md_source_sha256: text("md_source_sha256")?,
+            md_rules: md_rules.split_whitespace().map(str::to_owned).collect(),
+        }))
+    }
+}
+
+impl OneStatus {
+    fn row(&self) -> Vec<String> {
+        let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        let paths: Vec<String> = self.installed.iter().map(short).collect();
+        let signed = match self.installed.first() {
+            None => "-".into(),
+            Some(Installed {
+                signed: Some(signed),
+                ..
+            }) => yes_no(*signed),
+            Some(it) => format!("? ({})", it.compression.unwrap_or_default()),
+        };
+        vec![
+            self.name.to_owned(),
+            yes_no(self.built.is_some()),
+            match paths[..] {
+                [] => "no".into(),
+                _ => paths.join(", "),
+            },
+            signed,
+            yes_no(self.loaded),
+            self.uses.map_or("-".into(), |uses| uses.to_string()),
+        ]
+    }
+}
+
+/// The folder below that of the kernel: `updates/dkms`, the name of the file being plain.
+fn short(installed: &Installed) -> String {
+    let components: Vec<_> = installed
+        .path
+        .iter()
+        .skip_while(|name| {
+            !["updates", "extra", "weak-updates"]
+                .map(Some)
+                .contains(&name.to_str())
+        })
+        .map(|name| name.to_string_lossy())
+        .collect();
+    match components.split_last() {
+        Some((_, folders)) => folders.join("/"),
+        None => shown(&installed.path),
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The initramfs, which is made again by the program that made it.
+
+use std::io::Write;
+use std::process::{self, Stdio};
+
+use anyhow::{Context, Result, bail};
+use mdp2p_machine::programs::{program, typed};
+use mdp2p_machine::sysroot::Sysroot;
+
+use crate::ui;
+
+/// The initramfs assembles arrays too, so it has to know which are enrolled.
+///
+/// # Errors
+/// If it cannot be made again.
+pub fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
+    let all: [&[&str]; 2] = [
+        &["update-initramfs", "-u", "-k", "all"],
+        &["dracut", "--force", "--regenerate-all"],
+    ];
+    let found = all
+        .into_iter()
+        .find_map(|words| Some((program(words[0])?, words)));
+    let Some((path, words)) = found.filter(|_| sysroot.is_here()) else {
+        return Ok(());
+    };
+    if dry_run {
+        writeln!(ui::out(), "{}", typed(words))?;
+        return Ok(());
+    }
+    let status = process::Command::new(path)
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| words[0].to_owned())?;
+    if !status.success() {
+        bail!(
+            "`{}` ended with {status}: until it succeeds, what the initramfs assembles at boot is \
+             as before; all else is done",
+            typed(words)
+        );
+    }
+    Ok(())
+}
