@@ -25,7 +25,7 @@ fn is_program(file: &Path) -> io::Result<bool> {
 }
 
 /// The exit status as shells say it: 128 and the number of the signal that ended it.
-pub fn number(status: ExitStatus) -> u8 {
+pub fn exit_code(status: ExitStatus) -> u8 {
     let number = status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
@@ -35,15 +35,15 @@ pub fn number(status: ExitStatus) -> u8 {
 }
 
 /// A command as it is typed into a shell.
-pub fn typed<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> String {
+pub fn command_line<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> String {
     let words: Vec<String> = words
         .into_iter()
-        .map(|word| quoted(&word.as_ref().to_string_lossy()))
+        .map(|word| quote(&word.as_ref().to_string_lossy()))
         .collect();
     words.join(" ")
 }
 
-fn quoted(word: &str) -> String {
+fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     match word {
         "" => "''".into(),
@@ -67,7 +67,7 @@ mod tests {
             "a*",
         ];
         assert_eq!(
-            typed(words),
+            command_line(words),
             r"mdadm --create '/dev/md/my data' '--name=it'\''s' '' 'a*'"
         );
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_signal_is_128_and_its_number() {
         for (raw, expected) in [(0, 0), (3 << 8, 3), (2, 130), (9, 137), (255 << 8, 255)] {
-            assert_eq!(number(ExitStatus::from_raw(raw)), expected, "{raw:#x}");
+            assert_eq!(exit_code(ExitStatus::from_raw(raw)), expected, "{raw:#x}");
         }
     }
 }

@@ -83,18 +83,18 @@ pub struct Manual {
 ///
 /// # Errors
 /// What was wrong, where, and what to do about it.
-pub fn work(arguments: Arguments) -> Result<u8> {
+pub fn run(arguments: Arguments) -> Result<u8> {
     arguments.color.apply();
     let root = Sysroot::at(&arguments.sysroot)?;
     match &arguments.request {
-        Request::Verb(verb) => run(verb.command(), &root, &arguments.sysroot),
+        Request::Verb(verb) => run_command(verb.command(), &root, &arguments.sysroot),
         Request::Completions(options) => completions(options),
         Request::Manual(options) => manual(options),
     }
 }
 
 /// Nothing is changed on a machine of which only files are here.
-fn run(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8> {
+fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8> {
     if command.changes() && !root.is_here() {
         bail!(
             "--sysroot {}: this command is for the machine itself; leave --sysroot out",

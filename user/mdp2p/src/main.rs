@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::Parser;
-use mdp2p::cli::{Arguments, work};
+use mdp2p::cli::{Arguments, run};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match work(arguments) {
+    match run(arguments) {
         Ok(status) => ExitCode::from(status),
         // Who reads us has seen enough: `mdp2p list | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -16,7 +16,7 @@ use md_p2p_decide::route::{Policy, State};
 use mdp2p::cli::{Arguments, Request};
 use mdp2p::commands::Verb;
 use mdp2p::commands::create::Create;
-use mdp2p::commands::create::outcome::Outcome;
+use mdp2p::commands::create::forecast::Outcome;
 use mdp2p::commands::create::plan::Plan;
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::sysroot::Sysroot;
@@ -79,18 +79,18 @@ fn what_is_planned_is_what_the_kernel_then_says() {
         words.extend(array.members.iter().map(|member| member.name.as_str()));
         let plan = plan(root.path(), &words);
         assert_eq!(plan.state.name(), p2p.state, "{tree}");
-        for (member, ways) in array.members.iter().zip(&plan.ways) {
+        for (member, reaches) in array.members.iter().zip(&plan.reaches) {
             let told = &member.p2p.as_ref().expect("distances").distances;
             assert_eq!(told.len(), plan.providers.len(), "{tree}");
             for one in told {
                 let index = plan.providers.iter().position(|it| *it == one.provider);
-                let way = &ways[index.expect("a provider")];
+                let reach = &reaches[index.expect("a provider")];
                 assert_eq!(
-                    way.distance, one.distance,
+                    reach.distance, one.distance,
                     "{tree}: {} {one:?}",
                     member.name
                 );
-                assert_eq!(way.distance.is_none(), !way.why.is_empty(), "{tree}");
+                assert_eq!(reach.distance.is_none(), !reach.why.is_empty(), "{tree}");
             }
         }
     }
@@ -101,8 +101,11 @@ fn a_drive_of_another_driver_cannot_map_peer_memory() {
     let root = plant("mixed");
     let plan = plan(root.path(), &["x", "-l0", "vda", "nvme2n1"]);
     let why = "its driver, virtio-pci, cannot map peer memory";
-    assert!(plan.ways[0].iter().all(|way| way.why == why), "{plan:?}");
-    assert!(plan.ways[1].iter().all(|way| way.distance.is_some()));
+    assert!(
+        plan.reaches[0].iter().all(|reach| reach.why == why),
+        "{plan:?}"
+    );
+    assert!(plan.reaches[1].iter().all(|reach| reach.distance.is_some()));
 }
 
 #[test]
@@ -133,9 +136,9 @@ fn every_level_has_its_verdicts() {
         let mut words = vec!["x", "--level", level, "--policy", policy];
         words.extend(members);
         let plan = plan(split.path(), &words);
-        let near = &plan.operations[0];
-        let verdicts = [&near.read, &near.write, &near.rebuild].map(|cell| cell.verdict);
-        assert_eq!(verdicts, expected, "{level} {members:?} {policy}");
+        let near = &plan.forecasts[0];
+        let outcomes = [&near.read, &near.write, &near.rebuild].map(|cell| cell.outcome);
+        assert_eq!(outcomes, expected, "{level} {members:?} {policy}");
     }
     // With the memory of the far drive: a mirror may be read from it, and raid10 has copies
     // elsewhere alone.
@@ -146,9 +149,9 @@ fn every_level_has_its_verdicts() {
         let mut words = vec!["x", "--level", level];
         words.extend(all);
         let plan = plan(split.path(), &words);
-        let far = plan.operations.last().expect("a far provider");
-        let verdicts = [&far.read, &far.write, &far.rebuild].map(|cell| cell.verdict);
-        assert_eq!(verdicts, expected, "{level}");
+        let far = plan.forecasts.last().expect("a far provider");
+        let outcomes = [&far.read, &far.write, &far.rebuild].map(|cell| cell.outcome);
+        assert_eq!(outcomes, expected, "{level}");
     }
 }
 
@@ -221,9 +224,9 @@ fn copies_of_raid10_lie_where_its_layout_has_them() {
             words.extend(["--", layout]);
         }
         let plan = plan(split.path(), &words);
-        let near = &plan.operations[0];
-        let verdicts = (near.read.verdict, near.rebuild.verdict);
-        assert_eq!(verdicts, (read, rebuild), "{layout:?} {members}: {near:?}");
+        let near = &plan.forecasts[0];
+        let outcomes = (near.read.outcome, near.rebuild.outcome);
+        assert_eq!(outcomes, (read, rebuild), "{layout:?} {members}: {near:?}");
         if rebuild == Partly {
             let note = format!("peer among {among}; else host");
             assert_eq!(near.rebuild.note, note, "{layout:?} {members}");
@@ -238,15 +241,15 @@ fn a_spare_is_a_mate_of_every_member() {
     let rebuild = |words: &[&str]| {
         let mut all = vec!["x", "--level", "10"];
         all.extend(words);
-        plan(split.path(), &all).operations[0].rebuild.clone()
+        plan(split.path(), &all).forecasts[0].rebuild.clone()
     };
     let pair = ["nvme0n1", "nvme3n1"];
-    assert_eq!(rebuild(&pair).verdict, Outcome::Host);
+    assert_eq!(rebuild(&pair).outcome, Outcome::Host);
     let cell = rebuild(&["nvme0n1", "nvme3n1", "--spare=nvme1n1"]);
     assert_eq!(cell.note, "peer among nvme0n1, nvme1n1; else host");
     // Nobody that is reached can be read for it.
     let cell = rebuild(&["nvme3n1", "missing", "--spare=nvme1n1"]);
-    assert_eq!(cell.verdict, Outcome::Host);
+    assert_eq!(cell.outcome, Outcome::Host);
 }
 
 #[test]
@@ -267,7 +270,7 @@ fn a_journal_is_looked_at_and_has_no_part_in_peer_io() {
         "{text}"
     );
     let (with, without) = (plan(split.path(), &words), plan(split.path(), &near));
-    assert_eq!(with.operations, without.operations);
+    assert_eq!(with.forecasts, without.forecasts);
     assert_eq!(with.state, without.state);
     put(
         split.path(),
@@ -297,10 +300,8 @@ fn the_lender_of_rebuilds_is_who_was_asked_for() {
             "nvme3n1",
         ];
         let plan = plan(root.path(), &words);
-        let verdicts = plan.operations.iter();
-        verdicts
-            .map(|operations| operations.rebuild.verdict)
-            .collect()
+        let outcomes = plan.forecasts.iter();
+        outcomes.map(|forecast| forecast.rebuild.outcome).collect()
     };
     assert!(rebuild("auto").iter().all(|it| *it == Outcome::Peer));
     assert!(rebuild("none").iter().all(|it| *it == Outcome::Host));
@@ -614,10 +615,10 @@ fn protection_information_keeps_rebuilds_in_host_memory() {
     let words = ["x", "-l1", "nvme2n1", "nvme3n1"];
     let path = "sys/class/block/nvme3n1/integrity/format";
     put(root.path(), path, "none\n");
-    let verdict = |root| plan(root, &words).operations[0].rebuild.verdict;
-    assert_eq!(verdict(root.path()), Outcome::Peer);
+    let outcome = |root| plan(root, &words).forecasts[0].rebuild.outcome;
+    assert_eq!(outcome(root.path()), Outcome::Peer);
     put(root.path(), path, "T10-DIF-TYPE1-CRC\n");
-    assert_eq!(verdict(root.path()), Outcome::Host);
+    assert_eq!(outcome(root.path()), Outcome::Host);
 }
 
 #[test]

@@ -131,12 +131,12 @@ fn mdadm_sees_md_p2p_in_the_place_of_md_and_nobody_else_does() {
             exit 7";
         let mut command = Command::new("sh");
         command.args(["-c", script, "mdadm"]).arg(root.path());
-        let view = Namespace::of(&sysroot, &[mode.into()]).expect("a view");
+        let namespace = Namespace::of(&sysroot, &[mode.into()]).expect("a namespace");
         let before = text(&root, "proc/mdstat");
         let look = || (mounts(&root), text(&root, "proc/mdstat"));
         let (meanwhile, status) = with_shared(&root, || {
             thread::scope(|scope| {
-                let within = scope.spawn(|| view.run(command));
+                let within = scope.spawn(|| namespace.run(command));
                 wait_for(&root.path().join("started"));
                 let meanwhile = look();
                 put(root.path(), "go", "");
@@ -202,7 +202,7 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
 /// The program on a machine where md-p2p is loaded and has the array md0: the captured
 /// `sys` lies over this machine's, for the program alone.
 fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
-    let view = Namespace {
+    let namespace = Namespace {
         binds: vec![(root.path().join("sys"), "/sys".into())],
         ..Namespace::default()
     };
@@ -214,7 +214,7 @@ fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
         .args(words)
         .env("PATH", format!("{}:/usr/bin:/bin", root.path().display()))
         .env("ROOT", root.path());
-    apart(|| view.run(command))
+    apart(|| namespace.run(command))
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub fn read(blkid: Option<&Path>, node: &Path) -> Contents {
         .stdin(Stdio::null())
         .output();
     match output {
-        Ok(output) => found(
+        Ok(output) => interpret(
             output.status.code(),
             &String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr).trim(),
@@ -75,11 +75,11 @@ pub fn read(blkid: Option<&Path>, node: &Path) -> Contents {
 }
 
 /// What blkid's exit status and output mean (blkid(8)).
-fn found(status: Option<i32>, output: &str, complaint: &str) -> Contents {
+fn interpret(status: Option<i32>, output: &str, complaint: &str) -> Contents {
     match status {
-        Some(0) => named(output),
+        Some(0) => describe(output),
         // Also what it says of a device that it cannot open. Mostly it complains then, and
-        // `look` has opened it before.
+        // `inspect` has opened it before.
         Some(2) if complaint.is_empty() => Contents::Nothing,
         Some(8) => Contents::Something("signatures of more than one kind".into()),
         Some(status) => Contents::Unknown(format!("blkid ended with status {status}; {complaint}")),
@@ -88,7 +88,7 @@ fn found(status: Option<i32>, output: &str, complaint: &str) -> Contents {
 }
 
 /// What `KEY=VALUE` lines name.
-fn named(output: &str) -> Contents {
+fn describe(output: &str) -> Contents {
     let values: Vec<(&str, &str)> = output
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -123,20 +123,26 @@ mod tests {
     fn the_answers_of_blkid_are_understood() {
         let something = |text: &str| Contents::Something(text.into());
         let ext4 = "DEVNAME=/dev/x\nLABEL=my data\nBLOCK_SIZE=4096\nTYPE=ext4\nUSAGE=filesystem\n";
-        assert_eq!(found(Some(0), ext4, ""), something("ext4 my data"));
+        assert_eq!(interpret(Some(0), ext4, ""), something("ext4 my data"));
         let gpt = "DEVNAME=/dev/x\nPTUUID=1\nPTTYPE=gpt\n";
-        assert_eq!(found(Some(0), gpt, ""), something("gpt partition table"));
+        assert_eq!(
+            interpret(Some(0), gpt, ""),
+            something("gpt partition table")
+        );
         let entry = "DEVNAME=/dev/x\nPART_ENTRY_SCHEME=gpt\nPART_ENTRY_NUMBER=1\n";
-        assert_eq!(found(Some(0), entry, ""), Contents::Nothing);
-        assert_eq!(found(Some(0), "NEW=1\n", ""), something("NEW=1"));
-        assert_eq!(found(Some(2), "", ""), Contents::Nothing);
-        assert!(matches!(found(Some(8), "", ""), Contents::Something(_)));
+        assert_eq!(interpret(Some(0), entry, ""), Contents::Nothing);
+        assert_eq!(interpret(Some(0), "NEW=1\n", ""), something("NEW=1"));
+        assert_eq!(interpret(Some(2), "", ""), Contents::Nothing);
+        assert!(matches!(interpret(Some(8), "", ""), Contents::Something(_)));
         for (status, complaint) in [
             (Some(2), "blkid: error: /dev/x: Permission denied"),
             (Some(4), ""),
             (None, ""),
         ] {
-            assert!(matches!(found(status, "", complaint), Contents::Unknown(_)));
+            assert!(matches!(
+                interpret(status, "", complaint),
+                Contents::Unknown(_)
+            ));
         }
         assert!(matches!(
             read(None, Path::new("/dev/x")),

@@ -49,8 +49,8 @@ impl BlockDevice {
     /// If it is not there or is something else.
     pub fn find(sysroot: &Sysroot, path: &Path) -> Result<Self> {
         let (name, node) = match sysroot.is_here() {
-            true => here(sysroot, path)?,
-            false => elsewhere(sysroot, path)?,
+            true => find_here(sysroot, path)?,
+            false => find_elsewhere(sysroot, path)?,
         };
         let folder = format!("sys/class/block/{name}");
         let is_partition = |name: &str| sysroot.has(format!("sys/class/block/{name}/partition"));
@@ -97,7 +97,7 @@ fn folder_above(path: &Path) -> Option<String> {
 }
 
 /// Name and node of a device of this machine.
-fn here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
+fn find_here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let shown = path.display();
     let status = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -124,7 +124,7 @@ fn here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
 }
 
 /// The same of another machine, whose nodes are not at hand.
-fn elsewhere(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
+fn find_elsewhere(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.is_empty() || !sysroot.has(format!("sys/class/block/{name}")) {
         bail!(
@@ -181,7 +181,7 @@ pub struct Findings {
 ///
 /// # Errors
 /// If it cannot be read, or the machine's files cannot.
-pub fn look(sysroot: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) -> Result<Findings> {
+pub fn inspect(sysroot: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) -> Result<Findings> {
     let mut users = users(sysroot, device)?;
     if !sysroot.is_here() {
         let contents = Contents::Unknown("it is on another machine".into());

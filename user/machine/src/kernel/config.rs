@@ -40,7 +40,7 @@ impl Options {
         if !sysroot.has(&packed) || running(sysroot)? != release {
             return Ok(None);
         }
-        let text = unpacked(&sysroot.path(&packed))?;
+        let text = gunzip(&sysroot.path(&packed))?;
         Self::of(sysroot, packed, text).map(Some)
     }
 
@@ -61,7 +61,7 @@ impl Options {
     }
 }
 
-fn unpacked(path: &Path) -> Result<String> {
+fn gunzip(path: &Path) -> Result<String> {
     let read = || {
         let mut text = String::new();
         GzDecoder::new(File::open(path)?).read_to_string(&mut text)?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
-use super::release::{folder, shown};
+use super::release::{display, folder};
 use crate::programs;
 use crate::sysroot::{Sysroot, garbage};
 
@@ -33,7 +33,7 @@ pub struct Installed {
     #[serde(skip)]
     pub name: &'static str,
     /// Where, below the root.
-    #[serde(serialize_with = "as_shown")]
+    #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     /// `gz`, `xz` or `zst`, if it is compressed.
     pub compression: Option<&'static str>,
@@ -44,8 +44,8 @@ pub struct Installed {
     pub signer: Option<String>,
 }
 
-fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shown(path))
+fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&display(path))
 }
 
 /// Our modules among those that were added to a kernel, in the order that depmod prefers
@@ -57,7 +57,7 @@ pub fn installed(sysroot: &Sysroot, release: &str) -> Result<Vec<Installed>> {
     let modules = folder(sysroot, release);
     let mut found = Vec::new();
     for place in ["updates", "extra", "weak-updates"] {
-        look_into(sysroot, &modules.join(place), 4, &mut found)?;
+        collect_modules(sysroot, &modules.join(place), 4, &mut found)?;
     }
     Ok(found)
 }
@@ -68,12 +68,12 @@ pub fn installed(sysroot: &Sysroot, release: &str) -> Result<Vec<Installed>> {
 /// As [`installed`].
 pub fn built(sysroot: &Sysroot, folder: &Path) -> Result<Vec<Installed>> {
     let mut found = Vec::new();
-    look_into(sysroot, folder, 1, &mut found)?;
+    collect_modules(sysroot, folder, 1, &mut found)?;
     Ok(found)
 }
 
 /// `depth` is for links that lead back.
-fn look_into(
+fn collect_modules(
     sysroot: &Sysroot,
     folder: &Path,
     depth: u32,
@@ -85,8 +85,8 @@ fn look_into(
     for name in sysroot.names(folder)? {
         let path = folder.join(&name);
         if sysroot.path(&path).is_dir() {
-            look_into(sysroot, &path, depth - 1, found)?;
-        } else if let Some((name, compression)) = module(&name) {
+            collect_modules(sysroot, &path, depth - 1, found)?;
+        } else if let Some((name, compression)) = parse_file_name(&name) {
             let signer = signer(&sysroot.path(&path));
             let signed = match compression {
                 Some(_) => signer.as_ref().map(|it| !it.is_empty()),
@@ -105,12 +105,12 @@ fn look_into(
 }
 
 /// Which of our modules a file is, by its name.
-pub fn name_of(path: &Path) -> Option<&'static str> {
-    Some(module(path.file_name()?.to_str()?)?.0)
+fn name_of(path: &Path) -> Option<&'static str> {
+    Some(parse_file_name(path.file_name()?.to_str()?)?.0)
 }
 
 /// Which of ours a file is by its name, and how it is compressed.
-fn module(file: &str) -> Option<(&'static str, Option<&'static str>)> {
+fn parse_file_name(file: &str) -> Option<(&'static str, Option<&'static str>)> {
     let (name, rest) = file.split_once(".ko")?;
     let compression = match rest {
         "" => None,
@@ -233,11 +233,17 @@ mod tests {
 
     #[test]
     fn a_file_is_a_module_by_its_name() {
-        assert_eq!(module("md-p2p.ko"), Some(("md-p2p", None)));
-        assert_eq!(module("raid1_p2p.ko.xz"), Some(("raid1-p2p", Some("xz"))));
-        assert_eq!(module("raid1-p2p.ko.zst"), Some(("raid1-p2p", Some("zst"))));
+        assert_eq!(parse_file_name("md-p2p.ko"), Some(("md-p2p", None)));
+        assert_eq!(
+            parse_file_name("raid1_p2p.ko.xz"),
+            Some(("raid1-p2p", Some("xz")))
+        );
+        assert_eq!(
+            parse_file_name("raid1-p2p.ko.zst"),
+            Some(("raid1-p2p", Some("zst")))
+        );
         for file in ["md-mod.ko", "md-p2p.o", "md-p2p.ko.old", "md-p2p"] {
-            assert_eq!(module(file), None, "{file}");
+            assert_eq!(parse_file_name(file), None, "{file}");
         }
     }
 }

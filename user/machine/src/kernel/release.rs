@@ -12,7 +12,7 @@ use crate::sysroot::{Sysroot, garbage};
 ///
 /// # Errors
 /// If it cannot be one.
-pub fn release(text: &str) -> Result<String, String> {
+pub fn parse(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
     match text.chars().next() {
         Some(first) if first.is_ascii_alphanumeric() && text.chars().all(is_plain) => {
@@ -29,7 +29,7 @@ pub fn release(text: &str) -> Result<String, String> {
 pub fn running(sysroot: &Sysroot) -> Result<String> {
     const FILE: &str = "proc/sys/kernel/osrelease";
     let text = sysroot.read(FILE)?;
-    release(&text).map_err(|why| garbage(&sysroot.path(FILE), &text, &why))
+    parse(&text).map_err(|why| garbage(&sysroot.path(FILE), &text, &why))
 }
 
 /// The kernel that was named, if there is one of that name, or the one that runs.
@@ -45,7 +45,7 @@ pub fn find(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
         let all = sysroot.names(folder.parent().unwrap_or(&folder))?;
         bail!(
             "there is no kernel {release}: no folder {}; those there are: {}",
-            shown(&folder),
+            display(&folder),
             match &all[..] {
                 [] => "none".into(),
                 all => all.join(", "),
@@ -76,7 +76,7 @@ pub fn headers(sysroot: &Sysroot, release: &str) -> Option<PathBuf> {
 }
 
 /// A path below the root as one writes it on that machine.
-pub fn shown(path: &Path) -> String {
+pub fn display(path: &Path) -> String {
     Path::new("/").join(path).display().to_string()
 }
 
@@ -87,10 +87,10 @@ mod tests {
     #[test]
     fn a_release_stays_within_its_folder() {
         for text in ["7.3.4+deb13-amd64", "6.12.0-1_rc1~x"] {
-            assert_eq!(release(text), Ok(text.to_owned()));
+            assert_eq!(parse(text), Ok(text.to_owned()));
         }
         for text in ["", "..", "../x", "7.3/x", "7.3 x", "-v", "7.3\n", "7;rm"] {
-            assert!(release(text).is_err(), "{text:?}");
+            assert!(parse(text).is_err(), "{text:?}");
         }
     }
 
@@ -108,6 +108,6 @@ mod tests {
         let sysroot = Sysroot::at(root.path()).expect("a host");
         assert_eq!(folder(&sysroot, "7.3"), Path::new("usr/lib/modules/7.3"));
         let headers = headers(&sysroot, "7.3").expect("they are there");
-        assert_eq!(shown(&headers), link);
+        assert_eq!(display(&headers), link);
     }
 }

@@ -220,14 +220,14 @@ impl Array {
             },
             level: text("level")?,
             // While it is reshaped: "5 (4)".
-            raid_disks: first(md, "raid_disks")?,
+            raid_disks: first_number(md, "raid_disks")?,
             bytes: sysroot
                 .value_if::<u64>(format!("sys/block/{name}/size"))?
                 .unwrap_or(0)
                 .saturating_mul(512),
             state: text("array_state")?,
             degraded: number("degraded")?.try_into().unwrap_or(u32::MAX),
-            chunk_bytes: first(md, "chunk_size")?,
+            chunk_bytes: first_number(md, "chunk_size")?,
             metadata: text("metadata_version")?,
             members,
             rebuild: Rebuild::read(md)?,
@@ -237,7 +237,7 @@ impl Array {
 }
 
 /// The number that a file begins with, or 0 if it is empty or not there.
-fn first<T: FromStr + Default>(sysroot: &Sysroot, path: &str) -> Result<T>
+fn first_number<T: FromStr + Default>(sysroot: &Sysroot, path: &str) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
@@ -380,8 +380,8 @@ impl P2p {
             anyhow::Ok(text.unwrap_or_default())
         };
         let shown = text("provider")?;
-        let (provider, provider_wanted) =
-            provider(&shown).map_err(|why| garbage(&md.path("p2pdma_provider"), &shown, &why))?;
+        let (provider, provider_wanted) = parse_provider(&shown)
+            .map_err(|why| garbage(&md.path("p2pdma_provider"), &shown, &why))?;
         Ok(Some(Self {
             policy: text("policy")?,
             state,
@@ -394,7 +394,7 @@ impl P2p {
 }
 
 /// What `p2pdma_provider` shows: the one in use, and what was asked for: `none (auto)`.
-fn provider(shown: &str) -> Result<(Option<Bdf>, String), String> {
+fn parse_provider(shown: &str) -> Result<(Option<Bdf>, String), String> {
     let (used, wanted) = match shown.split_once(" (") {
         Some((used, wanted)) => (used, wanted.trim_end_matches(')')),
         None => (shown, shown),
@@ -420,9 +420,13 @@ mod tests {
             ("none (0000:04:00.0)", None, "0000:04:00.0"),
             ("none", None, "none"),
         ] {
-            assert_eq!(provider(shown), Ok((used, wanted.to_owned())), "{shown}");
+            assert_eq!(
+                parse_provider(shown),
+                Ok((used, wanted.to_owned())),
+                "{shown}"
+            );
         }
-        assert!(provider("abc").is_err());
+        assert!(parse_provider("abc").is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Level {
     }
 
     /// For mdadm's `--level`.
-    pub fn option(self) -> String {
+    pub fn mdadm_name(self) -> String {
         match self.0 {
             -1 => "linear".into(),
             number => number.to_string(),
@@ -95,7 +95,10 @@ mod tests {
             for name in names {
                 let level = Level::parse(name).expect(name);
                 assert_eq!(level.to_string(), shown);
-                assert_eq!((level.option().as_str(), level.module()), (option, module));
+                assert_eq!(
+                    (level.mdadm_name().as_str(), level.module()),
+                    (option, module)
+                );
             }
         }
         for name in [

@@ -40,7 +40,7 @@ pub fn node(wanted: &str) -> Result<String> {
 ///
 /// # Errors
 /// If sysfs cannot be understood.
-pub fn named(sysroot: &Sysroot, node: &str) -> Result<Option<Array>> {
+pub fn find_by_node(sysroot: &Sysroot, node: &str) -> Result<Option<Array>> {
     let name = node.rsplit('/').next().unwrap_or(node);
     // mdadm takes /dev/md/5 for md5.
     let number = format!("md{name}");

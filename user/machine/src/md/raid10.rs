@@ -48,7 +48,7 @@ impl Layout {
 
     /// The members that hold the copies of a chunk, for each way that chunks have: as
     /// `__raid10_find_phys()` of `drivers/md/raid10.c` finds them.
-    pub fn sets(self, members: usize) -> Vec<Vec<usize>> {
+    pub fn copy_sets(self, members: usize) -> Vec<Vec<usize>> {
         let set = |chunk: usize| {
             let first = chunk * self.step;
             (first..first + self.copies)
@@ -66,7 +66,7 @@ mod tests {
 
     fn sets(name: &str, members: usize) -> BTreeSet<Vec<usize>> {
         let layout = Layout::of(Some(name), members).expect(name);
-        let mut sets = layout.sets(members);
+        let mut sets = layout.copy_sets(members);
         sets.iter_mut().for_each(|set| set.sort_unstable());
         sets.into_iter().collect()
     }

@@ -17,7 +17,7 @@ pub type Distances = BTreeMap<Bdf, Option<u32>>;
 pub struct Known<'a> {
     rules: Rules<'a>,
     /// What the kernel says of each client.
-    told: BTreeMap<Bdf, Distances>,
+    kernel: BTreeMap<Bdf, Distances>,
 }
 
 impl<'a> Known<'a> {
@@ -25,21 +25,24 @@ impl<'a> Known<'a> {
     pub fn of(root: &Sysroot, devices: &'a Devices, arrays: &[Array]) -> Self {
         Self {
             rules: Rules::of(root, devices),
-            told: told(arrays),
+            kernel: distances_by_client(arrays),
         }
     }
 
     /// Returns how a client reaches a provider.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
-        match self.told_of(client).and_then(|told| told.get(&provider)) {
+        match self
+            .kernel_distances(client)
+            .and_then(|told| told.get(&provider))
+        {
             Some(&distance) => self.rules.stated(provider, client, distance),
             None => self.rules.reach(provider, client),
         }
     }
 
     /// Returns what the kernel says of a client; `None` if it says nothing.
-    pub fn told_of(&self, client: Bdf) -> Option<&Distances> {
-        self.told.get(&client)
+    pub fn kernel_distances(&self, client: Bdf) -> Option<&Distances> {
+        self.kernel.get(&client)
     }
 
     /// Returns the distance of a member from a provider; `None` if the member does not reach it.
@@ -59,7 +62,7 @@ impl<'a> Known<'a> {
 
 /// What the kernel says of a member with several paths is about the farthest of them, and says
 /// nothing of the others: such members are left out.
-fn told(arrays: &[Array]) -> BTreeMap<Bdf, Distances> {
+fn distances_by_client(arrays: &[Array]) -> BTreeMap<Bdf, Distances> {
     let mut told: BTreeMap<Bdf, Distances> = BTreeMap::new();
     for member in arrays.iter().flat_map(|array| &array.members) {
         if let ([client], Some(p2p)) = (&member.controllers[..], &member.p2p) {

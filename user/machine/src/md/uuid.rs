@@ -16,12 +16,12 @@ pub struct Uuid(u128);
 
 impl Uuid {
     /// As mdadm writes it: `3a344e36:cc38c2c0:16b6a6ba:3c2c9491`.
-    pub fn of_mdadm(self) -> String {
+    pub fn to_mdadm(self) -> String {
         self.words(|word| word)
     }
 
     /// As mdadm writes it into its map: each word as this machine's processor reads it.
-    pub fn of_map(self) -> String {
+    pub fn to_map(self) -> String {
         self.words(u32::to_be)
     }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Uuid {
 ///
 /// # Errors
 /// If it cannot be read or understood.
-pub fn of(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
+pub fn of_array(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
     let path = format!("sys/block/{name}/md/uuid");
     let Some(text) = sysroot.read_if(&path)?.filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -72,9 +72,9 @@ pub fn of(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
 ///
 /// # Errors
 /// If sysfs cannot be understood.
-pub fn running(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
+pub fn find_array(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
     for name in sysroot.names("sys/block")? {
-        if of(sysroot, &name)? == Some(uuid) {
+        if of_array(sysroot, &name)? == Some(uuid) {
             return Array::read(sysroot, &name).map(Some);
         }
     }
@@ -92,13 +92,13 @@ mod tests {
         let uuid: Uuid = TEXT.parse().expect("a UUID");
         assert_eq!(uuid.to_string(), TEXT);
         let other = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
-        assert_eq!(uuid.of_mdadm(), other);
+        assert_eq!(uuid.to_mdadm(), other);
         assert_eq!(other.parse(), Ok(uuid));
         let map = match cfg!(target_endian = "little") {
             true => "364e343a:c0c238cc:baa6b616:91942c3c",
             false => other,
         };
-        assert_eq!(uuid.of_map(), map);
+        assert_eq!(uuid.to_map(), map);
         for wrong in [
             "",
             "3a344e36",

@@ -50,7 +50,7 @@ impl Command for Assemble {
             privilege::need_root("assemble arrays")?;
         }
         let node = name::node(&self.array)?;
-        if let Some(array) = name::named(sysroot, &node)? {
+        if let Some(array) = name::find_by_node(sysroot, &node)? {
             if array.driver == Driver::Md {
                 bail!(
                     "{node} is an array of the kernel's md, {}: stop it with `mdadm --stop /dev/{}`, \
@@ -66,7 +66,7 @@ impl Command for Assemble {
             arguments.push(BlockDevice::find(sysroot, member)?.node.into());
         }
         if self.dry_run {
-            return mdadm::show_instead(&arguments);
+            return mdadm::print_instead(&arguments);
         }
         let program = mdadm::find()?;
         modprobe::load(sysroot)?;
@@ -115,7 +115,7 @@ impl Command for Stop {
             }
         }
         if self.dry_run {
-            return mdadm::show_instead(&arguments);
+            return mdadm::print_instead(&arguments);
         }
         let program = mdadm::find()?;
         mdadm::execute(sysroot, &program, &arguments)

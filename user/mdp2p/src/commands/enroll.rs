@@ -18,7 +18,7 @@ use crate::ui;
 use clap::Args;
 use mdp2p_machine::md::array::{self, Driver};
 use mdp2p_machine::md::uuid;
-use mdp2p_machine::programs::typed;
+use mdp2p_machine::programs::command_line;
 use mdp2p_machine::sysroot::Sysroot;
 
 /// `mdp2p enroll`
@@ -125,9 +125,9 @@ impl Command for Release {
         if !self.dry_run {
             privilege::need_root("release arrays")?;
         }
-        let all = Enrolled::all_any(sysroot)?;
+        let all = Enrolled::all_tolerant(sysroot)?;
         let chosen = match &self.array {
-            Some(wanted) => vec![chosen(sysroot, &all, wanted)?],
+            Some(wanted) => vec![find_enrolled(sysroot, &all, wanted)?],
             None => all,
         };
         if chosen.is_empty() {
@@ -136,7 +136,11 @@ impl Command for Release {
         for enrolled in &chosen {
             let path = enrolled.path(sysroot);
             match self.dry_run {
-                true => writeln!(ui::out(), "{}", typed(["rm".as_ref(), path.as_os_str()]))?,
+                true => writeln!(
+                    ui::out(),
+                    "{}",
+                    command_line(["rm".as_ref(), path.as_os_str()])
+                )?,
                 false => fs::remove_file(&path).with_context(|| path.display().to_string())?,
             }
         }
@@ -170,11 +174,11 @@ fn need_rules(sysroot: &Sysroot) -> Result<()> {
 }
 
 /// The enrolled array that a person means, by one of its names or its UUID.
-fn chosen(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
+fn find_enrolled(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
     let uuid = match wanted.parse() {
         Ok(uuid) => Some(uuid),
         Err(_) => match array::find(sysroot, wanted) {
-            Ok(array) => uuid::of(sysroot, &array.name)?,
+            Ok(array) => uuid::of_array(sysroot, &array.name)?,
             Err(_) => None,
         },
     };
@@ -200,7 +204,7 @@ fn chosen(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled>
 
 /// An enrolled array in `mdp2p enroll`.
 #[derive(Serialize)]
-struct Entry {
+struct EnrolledRow {
     node: String,
     uuid: String,
     /// The array that it is now; none if it does not run.
@@ -210,8 +214,8 @@ struct Entry {
 
 fn list(sysroot: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
     let row = |enrolled: &Enrolled| {
-        let now = uuid::running(sysroot, enrolled.uuid)?;
-        anyhow::Ok(Entry {
+        let now = uuid::find_array(sysroot, enrolled.uuid)?;
+        anyhow::Ok(EnrolledRow {
             node: enrolled.node(),
             uuid: enrolled.uuid.to_string(),
             driver: now.as_ref().map(|array| array.driver),
@@ -225,7 +229,7 @@ fn list(sysroot: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
         writeln!(ui::out(), "no array is enrolled")?;
     } else {
         let heads = ["ENROLLED", "UUID", "ARRAY", "DRIVER"];
-        let table = ui::table(&heads, rows.into_iter().map(Entry::cells), &[]);
+        let table = ui::table(&heads, rows.into_iter().map(EnrolledRow::cells), &[]);
         write!(ui::out(), "{table}")?;
     }
     Ok(0)
@@ -233,10 +237,10 @@ fn list(sysroot: &Sysroot, all: &[Enrolled], json: bool) -> Result<u8> {
 
 #[derive(Serialize)]
 struct EnrolledList {
-    enrolled: Vec<Entry>,
+    enrolled: Vec<EnrolledRow>,
 }
 
-impl Entry {
+impl EnrolledRow {
     fn cells(self) -> Vec<String> {
         let driver = match self.driver {
             None => "-",

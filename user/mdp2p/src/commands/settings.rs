@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::command::Command;
 use crate::control::privilege;
-use crate::control::setting::{PolicyValue, ProviderValue, Setting, provider_value};
+use crate::control::setting::{PolicyValue, ProviderValue, Setting, parse_provider};
 use crate::ui;
 use clap::Args;
 use mdp2p_machine::md::array::{self, P2p};
@@ -52,7 +52,7 @@ pub struct SetProvider {
     /// The array
     pub array: String,
     /// auto, none or a PCI address
-    #[arg(value_parser = provider_value)]
+    #[arg(value_parser = parse_provider)]
     pub provider: Option<ProviderValue>,
     /// Say what would be changed, and change nothing
     #[arg(long)]

@@ -2,6 +2,7 @@
 //! Arrays that come up under md-p2p: each has a file, `/etc/md-p2p/enrolled/UUID`.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,14 +14,15 @@ use mdp2p_machine::sysroot::{Sysroot, garbage};
 /// Where their files are, below the root.
 const FOLDER: &str = "etc/md-p2p/enrolled";
 
-/// Numbers from here on are nobody else's: mdadm counts down from md127.
-const FIRST: u32 = 128;
+/// The numbers that mdadm chooses from, since people begin at md0, and mdadm counts down from
+/// md127.
+const MDADMS: Range<u32> = 100..128;
 
-/// Those for arrays whose own is taken; the lower ones are given out.
-pub const OTHERS: std::ops::Range<u32> = 512..1024;
+/// The numbers of enrolled arrays: nobody else gives them out.
+const OURS: Range<u32> = 128..512;
 
-/// And people begin at md0.
-const CHOSEN: u32 = 100;
+/// The numbers for arrays whose own is taken.
+pub const SUBSTITUTES: Range<u32> = 512..1024;
 
 /// The last number that md has room for.
 const LAST: u32 = (1 << 20) - 1;
@@ -53,22 +55,22 @@ impl Enrolled {
     }
 
     /// The same, where it matters only that they are enrolled.
-    pub fn all_any(sysroot: &Sysroot) -> Result<Vec<Self>> {
+    pub fn all_tolerant(sysroot: &Sysroot) -> Result<Vec<Self>> {
         let names = sysroot.names(FOLDER)?;
         let uuids = names.iter().filter_map(|name| name.parse().ok());
         Ok(uuids
-            .filter_map(|uuid| Self::find_any(sysroot, uuid))
+            .filter_map(|uuid| Self::find_tolerant(sysroot, uuid))
             .collect())
     }
 
     /// The one of that UUID, if it is enrolled; if its file cannot be understood, no more than
     /// that: nobody else would put the array together.
-    pub fn find_any(sysroot: &Sysroot, uuid: Uuid) -> Option<Self> {
+    pub fn find_tolerant(sysroot: &Sysroot, uuid: Uuid) -> Option<Self> {
         Self::find(sysroot, uuid).unwrap_or_else(|error| {
             eprintln!("mdp2p: {error:#}; the array gets any number");
             Some(Self {
                 uuid,
-                number: OTHERS.start,
+                number: SUBSTITUTES.start,
                 name: None,
             })
         })
@@ -136,11 +138,11 @@ impl Enrolled {
                 array.level
             )
         })?;
-        let uuid = uuid::of(sysroot, name)?
+        let uuid = uuid::of_array(sysroot, name)?
             .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
         // udev calls md0 /dev/md/0 as well.
-        let is_name = |alias: &&String| is_plain(alias) && format!("md{alias}") != *name;
+        let is_name = |alias: &&String| is_plain_name(alias) && format!("md{alias}") != *name;
         let called = array.aliases.iter().find(is_name);
         let alias = match (called, number) {
             (Some(alias), _) => Some(alias.clone()),
@@ -154,10 +156,10 @@ impl Enrolled {
         // One without a name is known by its number, unless that was mdadm's choice: the next time
         // another array may have it.
         let kept = number.filter(|number| match alias {
-            None => !(CHOSEN..FIRST).contains(number),
-            Some(_) => *number >= FIRST,
+            None => !MDADMS.contains(number),
+            Some(_) => *number >= OURS.start,
         });
-        let number = kept.or_else(|| (FIRST..OTHERS.start).find(is_free));
+        let number = kept.or_else(|| OURS.into_iter().find(is_free));
         Ok(Self {
             uuid,
             number: number.context("no number for an array is free")?,
@@ -177,7 +179,7 @@ impl fmt::Display for Enrolled {
     /// Its file. Two of the keys are those of `mdadm --detail --export`: udev's rules import them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "MD_P2P_NUMBER={}", self.number)?;
-        writeln!(f, "MD_UUID={}", self.uuid.of_mdadm())?;
+        writeln!(f, "MD_UUID={}", self.uuid.to_mdadm())?;
         match &self.name {
             Some(name) => writeln!(f, "MD_DEVNAME={name}"),
             None => Ok(()),
@@ -186,7 +188,7 @@ impl fmt::Display for Enrolled {
 }
 
 /// Whether udev takes it for one name, and for nothing else.
-pub fn is_plain(name: &str) -> bool {
+pub fn is_plain_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
     name.chars().all(is_plain) && !name.starts_with('.')
 }

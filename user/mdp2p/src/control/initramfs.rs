@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{self, Stdio};
 
 use anyhow::{Context, Result, bail};
-use mdp2p_machine::programs::{program, typed};
+use mdp2p_machine::programs::{command_line, program};
 use mdp2p_machine::sysroot::Sysroot;
 
 use crate::ui;
@@ -26,7 +26,7 @@ pub fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
         return Ok(());
     };
     if dry_run {
-        writeln!(ui::out(), "{}", typed(words))?;
+        writeln!(ui::out(), "{}", command_line(words))?;
         return Ok(());
     }
     let status = process::Command::new(path)
@@ -38,7 +38,7 @@ pub fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
         bail!(
             "`{}` ended with {status}: until it succeeds, what the initramfs assembles at boot is \
              as before; all else is done",
-            typed(words)
+            command_line(words)
         );
     }
     Ok(())

@@ -39,7 +39,7 @@ pub enum ProviderValue {
 ///
 /// # Errors
 /// If it is none of these.
-pub fn provider_value(text: &str) -> Result<ProviderValue, String> {
+pub fn parse_provider(text: &str) -> Result<ProviderValue, String> {
     Ok(match text {
         "auto" => ProviderValue::Auto,
         "none" => ProviderValue::None,
@@ -100,7 +100,7 @@ impl Setting {
             (Setting::Provider(ProviderValue::At(address)), Some(libc::ENODEV)) => {
                 format!(
                     ": {address} is no device that publishes memory; {}",
-                    providers(sysroot)
+                    describe_providers(sysroot)
                 )
             }
             (_, Some(libc::EINVAL)) => {
@@ -114,7 +114,7 @@ impl Setting {
 }
 
 /// Those that there are, as a part of a sentence.
-pub fn providers(sysroot: &Sysroot) -> String {
+pub fn describe_providers(sysroot: &Sysroot) -> String {
     let devices = match Devices::read(sysroot) {
         Ok(devices) => devices,
         Err(error) => return format!("which do cannot be told: {error:#}"),

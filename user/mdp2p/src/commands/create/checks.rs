@@ -6,11 +6,11 @@ use md_p2p_decide::route::Spread;
 use mdp2p_machine::block::device::BlockDevice;
 use mdp2p_machine::md::array::Driver;
 use mdp2p_machine::md::level::Level;
-use mdp2p_machine::md::name::named;
+use mdp2p_machine::md::name::find_by_node;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::sysroot::Sysroot;
 
-use super::forecast::spread;
+use super::forecaster::spread;
 use super::options::Create;
 use crate::control::setting::{self, ProviderValue};
 use crate::ui;
@@ -20,7 +20,7 @@ const SMALLEST: u64 = 4 << 20;
 
 /// A name can be had if no array has it, or one that never ran: a node that was opened.
 pub fn check_name(sysroot: &Sysroot, node: &str) -> Result<()> {
-    let Some(array) = named(sysroot, node)? else {
+    let Some(array) = find_by_node(sysroot, node)? else {
         return Ok(());
     };
     let name = &array.name;
@@ -141,7 +141,7 @@ pub fn check_provider(
     match wanted {
         Some(ProviderValue::At(address)) if !there.contains(&address) => bail!(
             "--provider {address}: this is no device that publishes memory; {}",
-            setting::providers(sysroot)
+            setting::describe_providers(sysroot)
         ),
         _ => Ok(()),
     }

@@ -1,250 +1,102 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What peer I/O will meet at an array that is to be made.
+//! What will become of I/O with a provider's memory.
 
-use anyhow::Result;
-use md_p2p_decide::reach::{self, Distances, Reach, Row, SLOTS, Window};
-use md_p2p_decide::route::{self, Means, Policy, Route, Spread, State};
-use mdp2p_machine::block::device::BlockDevice;
-use mdp2p_machine::md::level::Level;
-use mdp2p_machine::md::raid10::Layout;
+use std::fmt;
+
+use md_p2p_decide::route::Route;
 use mdp2p_machine::pci::bdf::Bdf;
-use mdp2p_machine::pci::devices::Devices;
 
-use super::mdadm_options::MdadmOptions;
-use super::outcome::{Expectation, Operations, Outcome};
-use super::way::{Way, other_driver};
-use crate::control::setting::ProviderValue;
-
-/// How a level spreads its data over the members.
-pub fn spread(level: Level) -> Spread {
-    Spread::of(level.number())
+/// What will become of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Members do DMA themselves.
+    Direct,
+    /// Some of it is direct.
+    Partly,
+    /// The CPU copies it.
+    Staged,
+    /// It ends with `EREMOTEIO`.
+    Refused,
+    /// A rebuild goes through the provider's memory.
+    Peer,
+    /// A rebuild goes through host memory.
+    Host,
+    /// There is no such operation.
+    None,
 }
 
-/// Returns the sets of members that hold copies of the same data, for a mirror of so many members.
-pub fn copies(level: Level, passed: &MdadmOptions, members: usize) -> Result<Vec<Vec<usize>>> {
-    Ok(match level.number() {
-        1 => vec![(0..members).collect()],
-        10 => Layout::of(passed.layout.as_deref(), members)?.sets(members),
-        _ => Vec::new(),
-    })
+impl Outcome {
+    /// Returns the outcome of a route.
+    pub fn of(route: Route) -> Self {
+        match route {
+            Route::Direct => Outcome::Direct,
+            Route::Staged | Route::Cached => Outcome::Staged,
+            Route::Refused => Outcome::Refused,
+            Route::Later => Outcome::Partly,
+        }
+    }
 }
 
-const NOBODY: &str = "no member reaches it";
-
-/// What the verdicts hang on.
-pub struct Forecast<'a> {
-    pub level: Level,
-    pub policy: Policy,
-    pub members: &'a [Option<BlockDevice>],
-    /// Members that are there, then spares.
-    pub devices: &'a [&'a BlockDevice],
-    pub lender: ProviderValue,
-    /// As [`copies`].
-    pub copies: Vec<Vec<usize>>,
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Outcome::Direct => "direct",
+            Outcome::Partly => "partly",
+            Outcome::Staged => "staged",
+            Outcome::Refused => "refused",
+            Outcome::Peer => "peer",
+            Outcome::Host => "host",
+            Outcome::None => "-",
+        })
+    }
 }
 
-impl Forecast<'_> {
-    /// `ways` is from each device to this provider.
-    pub fn operations(&self, provider: Bdf, ways: &[&Way]) -> Operations {
-        let distance = |(slot, way): (usize, &&Way)| way.distance.filter(|_| slot < SLOTS);
-        let distances: Vec<Option<u32>> = ways.iter().enumerate().map(distance).collect();
-        let mut row = Row {
-            window: Window { start: 0, end: 0 },
-            provider: 0,
-            by_all: reach::by_all(distances.iter().copied()),
-            distances: Distances::NONE,
-        };
-        for (slot, &distance) in distances.iter().enumerate() {
-            row.distances.set(slot, distance);
-        }
-        let who = reach::reach(Some(&row));
-        let reached: Vec<bool> = distances.iter().map(Option::is_some).collect();
-        Operations {
-            provider,
-            read: self.io(false, who, &reached),
-            write: self.io(true, who, &reached),
-            rebuild: self.rebuild(provider, who, &reached),
+/// An outcome, and what there is to be said about it: perhaps nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// A sentence without its full stop, or nothing.
+    pub note: String,
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.note.as_str() {
+            "" => write!(f, "{}", self.outcome),
+            note => write!(f, "{}, {note}", self.outcome),
         }
     }
+}
 
-    fn io(&self, write: bool, who: Reach, reached: &[bool]) -> Expectation {
-        let spread = spread(self.level);
-        let route = route::route(spread, self.policy, write, who);
-        match (route, spread) {
-            (Route::Later, Spread::Striped) => self.striped(reached),
-            (Route::Later, Spread::Mirrored) => self.mirror_read(reached),
-            (Route::Later, Spread::Cached) => self.parity_read(reached),
-            (Route::Direct, _) => Expectation::new(Outcome::Direct, ""),
-            (route, _) if self.policy == Policy::Off => {
-                Expectation::new(Outcome::of(route), "the policy is off")
-            }
-            (route, Spread::Cached) => Expectation::new(Outcome::of(route), "parity needs the CPU"),
-            (route, _) if who == Reach::None => Expectation::new(Outcome::of(route), NOBODY),
-            (route, Spread::Mirrored) if write => {
-                let far = self.not_reached(reached);
-                let spares = match self.devices.len() > self.present() {
-                    true => ", spares too",
-                    false => "",
-                };
-                let note = format!("a write goes to all members{spares}, and {far}");
-                Expectation::new(Outcome::of(route), note)
-            }
-            (route, _) => Expectation::new(Outcome::of(route), self.not_reached(reached)),
-        }
+impl Expectation {
+    /// Returns an outcome with a note.
+    pub fn new(outcome: Outcome, note: impl Into<String>) -> Self {
+        let note = note.into();
+        Self { outcome, note }
     }
+}
 
-    /// Each part goes to one member.
-    fn striped(&self, reached: &[bool]) -> Expectation {
-        if reached.iter().all(|&reached| reached) {
-            return Expectation::new(Outcome::Direct, "");
-        }
-        self.partly(format!("direct where {} has it", self.names(reached, true)))
-    }
+/// What will become of I/O with the memory of one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// Whose memory.
+    pub provider: Bdf,
+    /// The array is read.
+    pub read: Expectation,
+    /// It is written.
+    pub write: Expectation,
+    /// A rebuild borrows it.
+    pub rebuild: Expectation,
+}
 
-    /// Any member that has it will do.
-    fn mirror_read(&self, reached: &[bool]) -> Expectation {
-        // Spares are not read.
-        let members = self.slots(reached);
-        let near = self.names(&reached[..self.present()], true);
-        let is_near = |set: &Vec<usize>| set.iter().any(|&slot| members[slot]);
-        match self.copies.iter().all(is_near) {
-            true if members.iter().all(|&it| it) => Expectation::new(Outcome::Direct, ""),
-            true => Expectation::new(Outcome::Direct, format!("from {near}")),
-            false => self.partly(format!("direct where {near} has a copy")),
-        }
-    }
-
-    /// Who can have its part in a rebuild through this memory: what reads and what is written
-    /// hold copies of the same data, or a spare is written.
-    fn rebuilt(&self, reached: &[bool]) -> Vec<bool> {
-        let members = self.slots(reached);
-        let spare = reached[self.present()..].contains(&true);
-        let has_mate = |slot: usize| {
-            let mates = self.copies.iter().filter(|set| set.contains(&slot));
-            let mut mates = mates.flatten().filter(|&&mate| mate != slot);
-            spare || mates.any(|&mate| members[mate])
-        };
-        let has_part: Vec<bool> = (0..members.len())
-            .map(|slot| members[slot] && has_mate(slot))
-            .collect();
-        let there = has_part.iter().zip(self.members);
-        let there = there.filter_map(|(&has_part, member)| member.is_some().then_some(has_part));
-        let spares = reached[self.present()..].iter();
-        there
-            .chain(spares.map(|&reached| reached && has_part.contains(&true)))
-            .collect()
-    }
-
-    /// Which members are reached, those that are missing among them: they are not.
-    fn slots(&self, reached: &[bool]) -> Vec<bool> {
-        let mut there = reached.iter().copied();
-        self.members
-            .iter()
-            .map(|member| member.is_some() && there.next().unwrap_or(false))
-            .collect()
-    }
-
-    /// A healthy read within one chunk goes to one member.
-    fn parity_read(&self, reached: &[bool]) -> Expectation {
-        let members = &reached[..self.present()];
-        if !members.contains(&true) {
-            let verdict = Outcome::of(route::member(self.policy, None));
-            return Expectation::new(verdict, NOBODY);
-        }
-        let on = match members.iter().all(|&reached| reached) {
-            true => String::new(),
-            false => format!(" of {}", self.names(members, true)),
-        };
-        self.partly(format!(
-            "direct within one chunk{on}, while no member is missing"
-        ))
-    }
-
-    fn partly(&self, note: String) -> Expectation {
-        let otherwise = Outcome::of(route::member(self.policy, None));
-        Expectation::new(Outcome::Partly, format!("{note}; else {otherwise}"))
-    }
-
-    fn rebuild(&self, provider: Bdf, who: Reach, reached: &[bool]) -> Expectation {
-        let host = |note: String| Expectation::new(Outcome::Host, note);
-        let protected: Vec<&str> = self
-            .devices
-            .iter()
-            .filter(|device| device.has_integrity)
-            .map(|device| device.name.as_str())
-            .collect();
-        match (spread(self.level), self.lender, who) {
-            (Spread::Striped, ..) => Expectation::new(Outcome::None, ""),
-            (Spread::Cached, ..) => host("parity needs the CPU".into()),
-            (_, ProviderValue::None, _) => host("--provider none".into()),
-            (_, ProviderValue::At(only), _) if only != provider => {
-                host(format!("--provider {only}"))
-            }
-            _ if !protected.is_empty() => host(format!(
-                "{} has protection information, which the CPU computes",
-                protected.join(", ")
-            )),
-            (.., Reach::All) => Expectation::new(Outcome::Peer, self.resync_note(provider)),
-            (.., Reach::None) => host(NOBODY.into()),
-            (.., Reach::Some) => match self.names(&self.rebuilt(reached), true) {
-                none if none.is_empty() => host(self.not_reached(reached)),
-                some => Expectation::new(Outcome::Partly, format!("peer among {some}; else host")),
-            },
-        }
-    }
-
-    /// What of a rebuild is not through peer memory though all reach it.
-    fn resync_note(&self, provider: Bdf) -> &'static str {
-        let first = self.devices.first();
-        match self.level.number() {
-            10 => "but a resync is host: the CPU compares",
-            _ if first.is_some_and(|first| first.controllers.contains(&provider)) => {
-                "but not in a resync, where it is the one that is read"
-            }
-            _ => "",
-        }
-    }
-
-    /// Who does not reach it, as a sentence.
-    fn not_reached(&self, reached: &[bool]) -> String {
-        let far = self.names(reached, false);
-        match far.contains(',') {
-            true => format!("{far} do not reach it"),
-            false => format!("{far} does not reach it"),
-        }
-    }
-
-    /// How many members are there.
-    fn present(&self) -> usize {
-        self.members.iter().flatten().count()
-    }
-
-    /// Those that are reached, or not.
-    fn names(&self, reached: &[bool], wanted: bool) -> String {
-        let names: Vec<&str> = self
-            .devices
-            .iter()
-            .zip(reached)
-            .filter(|(_, reached)| **reached == wanted)
-            .map(|(device, _)| device.name.as_str())
-            .collect();
-        names.join(", ")
-    }
-
-    /// As `Entry::publish()` of kmod/array.rs.
-    pub fn state(&self, machine: &Devices, ways: &[Vec<Way>]) -> State {
-        let maps = |device: &&BlockDevice| {
-            !device.controllers.is_empty() && other_driver(machine, device).is_none()
-        };
-        let reached = || ways.iter().flatten().map(|way| way.distance.is_some());
-        let no_provider = ways.iter().all(Vec::is_empty);
-        let means = Means {
-            some_reached: no_provider || reached().any(|reached| reached),
-            all_reached: self.devices.iter().all(maps)
-                && reached().all(|reached| reached)
-                && self.devices.len() <= SLOTS,
-            can_stage: true,
-        };
-        route::state(spread(self.level), self.policy, means)
+impl Forecast {
+    /// Each with its name.
+    pub fn each(&self) -> [(&'static str, &Expectation); 3] {
+        [
+            ("read", &self.read),
+            ("write", &self.write),
+            ("rebuild", &self.rebuild),
+        ]
     }
 }

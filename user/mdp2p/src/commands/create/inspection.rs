@@ -10,13 +10,13 @@ use mdp2p_machine::programs;
 use mdp2p_machine::sysroot::Sysroot;
 
 use super::plan::Plan;
-use super::print::listed;
+use super::print::indented;
 
 /// Looks at each device of the plan.
-pub fn look(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
-    plan.taken()
+pub fn inspect(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
+    plan.overwritten()
         .into_iter()
-        .map(|device| device::look(sysroot, device, blkid))
+        .map(|device| device::inspect(sysroot, device, blkid))
         .collect()
 }
 
@@ -27,13 +27,13 @@ pub fn look(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<
 /// itself alone (`O_EXCL`), so it fails on what is in use by then; only what was written
 /// and let go within that moment would be lost. Nodes were freed of links when the plan was
 /// made, so no link can be led elsewhere.
-pub fn look_again(
+pub fn inspect_again(
     sysroot: &Sysroot,
     plan: &Plan,
     blkid: Option<&Path>,
     overwrite: &[String],
 ) -> Result<()> {
-    for device in plan.taken() {
+    for device in plan.overwritten() {
         let now = BlockDevice::find(sysroot, &device.node)?;
         if now.number != device.number || now.bytes != device.bytes {
             bail!(
@@ -42,15 +42,19 @@ pub fn look_again(
             );
         }
     }
-    refuse(plan, &look(sysroot, plan, blkid)?, overwrite, true)
+    refuse(plan, &inspect(sysroot, plan, blkid)?, overwrite, true)
 }
 
 /// The numbers of the devices that may be overwritten.
-pub fn overwritten(sysroot: &Sysroot, plan: &Plan, paths: &[PathBuf]) -> Result<Vec<String>> {
+pub fn allowed_to_overwrite(
+    sysroot: &Sysroot,
+    plan: &Plan,
+    paths: &[PathBuf],
+) -> Result<Vec<String>> {
     let number = |path: &PathBuf| {
         let wanted = BlockDevice::find(sysroot, path).context("--overwrite")?;
         let is_it = |device: &&BlockDevice| device.number == wanted.number;
-        match plan.taken().into_iter().find(is_it) {
+        match plan.overwritten().into_iter().find(is_it) {
             Some(device) => Ok(device.number.clone()),
             None => bail!(
                 "--overwrite {}: this is no device of the array",
@@ -69,9 +73,9 @@ pub fn refuse(
     overwrite: &[String],
     unknown_matters: bool,
 ) -> Result<()> {
-    let reasons = refusals(&plan.taken(), findings, overwrite, unknown_matters);
+    let reasons = refusals(&plan.overwritten(), findings, overwrite, unknown_matters);
     if !reasons.is_empty() {
-        bail!("nothing was changed, since\n{}", listed(&reasons));
+        bail!("nothing was changed, since\n{}", indented(&reasons));
     }
     Ok(())
 }
@@ -95,7 +99,7 @@ fn refusals(
         if overwrite.contains(&device.number) {
             continue;
         }
-        let node = programs::typed([&device.node]);
+        let node = programs::command_line([&device.node]);
         match &found.contents {
             Contents::Something(what) => reasons.push(format!(
                 "{} holds {what}: `--overwrite {node}` takes it all the same, and what is on it \

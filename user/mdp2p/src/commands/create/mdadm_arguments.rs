@@ -8,7 +8,7 @@ use mdp2p_machine::md::level::Level;
 
 use super::options::Create;
 
-pub fn arguments(
+pub fn mdadm_arguments(
     node: &str,
     level: Level,
     options: &Create,
@@ -19,7 +19,7 @@ pub fn arguments(
     let mut arguments: Vec<OsString> = vec![
         "--create".into(),
         node.into(),
-        format!("--level={}", level.option()).into(),
+        format!("--level={}", level.mdadm_name()).into(),
         format!("--raid-devices={}", members.len()).into(),
     ];
     if !spares.is_empty() {

@@ -63,14 +63,14 @@ impl MdadmOptions {
     ///
     /// # Errors
     /// If mdadm must not be given one of them here; the error says where else, if anywhere.
-    pub fn read(words: &[String]) -> Result<Self> {
-        let read = parser()
+    pub fn parse(words: &[String]) -> Result<Self> {
+        let matches = parser()
             .try_get_matches_from(words)
-            .map_err(|error| anyhow!("{}", sentence(&error)))?;
-        if let Some((name, _, instead)) = OURS.iter().find(|(name, ..)| is_there(&read, name)) {
+            .map_err(|error| anyhow!("{}", describe(&error)))?;
+        if let Some((name, _, instead)) = OURS.iter().find(|(name, ..)| is_given(&matches, name)) {
             bail!("--{name} after `--`: mdp2p tells mdadm that itself, for `{instead}` before it");
         }
-        let value = |name: &str| read.get_one::<String>(name).cloned();
+        let value = |name: &str| matches.get_one::<String>(name).cloned();
         if let Some(file) = value("bitmap").filter(|it| it.contains('/')) {
             bail!(
                 "--bitmap {file}: a file for the bitmap would be written without a look at it; \
@@ -79,14 +79,14 @@ impl MdadmOptions {
         }
         Ok(Self {
             layout: value("layout"),
-            force: is_there(&read, "force"),
+            force: is_given(&matches, "force"),
         })
     }
 }
 
-fn is_there(read: &ArgMatches, name: &str) -> bool {
+fn is_given(matches: &ArgMatches, name: &str) -> bool {
     matches!(
-        read.value_source(name),
+        matches.value_source(name),
         Some(clap::parser::ValueSource::CommandLine)
     )
 }
@@ -126,7 +126,7 @@ fn parser() -> Command {
 }
 
 /// What is wrong, without clap's own words.
-fn sentence(error: &clap::Error) -> String {
+fn describe(error: &clap::Error) -> String {
     let about = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(about)) => about.as_str(),
         _ => "",
@@ -152,7 +152,7 @@ mod tests {
 
     fn read(words: &[&str]) -> Result<MdadmOptions> {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        MdadmOptions::read(&words)
+        MdadmOptions::parse(&words)
     }
 
     fn layout(words: &[&str]) -> Option<String> {
@@ -226,7 +226,7 @@ mod tests {
             ),
         ] {
             let error = match read(words) {
-                Ok(passed) => panic!("{words:?}: {passed:?}"),
+                Ok(mdadm_options) => panic!("{words:?}: {mdadm_options:?}"),
                 Err(error) => error.to_string(),
             };
             assert!(error.starts_with(name), "{words:?}: {error}");

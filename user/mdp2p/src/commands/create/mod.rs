@@ -2,16 +2,16 @@
 //! `mdp2p create`: shows the plan, looks at what it would destroy, asks, and has mdadm make it.
 
 mod checks;
-mod forecast;
+mod device_reach;
+pub mod forecast;
+mod forecaster;
 mod inspection;
 mod mdadm_arguments;
 mod mdadm_options;
 mod options;
-pub mod outcome;
 pub mod plan;
 mod print;
 mod warnings;
-mod way;
 
 use std::io::Write;
 use std::thread;
@@ -22,10 +22,10 @@ use mdp2p_machine::md::array::{self, Array, Driver};
 use mdp2p_machine::programs;
 use mdp2p_machine::sysroot::Sysroot;
 
-use self::inspection::{look, look_again, overwritten, refuse};
+use self::inspection::{allowed_to_overwrite, inspect, inspect_again, refuse};
 pub use self::options::Create;
 use self::plan::Plan;
-use self::print::{listed, show_made, show_plan};
+use self::print::{indented, print_array, print_plan};
 use crate::command::Command;
 use crate::control::{mdadm, modprobe, privilege};
 use crate::ui;
@@ -48,9 +48,9 @@ impl Command for Create {
         }
         let plan = Plan::of(sysroot, self)?;
         let blkid = programs::program("blkid");
-        let findings = look(sysroot, &plan, blkid.as_deref())?;
-        let overwrite = overwritten(sysroot, &plan, &self.overwrite)?;
-        show_plan(&plan, &findings, sysroot.is_here()).map_err(|error| match self.dry_run {
+        let findings = inspect(sysroot, &plan, blkid.as_deref())?;
+        let overwrite = allowed_to_overwrite(sysroot, &plan, &self.overwrite)?;
+        print_plan(&plan, &findings, sysroot.is_here()).map_err(|error| match self.dry_run {
             true => error,
             // Nobody saw it: that is no success, as a pipe that breaks is elsewhere.
             false => anyhow!("the plan cannot be shown: {error:#}; nothing was changed"),
@@ -61,7 +61,7 @@ impl Command for Create {
             if !not_direct.is_empty() {
                 bail!(
                     "--require-direct: not all would be direct; nothing was changed\n{}",
-                    listed(&not_direct)
+                    indented(&not_direct)
                 );
             }
         }
@@ -77,7 +77,7 @@ impl Command for Create {
         ui::confirm(&question, self.yes)?;
         modprobe::load(sysroot)?;
         modprobe::load_module(sysroot, plan.level.module())?;
-        look_again(sysroot, &plan, blkid.as_deref(), &overwrite)?;
+        inspect_again(sysroot, &plan, blkid.as_deref(), &overwrite)?;
         let status = mdadm::execute(sysroot, &program, &plan.arguments)?;
         if status != 0 {
             writeln!(
@@ -87,14 +87,14 @@ impl Command for Create {
             )?;
             return Ok(status);
         }
-        let array = wait_for(sysroot, &plan.node, PATIENCE)?;
+        let array = wait_until_running(sysroot, &plan.node, PATIENCE)?;
         for setting in &plan.settings {
             setting
                 .apply(sysroot, &array)
                 .with_context(|| format!("{} is there, but not as it was asked for", plan.node))?;
         }
         // As it is now.
-        show_made(&Array::read(sysroot, &array.name)?)?;
+        print_array(&Array::read(sysroot, &array.name)?)?;
         Ok(0)
     }
 }
@@ -103,7 +103,7 @@ impl Command for Create {
 ///
 /// # Errors
 /// If it is not within `patience`, or is none of md-p2p's.
-fn wait_for(sysroot: &Sysroot, node: &str, patience: Duration) -> Result<Array> {
+fn wait_until_running(sysroot: &Sysroot, node: &str, patience: Duration) -> Result<Array> {
     let end = Instant::now() + patience;
     loop {
         // Half of it may be there by now.
@@ -158,7 +158,8 @@ mod tests {
             thread::sleep(Duration::from_millis(200));
             put(&at, "sys/block/md0/md/array_state", "active\n");
         });
-        let array = wait_for(&sysroot, "/dev/md0", Duration::from_secs(20)).expect("an array");
+        let array =
+            wait_until_running(&sysroot, "/dev/md0", Duration::from_secs(20)).expect("an array");
         // It may have been read while that file was being written.
         assert_ne!(array.state, "clear");
         mdadm.join().expect("a thread");
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn waiting_ends_with_what_is_there_instead() {
         let (root, sysroot) = sysroot();
-        let wait = || wait_for(&sysroot, "/dev/md0", Duration::ZERO);
+        let wait = || wait_until_running(&sysroot, "/dev/md0", Duration::ZERO);
         let error = wait().expect_err("no array").to_string();
         assert!(error.contains("no array is running"), "{error}");
         put(root.path(), "sys/block/md0/md/array_state", "clear\n");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::control::setting::{PolicyValue, ProviderValue, provider_value};
+use crate::control::setting::{PolicyValue, ProviderValue, parse_provider};
 
 /// `mdp2p create`
 #[derive(Args, Debug)]
@@ -43,7 +43,7 @@ pub struct Create {
     #[arg(long, value_enum)]
     pub policy: Option<PolicyValue>,
     /// Whose memory rebuilds use: auto, none or a PCI address
-    #[arg(long, value_parser = provider_value)]
+    #[arg(long, value_parser = parse_provider)]
     pub provider: Option<ProviderValue>,
     /// Take a device although it holds a filesystem, a partition table or an old array
     #[arg(long, value_name = "DEVICE")]

@@ -21,12 +21,12 @@ use mdp2p_machine::sysroot::{Sysroot, garbage};
 use super::checks::{
     check_copies, check_devices, check_journal, check_name, check_numbers, check_provider,
 };
-use super::forecast::{Forecast, copies};
-use super::mdadm_arguments::arguments;
+use super::device_reach::{DeviceReach, measure};
+use super::forecast::{Forecast, Outcome};
+use super::forecaster::{Forecaster, copies};
+use super::mdadm_arguments::mdadm_arguments;
 use super::mdadm_options::MdadmOptions;
 use super::options::Create;
-use super::outcome::{Operations, Outcome};
-use super::way::{Way, way};
 use crate::control::setting::{PolicyValue, ProviderValue, Setting};
 use crate::ui;
 
@@ -48,9 +48,9 @@ pub struct Plan {
     /// The devices that publish their memory.
     pub providers: Vec<Bdf>,
     /// Of each device, as [`Plan::devices`] has them, to each provider.
-    pub ways: Vec<Vec<Way>>,
+    pub reaches: Vec<Vec<DeviceReach>>,
     /// One for each provider.
-    pub operations: Vec<Operations>,
+    pub forecasts: Vec<Forecast>,
     /// What `p2pdma_state` will say: `direct`, `staged` or `off`.
     pub state: State,
     /// Modules to load, those that are loaded left out.
@@ -80,9 +80,9 @@ impl Plan {
         let journal = journal
             .map(|path| BlockDevice::find(sysroot, path))
             .transpose()?;
-        let passed = MdadmOptions::read(&options.options)?;
-        check_numbers(level, &members, spares.len(), options, passed.force)?;
-        let copies = copies(level, &passed, members.len())?;
+        let mdadm_options = MdadmOptions::parse(&options.options)?;
+        check_numbers(level, &members, spares.len(), options, mdadm_options.force)?;
+        let copies = copies(level, &mdadm_options, members.len())?;
         check_copies(&copies, &members)?;
         check_journal(level, journal.as_ref())?;
         let devices: Vec<&BlockDevice> = members.iter().flatten().chain(&spares).collect();
@@ -92,15 +92,15 @@ impl Plan {
         let providers: Vec<Bdf> = machine.providers().map(|device| device.address).collect();
         check_provider(sysroot, &providers, options.provider)?;
         let known = Known::of(sysroot, &machine, &array::all(sysroot)?);
-        let ways: Vec<Vec<Way>> = devices
+        let reaches: Vec<Vec<DeviceReach>> = devices
             .iter()
             .map(|device| {
-                let to = |provider: &Bdf| way(&machine, &known, device, *provider);
+                let to = |provider: &Bdf| measure(&machine, &known, device, *provider);
                 providers.iter().map(to).collect()
             })
             .collect();
         let policy = policy(sysroot, options.policy)?;
-        let view = Forecast {
+        let forecaster = Forecaster {
             level,
             policy,
             members: &members,
@@ -108,18 +108,19 @@ impl Plan {
             lender: options.provider.unwrap_or(ProviderValue::Auto),
             copies,
         };
-        let operations = providers
+        let forecasts = providers
             .iter()
             .enumerate()
             .map(|(index, &provider)| {
-                let ways: Vec<&Way> = ways.iter().map(|ways| &ways[index]).collect();
-                view.operations(provider, &ways)
+                let reaches: Vec<&DeviceReach> =
+                    reaches.iter().map(|reaches| &reaches[index]).collect();
+                forecaster.forecast(provider, &reaches)
             })
             .collect();
         Ok(Self {
             policy,
-            state: view.state(&machine, &ways),
-            arguments: arguments(&node, level, options, &members, &spares, journal.as_ref()),
+            state: forecaster.state(&machine, &reaches),
+            arguments: mdadm_arguments(&node, level, options, &members, &spares, journal.as_ref()),
             modules: ["md-p2p", level.module()]
                 .into_iter()
                 .filter(|module| !modules::is_loaded(sysroot, module))
@@ -136,8 +137,8 @@ impl Plan {
             spares,
             journal,
             providers,
-            ways,
-            operations,
+            reaches,
+            forecasts,
         })
     }
 
@@ -147,7 +148,7 @@ impl Plan {
     }
 
     /// All that is overwritten: these, then the journal.
-    pub fn taken(&self) -> Vec<&BlockDevice> {
+    pub fn overwritten(&self) -> Vec<&BlockDevice> {
         self.devices().into_iter().chain(&self.journal).collect()
     }
 
@@ -157,21 +158,21 @@ impl Plan {
         if self.providers.is_empty() {
             return vec!["no device of this machine publishes its memory".into()];
         }
-        let cells = self.operations.iter().flat_map(|operations| {
-            [("read", &operations.read), ("write", &operations.write)]
-                .map(|key| (key, operations.provider))
+        let cells = self.forecasts.iter().flat_map(|forecast| {
+            [("read", &forecast.read), ("write", &forecast.write)]
+                .map(|key| (key, forecast.provider))
         });
-        ui::grouped(cells.filter(|((_, cell), _)| cell.verdict != Outcome::Direct))
+        ui::grouped(cells.filter(|((_, cell), _)| cell.outcome != Outcome::Direct))
             .into_iter()
             .map(|((name, cell), providers)| {
-                let whose = self.whose(&providers);
+                let whose = self.describe_providers(&providers);
                 format!("{name} with the memory of {whose}: {cell}")
             })
             .collect()
     }
 
     /// Providers by name; all of them without names.
-    pub fn whose(&self, providers: &[Bdf]) -> String {
+    pub fn describe_providers(&self, providers: &[Bdf]) -> String {
         match providers.len() == self.providers.len() && providers.len() > 1 {
             true => "every provider".into(),
             false => ui::list(providers),
@@ -186,7 +187,7 @@ impl Plan {
             commands.push(format!("modprobe {all}{}", self.modules.join(" ")));
         }
         let words = std::iter::once(OsString::from("mdadm")).chain(self.arguments.iter().cloned());
-        commands.push(programs::typed(words));
+        commands.push(programs::command_line(words));
         commands.extend(
             self.settings
                 .iter()

@@ -11,14 +11,14 @@ use mdp2p_machine::block::device::{BlockDevice, Findings};
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::pci::bdf::Bdf;
 
-use super::outcome::Outcome;
+use super::device_reach::DeviceReach;
+use super::forecast::Outcome;
 use super::plan::Plan;
 use super::warnings;
-use super::way::Way;
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING, styled};
 
 /// The array in two lines: what it is, and what peer I/O meets.
-pub fn show_made(array: &Array) -> Result<()> {
+pub fn print_array(array: &Array) -> Result<()> {
     let mut out = ui::out();
     write!(
         out,
@@ -35,14 +35,14 @@ pub fn show_made(array: &Array) -> Result<()> {
     }
     if let Some(p2p) = &array.p2p {
         let text = format!("peer I/O is {}: {}", p2p.state, p2p.reasons.join("; "));
-        write!(out, "{}", wrapped(&text, "  "))?;
+        write!(out, "{}", wrap(&text, "  "))?;
     }
     Ok(())
 }
 
 /// Prints all that is to be known before somebody agrees. `is_here`: what the devices hold
 /// could be looked at.
-pub fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()> {
+pub fn print_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()> {
     let mut out = ui::out();
     let spares = match plan.spares.len() {
         0 => String::new(),
@@ -73,7 +73,7 @@ pub fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()
     }
     if !plan.providers.is_empty() {
         writeln!(out)?;
-        write!(out, "{}", operations(plan))?;
+        write!(out, "{}", forecasts(plan))?;
         write!(out, "{}", notes(plan))?;
         writeln!(out)?;
         write!(out, "{}", distances(plan, ui::width()))?;
@@ -91,12 +91,12 @@ pub fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()
         out,
         "\np2pdma_policy will be {}, p2pdma_state {}",
         plan.policy.name(),
-        styled(style_of(plan.state), plan.state.name())
+        styled(state_style(plan.state), plan.state.name())
     )?;
     let mut warnings = warnings::of(plan);
-    warnings.extend(unknown(findings, is_here));
+    warnings.extend(unknown_contents(findings, is_here));
     for warning in &warnings {
-        let text = wrapped(&format!("warning: {warning}"), "");
+        let text = wrap(&format!("warning: {warning}"), "");
         let rest = text.strip_prefix("warning").unwrap_or(&text);
         write!(out, "{}{rest}", styled(WARNING, "warning"))?;
     }
@@ -107,7 +107,7 @@ pub fn show_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()
     Ok(())
 }
 
-fn style_of(state: State) -> anstyle::Style {
+fn state_style(state: State) -> anstyle::Style {
     match state {
         State::Direct => GOOD,
         State::Staged => WARNING,
@@ -115,8 +115,8 @@ fn style_of(state: State) -> anstyle::Style {
     }
 }
 
-fn style(verdict: Outcome) -> anstyle::Style {
-    match verdict {
+fn outcome_style(outcome: Outcome) -> anstyle::Style {
+    match outcome {
         Outcome::Direct | Outcome::Peer => GOOD,
         Outcome::Partly | Outcome::Staged | Outcome::Host => WARNING,
         Outcome::Refused => BAD,
@@ -172,14 +172,14 @@ fn devices(plan: &Plan, findings: &[Findings]) -> String {
     ui::table(&heads, rows, &[3])
 }
 
-fn operations(plan: &Plan) -> String {
-    let rows = plan.operations.iter().map(|operations| {
-        let cell = |verdict: Outcome| styled(style(verdict), verdict);
+fn forecasts(plan: &Plan) -> String {
+    let rows = plan.forecasts.iter().map(|forecast| {
+        let cell = |outcome: Outcome| styled(outcome_style(outcome), outcome);
         vec![
-            operations.provider.to_string(),
-            cell(operations.read.verdict),
-            cell(operations.write.verdict),
-            cell(operations.rebuild.verdict),
+            forecast.provider.to_string(),
+            cell(forecast.read.outcome),
+            cell(forecast.write.outcome),
+            cell(forecast.rebuild.outcome),
         ]
     });
     ui::table(&["PROVIDER", "READ", "WRITE", "REBUILD"], rows, &[])
@@ -187,21 +187,21 @@ fn operations(plan: &Plan) -> String {
 
 /// What the table cannot say, once for all providers that it holds for.
 fn notes(plan: &Plan) -> String {
-    let cells = plan.operations.iter().flat_map(|operations| {
-        operations
+    let cells = plan.forecasts.iter().flat_map(|forecast| {
+        forecast
             .each()
-            .map(|(name, cell)| ((name, cell.note.as_str()), operations.provider))
+            .map(|(name, cell)| ((name, cell.note.as_str()), forecast.provider))
     });
     let mut notes = ui::grouped(cells.filter(|((_, note), _)| !note.is_empty()));
     notes.sort_by_key(|((name, _), _)| ["read", "write", "rebuild"].map(|it| it != *name));
     notes
         .into_iter()
         .map(|((name, note), providers)| {
-            let whose = match providers.len() == plan.operations.len() {
+            let whose = match providers.len() == plan.forecasts.len() {
                 true => String::new(),
                 false => format!(", {}", ui::list(&providers)),
             };
-            wrapped(&format!("{name}{whose}: {note}"), "  ")
+            wrap(&format!("{name}{whose}: {note}"), "  ")
         })
         .collect()
 }
@@ -216,32 +216,32 @@ fn distances(plan: &Plan, width: usize) -> String {
         .iter()
         .map(|provider| provider.to_string().len() + 2)
         .sum();
-    let rows = devices.iter().zip(&plan.ways);
+    let rows = devices.iter().zip(&plan.reaches);
     if name.unwrap_or(0).max("DISTANCE".len()) + columns <= width {
         let addresses: Vec<String> = plan.providers.iter().map(Bdf::to_string).collect();
         let heads: Vec<&str> = std::iter::once("DISTANCE")
             .chain(addresses.iter().map(String::as_str))
             .collect();
-        let rows = rows.map(|(device, ways)| {
-            let distance = |way: &Way| match way.distance {
+        let rows = rows.map(|(device, reaches)| {
+            let distance = |reach: &DeviceReach| match reach.distance {
                 Some(distance) => distance.to_string(),
                 None => styled(BAD, "no"),
             };
             let mut row = vec![device.name.clone()];
-            row.extend(ways.iter().map(distance));
+            row.extend(reaches.iter().map(distance));
             row
         });
         let right: Vec<usize> = (1..=plan.providers.len()).collect();
         return ui::table(&heads, rows, &right);
     }
-    let rows = rows.map(|(device, ways)| {
-        let reached = || ways.iter().filter_map(|way| way.distance);
+    let rows = rows.map(|(device, reaches)| {
+        let reached = || reaches.iter().filter_map(|reach| reach.distance);
         let text = |distance: Option<u32>| distance.map_or("-".into(), |it| it.to_string());
         vec![
             device.name.clone(),
             text(reached().min()),
             text(reached().max()),
-            format!("{} of {}", reached().count(), ways.len()),
+            format!("{} of {}", reached().count(), reaches.len()),
         ]
     });
     ui::table(
@@ -256,11 +256,11 @@ fn unreachable(plan: &Plan) -> String {
     let reasons = plan
         .devices()
         .into_iter()
-        .zip(&plan.ways)
-        .flat_map(|(device, ways)| {
-            let far = ways.iter().zip(&plan.providers);
-            let far = far.filter(|(way, _)| way.distance.is_none());
-            ui::grouped(far.map(|(way, &provider)| (way.why.as_str(), provider)))
+        .zip(&plan.reaches)
+        .flat_map(|(device, reaches)| {
+            let far = reaches.iter().zip(&plan.providers);
+            let far = far.filter(|(reach, _)| reach.distance.is_none());
+            ui::grouped(far.map(|(reach, &provider)| (reach.why.as_str(), provider)))
                 .into_iter()
                 .map(|reason| (reason, device.name.as_str()))
         });
@@ -272,14 +272,14 @@ fn unreachable(plan: &Plan) -> String {
             } else {
                 "do not"
             };
-            let (names, whose) = (ui::list(names), plan.whose(&providers));
-            wrapped(&format!("{names} {not} reach {whose}: {why}"), "  ")
+            let (names, whose) = (ui::list(names), plan.describe_providers(&providers));
+            wrap(&format!("{names} {not} reach {whose}: {why}"), "  ")
         })
         .collect()
 }
 
 /// What could not be found out about devices of this machine.
-fn unknown(findings: &[Findings], is_here: bool) -> Vec<String> {
+fn unknown_contents(findings: &[Findings], is_here: bool) -> Vec<String> {
     let reasons: BTreeSet<&str> = findings
         .iter()
         .filter_map(|found| match &found.contents {
@@ -294,14 +294,14 @@ fn unknown(findings: &[Findings], is_here: bool) -> Vec<String> {
 }
 
 /// `text` in lines that fit, all but the first further in, and a newline at the end.
-fn wrapped(text: &str, indent: &str) -> String {
+fn wrap(text: &str, indent: &str) -> String {
     let further = format!("{indent}  ");
     let lines = ui::wrapped(text, ui::width().saturating_sub(further.len()));
     format!("{indent}{}\n", lines.join(&format!("\n{further}")))
 }
 
-pub fn listed(lines: &[String]) -> String {
-    let lines: Vec<String> = lines.iter().map(|line| wrapped(line, "  ")).collect();
+pub fn indented(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| wrap(line, "  ")).collect();
     lines.concat().trim_end().to_owned()
 }
 
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn long_lines_are_broken_between_words() {
         let text = "word ".repeat(40);
-        let lines = wrapped(&text, "  ");
+        let lines = wrap(&text, "  ");
         assert!(lines.lines().count() > 1);
         assert!(
             lines
@@ -326,6 +326,6 @@ mod tests {
                 .all(|line| line.starts_with("    word"))
         );
         assert_eq!(lines.split_whitespace().count(), 40);
-        assert_eq!(wrapped("", ""), "\n");
+        assert_eq!(wrap("", ""), "\n");
     }
 }

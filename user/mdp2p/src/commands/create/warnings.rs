@@ -21,21 +21,21 @@ pub fn of(plan: &Plan) -> Vec<String> {
         );
     }
     for (index, device) in devices.iter().enumerate() {
-        let ways = &plan.ways[index];
-        if !ways.is_empty() && ways.iter().all(|way| way.distance.is_none()) {
+        let reaches = &plan.reaches[index];
+        if !reaches.is_empty() && reaches.iter().all(|reach| reach.distance.is_none()) {
             warnings.push(format!("{} reaches no provider at all", device.name));
         }
     }
     let uncertain: BTreeSet<&str> = plan
-        .ways
+        .reaches
         .iter()
         .flatten()
-        .filter(|way| way.distance.is_some() && !way.why.is_empty())
-        .map(|way| way.why.as_str())
+        .filter(|reach| reach.distance.is_some() && !reach.why.is_empty())
+        .map(|reach| reach.why.as_str())
         .collect();
     warnings.extend(uncertain.into_iter().map(str::to_owned));
-    warnings.extend(shared(&devices));
-    warnings.extend(unused(plan));
+    warnings.extend(shared_controllers(&devices));
+    warnings.extend(unused_space(plan));
     let missing = plan
         .members
         .iter()
@@ -67,7 +67,7 @@ pub fn of(plan: &Plan) -> Vec<String> {
 }
 
 /// Where a level with redundancy leaves a part of a larger member alone.
-fn unused(plan: &Plan) -> Option<String> {
+fn unused_space(plan: &Plan) -> Option<String> {
     let devices = plan.devices();
     let smallest = devices.iter().min_by_key(|device| device.bytes)?;
     let larger: Vec<&str> = devices
@@ -86,7 +86,7 @@ fn unused(plan: &Plan) -> Option<String> {
 }
 
 /// Members that one controller has: they go together.
-fn shared(devices: &[&BlockDevice]) -> Vec<String> {
+fn shared_controllers(devices: &[&BlockDevice]) -> Vec<String> {
     let controllers: BTreeSet<Bdf> = devices
         .iter()
         .flat_map(|device| device.controllers.iter().copied())

@@ -14,13 +14,13 @@ use crate::ui;
 /// Tells udev of an array what `mdadm --detail --export` tells only of those that mdadm sees, and
 /// has in its own map.
 pub fn export(sysroot: &Sysroot, name: &str) -> Result<u8> {
-    let Some(uuid) = uuid::of(sysroot, name)? else {
+    let Some(uuid) = uuid::of_array(sysroot, name)? else {
         return Ok(0);
     };
     let mut out = ui::out();
     // Without superblocks it is another one each time.
     if sysroot.read(format!("sys/block/{name}/md/metadata_version"))? != "none" {
-        writeln!(out, "MD_UUID={}", uuid.of_mdadm())?;
+        writeln!(out, "MD_UUID={}", uuid.to_mdadm())?;
     }
     if let Some(alias) = alias(sysroot, name, uuid)? {
         writeln!(out, "MD_DEVNAME={alias}")?;
@@ -34,7 +34,7 @@ fn alias(sysroot: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
     // The second was written while md-p2p was alone, or is all that there is.
     let maps = [OUR_MAP, MAP].map(|map| sysroot.read_if(map));
     let maps = maps.into_iter().collect::<Result<Vec<_>>>()?;
-    let uuids = [uuid, Uuid::default()].map(Uuid::of_map);
+    let uuids = [uuid, Uuid::default()].map(Uuid::to_map);
     let alias = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [array, _, uuid, path] = words[..] else {
@@ -42,7 +42,7 @@ fn alias(sysroot: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
         };
         let is_it = array == name && uuids.iter().any(|it| it == uuid);
         let alias = path.strip_prefix("/dev/md/")?;
-        (is_it && enrolled::is_plain(alias)).then(|| alias.to_owned())
+        (is_it && enrolled::is_plain_name(alias)).then(|| alias.to_owned())
     };
     let lines = |map: &Option<String>| map.as_deref().and_then(|map| map.lines().find_map(alias));
     Ok(maps.iter().find_map(lines))
@@ -59,7 +59,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let mdadms = "3a344e36:cc38c2c0:16b6a6ba:3c2c9491";
         let uuid: Uuid = mdadms.parse().expect("a UUID");
-        let uuid_of_map = uuid.of_map();
+        let uuid_of_map = uuid.to_map();
         let map = format!(
             "md9 1.2 {mdadms} /dev/md/old\nmd511 1.2 {uuid_of_map} /dev/md/data\n\
              md4 none 00000000:00000000:00000000:00000000 /dev/md/built\n\

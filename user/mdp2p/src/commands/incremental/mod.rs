@@ -78,7 +78,7 @@ impl Command for Incremental {
 /// 0 if md-p2p runs that array where mdadm does not see it, else 1.
 fn runs(sysroot: &Sysroot, uuid: Uuid) -> Result<u8> {
     let is_ours = modules::mode(sysroot) == Some(Mode::Beside)
-        && uuid::running(sysroot, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
+        && uuid::find_array(sysroot, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
     Ok(u8::from(!is_ours))
 }
 
@@ -86,10 +86,10 @@ fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
     let member = Member::of(mdadm, device)?;
     // Two members of an array that come at the same time are to have the same array.
     let _lock = lock(sysroot)?;
-    let there = there(sysroot, mdadm, member.uuid)?;
-    let place = match (there, Enrolled::find_any(sysroot, member.uuid)) {
+    let array = find_array(sysroot, mdadm, member.uuid)?;
+    let place = match (array, Enrolled::find_tolerant(sysroot, member.uuid)) {
         // The initramfs has done it, for one; what was to be waited for it did not wait for.
-        (Some(array), _) if has(sysroot, &array, device)? => {
+        (Some(array), _) if has_member(sysroot, &array, device)? => {
             if array.state == "inactive" {
                 wait_for_more(sysroot, &Place::of(array))?;
             }
@@ -110,8 +110,8 @@ fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
         config,
         device.into(),
     ];
-    let (status, told) = place.mdadm(sysroot, mdadm, &arguments)?;
-    if is_unsafe(&told) {
+    let (status, output) = place.mdadm(sysroot, mdadm, &arguments)?;
+    if is_unsafe(&output) {
         wait_for_more(sysroot, &place)?;
     }
     Ok(status)
@@ -142,8 +142,8 @@ fn lock(sysroot: &Sysroot) -> Result<Flock<File>> {
 }
 
 /// The array as it is now, whoever has it: it runs, or members have been added to it.
-fn there(sysroot: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
-    if let Some(array) = uuid::running(sysroot, uuid)? {
+fn find_array(sysroot: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
+    if let Some(array) = uuid::find_array(sysroot, uuid)? {
         return Ok(Some(array));
     }
     // One that does not run does not tell its UUID, but its members do.
@@ -156,7 +156,7 @@ fn there(sysroot: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
     Ok(array::all(sysroot)?.into_iter().find(is_it))
 }
 
-fn has(sysroot: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
+fn has_member(sysroot: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
     let device = BlockDevice::find(sysroot, device)?;
     Ok(array
         .members

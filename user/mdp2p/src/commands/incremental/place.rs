@@ -12,11 +12,11 @@ use mdp2p_machine::kernel::modules;
 use mdp2p_machine::md::array::{Array, Driver};
 use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::uuid::Uuid;
-use mdp2p_machine::programs::number;
+use mdp2p_machine::programs::exit_code;
 use mdp2p_machine::sysroot::Sysroot;
 
 use super::member::value;
-use crate::control::enrolled::{Enrolled, OTHERS};
+use crate::control::enrolled::{Enrolled, SUBSTITUTES};
 use crate::control::mdadm::namespace::Namespace;
 use crate::control::modprobe;
 
@@ -51,7 +51,7 @@ impl Place {
             }
         };
         let is_free = |number: &u32| !sysroot.has(format!("sys/block/md{number}"));
-        let mut numbers = std::iter::once(enrolled.number).chain(OTHERS);
+        let mut numbers = std::iter::once(enrolled.number).chain(SUBSTITUTES);
         let number = numbers
             .find(is_free)
             .context("no number for an array is free")?;
@@ -68,7 +68,7 @@ impl Place {
     /// Writes down where it is, for mdadm and for the initramfs's last resort; mdadm's option.
     pub fn write(&self, sysroot: &Sysroot, uuid: Uuid) -> Result<OsString> {
         let path = sysroot.path(format!("{STATE}/{uuid}.conf"));
-        let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.of_mdadm());
+        let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.to_mdadm());
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         let mut option = OsString::from("--config=");
         option.push(path);
@@ -85,21 +85,21 @@ impl Place {
         let (read, write) = nix::unistd::pipe().context("a pipe")?;
         let mut command = process::Command::new(mdadm);
         command.args(arguments).stdin(Stdio::null()).stdout(write);
-        let view = match self.driver {
+        let namespace = match self.driver {
             Driver::MdP2p => Namespace::of(sysroot, arguments)?,
             Driver::Md => Namespace::default(),
         };
         // A few lines: there is room for them in the pipe.
-        let status = view.run(command)?;
-        let mut told = String::new();
+        let status = namespace.run(command)?;
+        let mut output = String::new();
         File::from(read)
-            .read_to_string(&mut told)
+            .read_to_string(&mut output)
             .context("what mdadm says")?;
         // For who looks into the journal.
         std::io::stdout()
-            .write_all(told.as_bytes())
+            .write_all(output.as_bytes())
             .context("standard output")?;
-        Ok((number(status), told))
+        Ok((exit_code(status), output))
     }
 }
 
@@ -117,9 +117,9 @@ fn load(sysroot: &Sysroot, level: Option<Level>) -> Result<()> {
 
 /// Whether mdadm has all that the array can do with, but not all that it had: what is missing
 /// may still come.
-pub fn is_unsafe(told: &str) -> bool {
-    let is_ours = value(told, "MD_FOREIGN") != Some("yes");
-    is_ours && value(told, "MD_STARTED").is_some_and(|it| it.contains("unsafe"))
+pub fn is_unsafe(output: &str) -> bool {
+    let is_ours = value(output, "MD_FOREIGN") != Some("yes");
+    is_ours && value(output, "MD_STARTED").is_some_and(|it| it.contains("unsafe"))
 }
 
 #[cfg(test)]
@@ -128,13 +128,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_waited_for_in_arrays_of_this_host() {
-        let told = |started: &str, foreign: &str| {
+        let output = |started: &str, foreign: &str| {
             format!("MD_DEVICE=md128\nMD_FOREIGN={foreign}\nMD_STARTED={started}\n")
         };
-        assert!(is_unsafe(&told("unsafe", "no")));
-        assert!(!is_unsafe(&told("unsafe", "yes")));
-        assert!(!is_unsafe(&told("no", "no")));
-        assert!(!is_unsafe(&told("already", "no")));
+        assert!(is_unsafe(&output("unsafe", "no")));
+        assert!(!is_unsafe(&output("unsafe", "yes")));
+        assert!(!is_unsafe(&output("no", "no")));
+        assert!(!is_unsafe(&output("already", "no")));
         assert!(!is_unsafe(""));
     }
 }

@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsString;
 
 use anyhow::{Result, bail};
-use mdp2p_machine::kernel::release::{self, shown};
+use mdp2p_machine::kernel::release::{self, display};
 use mdp2p_machine::sysroot::Sysroot;
 
 use super::options::Build;
@@ -16,18 +16,18 @@ use super::step::{Step, run_all};
 const TOOLS: &str = "make gcc-14 rustc rust-src bindgen coccinelle libpython3-dev pahole bc \
                          flex bison libelf-dev libssl-dev";
 
-pub fn make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
+pub fn run_make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
     let source = find_source(sysroot, options.source.as_deref())?;
     let release = match &options.kernel {
         Some(release) => release.clone(),
         None => release::running(sysroot)?,
     };
-    let is_told = |variable: &str| {
+    let is_set = |variable: &str| {
         let in_arguments = |argument: &String| argument.starts_with(&format!("{variable}="));
         options.make.iter().any(in_arguments) || env::var_os(variable).is_some()
     };
-    if release::headers(sysroot, &release).is_none() && !is_told("KDIR") {
-        bail!("{}", no_headers(sysroot, &release));
+    if release::headers(sysroot, &release).is_none() && !is_set("KDIR") {
+        bail!("{}", describe_missing_headers(sysroot, &release));
     }
     let mut arguments = vec![
         "-C".into(),
@@ -45,10 +45,10 @@ pub fn make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Result<
 }
 
 /// What to install where the headers of a kernel are missing.
-fn no_headers(sysroot: &Sysroot, release: &str) -> String {
+fn describe_missing_headers(sysroot: &Sysroot, release: &str) -> String {
     // What comes before the second dot: 7.3 of 7.3.4+deb13-amd64.
     let series: Vec<&str> = release.split(['.', '-', '+']).take(2).collect();
-    let headers = shown(&release::folder(sysroot, release).join("build"));
+    let headers = display(&release::folder(sysroot, release).join("build"));
     format!(
         "there are no headers of kernel {release} in {headers}; install what builds the modules: \
          apt install linux-headers-{release} linux-source-{} {TOOLS} \

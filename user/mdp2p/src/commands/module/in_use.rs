@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use mdp2p_machine::kernel::modules::{self, Installed, MAIN};
-use mdp2p_machine::kernel::release::shown;
+use mdp2p_machine::kernel::release::display;
 use mdp2p_machine::kernel::secure_boot::{CERTIFICATE, is_enrolled, is_secure};
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -17,7 +17,8 @@ use mdp2p_machine::sysroot::Sysroot;
 #[derive(Debug, Serialize)]
 pub struct InUse {
     /// None if there is none.
-    in_force: Option<UsedBuild>,
+    #[serde(rename = "in_force")]
+    build: Option<UsedBuild>,
     secure_boot: bool,
     /// Why DKMS has built none for this kernel.
     refused: Option<String>,
@@ -27,9 +28,9 @@ pub struct InUse {
 struct UsedBuild {
     /// The one of its files that modprobe takes.
     path: String,
-    by: By,
+    by: Installer,
     /// Others are there too.
-    also: Vec<By>,
+    also: Vec<Installer>,
     signer: Option<String>,
     /// Whether the firmware knows the signer's key; none if that cannot be found out.
     enrolled: Option<bool>,
@@ -38,25 +39,25 @@ struct UsedBuild {
 /// Who installed a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum By {
+enum Installer {
     /// The package, or who calls DKMS himself.
     Dkms,
     /// `make -C kbuild install` or `mdp2p module install`.
     Make,
 }
 
-impl By {
+impl Installer {
     fn of(path: &Path) -> Self {
         match path.parent().is_some_and(|it| it.ends_with("dkms")) {
-            true => By::Dkms,
-            false => By::Make,
+            true => Installer::Dkms,
+            false => Installer::Make,
         }
     }
 
-    fn told(self) -> &'static str {
+    fn describe(self) -> &'static str {
         match self {
-            By::Dkms => "by DKMS",
-            By::Make => "by make install",
+            Installer::Dkms => "by DKMS",
+            Installer::Make => "by make install",
         }
     }
 }
@@ -71,24 +72,24 @@ impl InUse {
         let main: Vec<_> = installed.iter().filter(|it| it.name == MAIN).collect();
         let preferred = modules::preferred(sysroot, release)?;
         let first = main.iter().find(|it| Some(&it.path) == preferred.as_ref());
-        let in_force = first.or(main.first()).map(|first| {
-            let by = By::of(&first.path);
-            let others = main.iter().map(|it| By::of(&it.path));
+        let build = first.or(main.first()).map(|first| {
+            let by = Installer::of(&first.path);
+            let others = main.iter().map(|it| Installer::of(&it.path));
             UsedBuild {
-                path: shown(&first.path),
+                path: display(&first.path),
                 by,
                 also: others.filter(|it| *it != by).collect(),
                 signer: first.signer.clone(),
                 enrolled: match (secure_boot, by, &first.signer) {
-                    (true, By::Dkms, Some(_)) => is_enrolled(&sysroot.path(CERTIFICATE)),
+                    (true, Installer::Dkms, Some(_)) => is_enrolled(&sysroot.path(CERTIFICATE)),
                     _ => None,
                 },
             }
         });
         let refused = sysroot.read_if(format!("var/cache/md-p2p/{release}/refused"))?;
         Ok(Self {
-            refused: refused.filter(|_| in_force.is_none()),
-            in_force,
+            refused: refused.filter(|_| build.is_none()),
+            build,
             secure_boot,
         })
     }
@@ -98,7 +99,7 @@ impl InUse {
     /// # Errors
     /// If it cannot be written.
     pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Some(force) = &self.in_force else {
+        let Some(build) = &self.build else {
             writeln!(out, "in force none")?;
             return match &self.refused {
                 Some(why) => writeln!(out, "refused  {}", why.trim_end()),
@@ -108,25 +109,29 @@ impl InUse {
         writeln!(
             out,
             "in force {}, installed {}",
-            force.path,
-            force.by.told()
+            build.path,
+            build.by.describe()
         )?;
-        for other in &force.also {
+        for other in &build.also {
             writeln!(
                 out,
                 "         also there: one installed {}, and depmod may take either; remove those in \
                  updates/ and run depmod, or purge the package",
-                other.told()
+                other.describe()
             )?;
         }
-        let signer = force.signer.as_deref();
+        let signer = build.signer.as_deref();
         writeln!(
             out,
             "signed   {}",
             signer.map_or("no".into(), |it| format!("by {it}"))
         )?;
         if self.secure_boot {
-            writeln!(out, "firmware Secure Boot is on: {}", force.told())?;
+            writeln!(
+                out,
+                "firmware Secure Boot is on: {}",
+                build.secure_boot_advice()
+            )?;
         }
         Ok(())
     }
@@ -134,11 +139,11 @@ impl InUse {
 
 impl UsedBuild {
     /// What Secure Boot makes of it.
-    fn told(&self) -> String {
+    fn secure_boot_advice(&self) -> String {
         let import = || {
             let file = match self.by {
-                By::Dkms => format!("/{CERTIFICATE}"),
-                By::Make => "CERTIFICATE".into(),
+                Installer::Dkms => format!("/{CERTIFICATE}"),
+                Installer::Make => "CERTIFICATE".into(),
             };
             format!(
                 "sudo mokutil --import {file} asks for a password; reboot, and give it to the blue \

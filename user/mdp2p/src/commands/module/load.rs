@@ -10,7 +10,7 @@ use mdp2p_machine::kernel::release;
 use mdp2p_machine::md::array::{self, Driver};
 use mdp2p_machine::sysroot::Sysroot;
 
-use super::status::told;
+use super::status::describe_mode;
 use super::step::{Step, run_all};
 use crate::ui;
 
@@ -46,7 +46,7 @@ pub fn load(sysroot: &Sysroot, modules: &[String], dry_run: bool) -> Result<u8> 
     }
     match modules::mode(sysroot) {
         None => bail!("modprobe was content, and md-p2p is not loaded: see dmesg"),
-        mode => writeln!(ui::out(), "{MAIN}: {}", told(mode))?,
+        mode => writeln!(ui::out(), "{MAIN}: {}", describe_mode(mode))?,
     }
     if modules::mode(sysroot) == Some(Mode::Beside) {
         writeln!(

@@ -24,13 +24,11 @@ impl Command for Module {
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         match &self.verb {
-            ModuleVerb::Status { kernel, json } => {
-                status::status(sysroot, kernel.as_deref(), *json)
-            }
-            ModuleVerb::Build(options) => build::make(sysroot, options, None),
+            ModuleVerb::Status { kernel, json } => status::show(sysroot, kernel.as_deref(), *json),
+            ModuleVerb::Build(options) => build::run_make(sysroot, options, None),
             ModuleVerb::Install(options) => {
                 need_root(options.dry_run, "install")?;
-                build::make(sysroot, options, Some("install"))
+                build::run_make(sysroot, options, Some("install"))
             }
             ModuleVerb::Load { modules, dry_run } => {
                 need_root(*dry_run, "load")?;

@@ -28,7 +28,7 @@ pub enum ModuleVerb {
     /// Show which modules are built, installed, signed and loaded
     Status {
         /// The kernel [default: the running one]
-        #[arg(long, value_name = "RELEASE", value_parser = release::release)]
+        #[arg(long, value_name = "RELEASE", value_parser = release::parse)]
         kernel: Option<String>,
         /// Print JSON
         #[arg(long)]
@@ -41,7 +41,7 @@ pub enum ModuleVerb {
     /// Load them
     Load {
         /// Personalities: linear, raid0, raid1, raid10, raid456 [default: md-p2p alone, which loads them as arrays need them]
-        #[arg(value_name = "MODULE", value_parser = personality)]
+        #[arg(value_name = "MODULE", value_parser = parse_personality)]
         modules: Vec<String>,
         /// Print the commands, and run nothing
         #[arg(long)]
@@ -56,7 +56,7 @@ pub enum ModuleVerb {
     /// Sign those that are installed, with the machine's owner key
     Sign {
         /// The kernel [default: the running one]
-        #[arg(long, value_name = "RELEASE", value_parser = release::release)]
+        #[arg(long, value_name = "RELEASE", value_parser = release::parse)]
         kernel: Option<String>,
         /// Private key [default: that of DKMS]
         #[arg(long, value_name = "FILE", requires = "certificate")]
@@ -74,7 +74,7 @@ pub enum ModuleVerb {
 #[derive(Args, Debug)]
 pub struct Build {
     /// The kernel [default: the running one]
-    #[arg(long, value_name = "RELEASE", value_parser = release::release)]
+    #[arg(long, value_name = "RELEASE", value_parser = release::parse)]
     pub kernel: Option<String>,
     /// The source of md-p2p [default: /usr/src/md-p2p-*, or the folder we are in]
     #[arg(long, value_name = "FOLDER")]
@@ -104,7 +104,7 @@ impl ModuleVerb {
 ///
 /// # Errors
 /// If there is none of that name.
-pub fn personality(text: &str) -> Result<String, String> {
+pub fn parse_personality(text: &str) -> Result<String, String> {
     let bare = text.replace('_', "-");
     let level = match bare.strip_suffix("-p2p").unwrap_or(&bare) {
         "raid4" | "raid5" | "raid6" => "raid456",
@@ -131,10 +131,10 @@ mod tests {
             ("linear", "linear-p2p"),
             ("md", "md-p2p"),
         ] {
-            assert_eq!(personality(text), Ok(name.to_owned()), "{text}");
+            assert_eq!(parse_personality(text), Ok(name.to_owned()), "{text}");
         }
         for text in ["", "raid2", "--all", "md-mod", "../x"] {
-            assert!(personality(text).is_err(), "{text}");
+            assert!(parse_personality(text).is_err(), "{text}");
         }
     }
 }

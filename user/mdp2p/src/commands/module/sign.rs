@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use mdp2p_machine::kernel::config::Options;
 use mdp2p_machine::kernel::modules::{self, Installed};
-use mdp2p_machine::kernel::release::{self, shown};
+use mdp2p_machine::kernel::release::{self, display};
 use mdp2p_machine::kernel::secure_boot::{CERTIFICATE, KEY};
 use mdp2p_machine::programs;
 use mdp2p_machine::sysroot::Sysroot;
@@ -33,17 +33,17 @@ pub fn sign(
         bail!(
             "{}: only plain modules can be signed, and this one is compressed; unpack all of \
              them, or install them again: sudo mdp2p module install --kernel {release}",
-            shown(&packed.path)
+            display(&packed.path)
         );
     }
-    let tool = sign_file(sysroot, &release)?;
+    let tool = find_sign_file(sysroot, &release)?;
     let (key, certificate) = match pair {
         Some((key, certificate)) => (key.to_owned(), certificate.to_owned()),
         None => (sysroot.path(KEY), sysroot.path(CERTIFICATE)),
     };
     for file in [&key, &certificate] {
         if !file.is_file() {
-            bail!("{}", no_key(file));
+            bail!("{}", describe_missing_key(file));
         }
     }
     let options = Options::read(sysroot, &release)?;
@@ -79,12 +79,12 @@ pub fn sign(
          mokutil --import {}\n\
          It asks for a password; reboot, and give it to the blue screen that comes up.",
         todo.len(),
-        programs::typed([&certificate])
+        programs::command_line([&certificate])
     )?;
     Ok(0)
 }
 
-fn sign_file(sysroot: &Sysroot, release: &str) -> Result<PathBuf> {
+fn find_sign_file(sysroot: &Sysroot, release: &str) -> Result<PathBuf> {
     let tool = release::headers(sysroot, release)
         .map(|headers| headers.join("scripts/sign-file"))
         .filter(|tool| sysroot.has(tool));
@@ -97,7 +97,7 @@ fn sign_file(sysroot: &Sysroot, release: &str) -> Result<PathBuf> {
     }
 }
 
-fn no_key(file: &Path) -> String {
+fn describe_missing_key(file: &Path) -> String {
     format!(
         "{}: there is no such key; name one with --key and --certificate, or make one: \
          openssl req -new -x509 -newkey rsa:2048 -nodes -days 36500 -subj /CN=md-p2p/ \

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use mdp2p_machine::kernel::modules::{self, Installed, MODULES, Mode};
-use mdp2p_machine::kernel::release::{self, shown};
+use mdp2p_machine::kernel::release::{self, display};
 use mdp2p_machine::sysroot::Sysroot;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::ui;
 
 /// All that is known of the modules of a kernel.
 #[derive(Debug, Serialize)]
-struct Status {
+struct ModuleStatus {
     kernel: String,
     running: bool,
     /// None if md-p2p is not loaded, or this is another kernel.
@@ -24,8 +24,8 @@ struct Status {
     /// None if they are not there.
     headers: Option<String>,
     #[serde(flatten)]
-    force: InUse,
-    modules: Vec<OneStatus>,
+    in_use: InUse,
+    modules: Vec<ModuleRow>,
 }
 
 /// What the md-p2p that is loaded was made of.
@@ -37,7 +37,7 @@ struct MadeOf {
 }
 
 #[derive(Debug, Serialize)]
-struct OneStatus {
+struct ModuleRow {
     name: &'static str,
     /// In the build folder of the source that [`find_source`] finds.
     built: Option<String>,
@@ -48,8 +48,8 @@ struct OneStatus {
     uses: Option<u32>,
 }
 
-pub fn status(sysroot: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
-    let status = Status::read(sysroot, named)?;
+pub fn show(sysroot: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
+    let status = ModuleStatus::read(sysroot, named)?;
     match json {
         true => ui::json(&status)?,
         false => status.print()?,
@@ -57,7 +57,7 @@ pub fn status(sysroot: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> 
     Ok(0)
 }
 
-impl Status {
+impl ModuleStatus {
     fn read(sysroot: &Sysroot, named: Option<&str>) -> Result<Self> {
         let release = release::find(sysroot, named)?;
         let running = release::running(sysroot).is_ok_and(|it| it == release);
@@ -76,9 +76,9 @@ impl Status {
         let one = |name: &&'static str| {
             let uses = loaded.iter().find(|it| it.name == *name).map(|it| it.uses);
             let is_it = |it: &&Installed| it.name == *name;
-            OneStatus {
+            ModuleRow {
                 name,
-                built: built.iter().find(is_it).map(|it| shown(&it.path)),
+                built: built.iter().find(is_it).map(|it| display(&it.path)),
                 installed: installed.iter().filter(is_it).cloned().collect(),
                 loaded: uses.is_some(),
                 uses,
@@ -91,8 +91,8 @@ impl Status {
                 true => MadeOf::read(sysroot)?,
                 false => None,
             },
-            headers: release::headers(sysroot, &release).map(|path| shown(&path)),
-            force: InUse::read(sysroot, &release, &installed)?,
+            headers: release::headers(sysroot, &release).map(|path| display(&path)),
+            in_use: InUse::read(sysroot, &release, &installed)?,
             // The main one first: people look for it.
             modules: MODULES.iter().rev().map(one).collect(),
             kernel: release,
@@ -105,23 +105,23 @@ impl Status {
         writeln!(out, "kernel   {}{runs}", self.kernel)?;
         let headers = self.headers.as_deref().unwrap_or("none");
         writeln!(out, "headers  {headers}")?;
-        self.force.print(&mut out)?;
+        self.in_use.print(&mut out)?;
         if self.running {
-            writeln!(out, "mode     {}", told(self.mode))?;
+            writeln!(out, "mode     {}", describe_mode(self.mode))?;
         }
         if let Some(made_of) = &self.made_of {
             let rules = made_of.md_rules.len();
             writeln!(out, "made of  {}, {rules} rules", made_of.md_source)?;
         }
         let heads = ["MODULE", "BUILT", "INSTALLED", "SIGNED", "LOADED", "USES"];
-        let rows = self.modules.iter().map(OneStatus::row);
+        let rows = self.modules.iter().map(ModuleRow::row);
         write!(out, "\n{}", ui::table(&heads, rows, &[5]))?;
         Ok(())
     }
 }
 
 /// The mode in words.
-pub fn told(mode: Option<Mode>) -> &'static str {
+pub fn describe_mode(mode: Option<Mode>) -> &'static str {
     match mode {
         None => "not loaded",
         Some(Mode::Sole) => "sole: /proc/mdstat is md-p2p's, and plain mdadm works with it",
@@ -148,10 +148,10 @@ impl MadeOf {
     }
 }
 
-impl OneStatus {
+impl ModuleRow {
     fn row(&self) -> Vec<String> {
         let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-        let paths: Vec<String> = self.installed.iter().map(short).collect();
+        let paths: Vec<String> = self.installed.iter().map(short_folder).collect();
         let signed = match self.installed.first() {
             None => "-".into(),
             Some(Installed {
@@ -175,7 +175,7 @@ impl OneStatus {
 }
 
 /// The folder below that of the kernel: `updates/dkms`, the name of the file being plain.
-fn short(installed: &Installed) -> String {
+fn short_folder(installed: &Installed) -> String {
     let components: Vec<_> = installed
         .path
         .iter()
@@ -188,6 +188,6 @@ fn short(installed: &Installed) -> String {
         .collect();
     match components.split_last() {
         Some((_, folders)) => folders.join("/"),
-        None => shown(&installed.path),
+        None => display(&installed.path),
     }
 }

@@ -25,7 +25,7 @@ impl fmt::Display for Step {
     /// As one types it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = std::iter::once(&self.program).chain(&self.arguments);
-        f.write_str(&programs::typed(words))
+        f.write_str(&programs::command_line(words))
     }
 }
 
@@ -48,7 +48,7 @@ impl Step {
             .args(&self.arguments)
             .status()
             .with_context(|| name.into_owned())?;
-        Ok(programs::number(status))
+        Ok(programs::exit_code(status))
     }
 }
 

@@ -135,7 +135,7 @@ impl<'a> Tree<'a> {
     /// Returns the distances from a client to providers that the kernel states; `None` if it states
     /// none.
     pub fn kernel_distances(&self, client: Bdf) -> Option<&Distances> {
-        self.known.told_of(client)
+        self.known.kernel_distances(client)
     }
 
     /// Returns a device's short name: `nvme0`, or the address.

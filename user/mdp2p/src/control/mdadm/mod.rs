@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use mdp2p_machine::programs::{number, program, typed};
+use mdp2p_machine::programs::{command_line, exit_code, program};
 use mdp2p_machine::sysroot::Sysroot;
 
 use self::namespace::Namespace;
@@ -35,14 +35,14 @@ pub fn execute(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Resul
     let mut command = Command::new(mdadm);
     command.args(arguments);
     let status = Namespace::of(sysroot, arguments)?.run(command)?;
-    Ok(number(status))
+    Ok(exit_code(status))
 }
 
 ///
 /// # Errors
 /// If standard output takes no more.
-pub fn show_instead(arguments: &[OsString]) -> Result<u8> {
+pub fn print_instead(arguments: &[OsString]) -> Result<u8> {
     let words = std::iter::once(OsStr::new("mdadm")).chain(arguments.iter().map(AsRef::as_ref));
-    writeln!(ui::out(), "{}", typed(words))?;
+    writeln!(ui::out(), "{}", command_line(words))?;
     Ok(0)
 }

@@ -17,7 +17,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tempfile::NamedTempFile;
 
-use super::notes::{NOTES, OUR_NOTES, make_notes};
+use super::notes::{NOTES, OUR_NOTES, prepare_notes};
 
 /// What mdadm reads, one of them.
 const CONFIGS: [&str; 2] = ["etc/mdadm/mdadm.conf", "etc/mdadm.conf"];
@@ -50,9 +50,9 @@ impl Namespace {
         if modules::mode(sysroot) != Some(Mode::Beside) {
             return Ok(Self::default());
         }
-        make_notes(sysroot)?;
+        prepare_notes(sysroot)?;
         let bind = |from: &str, to: &str| (sysroot.path(from), sysroot.path(to));
-        let mut view = Self {
+        let mut namespace = Self {
             binds: vec![
                 bind("sys/module/md_p2p", "sys/module/md_mod"),
                 bind(OUR_NOTES, NOTES),
@@ -60,21 +60,21 @@ impl Namespace {
             texts: Vec::new(),
             scratch: sysroot.path(OUR_NOTES),
         };
-        let mdstat = match makes_arrays(arguments) {
+        let mdstat = match may_make_arrays(arguments) {
             true => "proc/mdstat-p2p-numbers",
             false => "proc/mdstat-p2p",
         };
-        view.binds.push(bind(mdstat, "proc/mdstat"));
-        if makes_arrays(arguments) {
-            view.speak_for_numbers(sysroot)?;
+        namespace.binds.push(bind(mdstat, "proc/mdstat"));
+        if may_make_arrays(arguments) {
+            namespace.reserve_numbers(sysroot)?;
         }
-        Ok(view)
+        Ok(namespace)
     }
 
     /// The kernel's mdadm, which does not see ours, is not to want a number that we have: where it
     /// is for mdadm to choose one, it counts down from 127, and on from 511 if those below 128 are
     /// spoken for in its configuration. They are, for arrays that nobody has.
-    fn speak_for_numbers(&mut self, sysroot: &Sysroot) -> Result<()> {
+    fn reserve_numbers(&mut self, sysroot: &Sysroot) -> Result<()> {
         for config in CONFIGS {
             if let Some(mut text) = sysroot.read_if(config)? {
                 for number in 0..128 {
@@ -161,7 +161,7 @@ impl Namespace {
 }
 
 /// Whether mdadm may make an array.
-fn makes_arrays(arguments: &[OsString]) -> bool {
+fn may_make_arrays(arguments: &[OsString]) -> bool {
     let has = |long: &str, short: char| {
         arguments.iter().any(|word| {
             let word = word.to_string_lossy();
@@ -217,32 +217,32 @@ mod tests {
         (root, sysroot)
     }
 
-    fn view(sysroot: &Sysroot, words: &[&str]) -> Namespace {
+    fn namespace(sysroot: &Sysroot, words: &[&str]) -> Namespace {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Namespace::of(sysroot, &words).expect("a view")
+        Namespace::of(sysroot, &words).expect("a namespace")
     }
 
     #[test]
     fn beside_the_kernels_md_three_things_are_covered() {
         let (_root, sysroot) = beside();
         let bind = |from: &str, to: &str| (sysroot.path(from), sysroot.path(to));
-        let view = view(&sysroot, &["--detail", "/dev/md0"]);
+        let namespace = namespace(&sysroot, &["--detail", "/dev/md0"]);
         assert_eq!(
-            view.binds,
+            namespace.binds,
             [
                 bind("sys/module/md_p2p", "sys/module/md_mod"),
                 bind("run/md-p2p/mdadm", "run/mdadm"),
                 bind("proc/mdstat-p2p", "proc/mdstat"),
             ]
         );
-        assert_eq!(view.texts, []);
+        assert_eq!(namespace.texts, []);
         assert!(sysroot.has("run/md-p2p/mdadm/map") && sysroot.has("run/mdadm"));
     }
 
     #[test]
     fn where_numbers_are_chosen_those_of_both_are_seen_and_small_ones_are_spoken_for() {
         let (root, sysroot) = beside();
-        let create = || view(&sysroot, &["-v", "--create", "/dev/md/data"]);
+        let create = || namespace(&sysroot, &["-v", "--create", "/dev/md/data"]);
         assert_eq!(create().texts, []);
         let numbers = (
             sysroot.path("proc/mdstat-p2p-numbers"),
@@ -289,7 +289,7 @@ mod tests {
             (&[], false),
         ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            assert_eq!(makes_arrays(&words), expected, "{words:?}");
+            assert_eq!(may_make_arrays(&words), expected, "{words:?}");
         }
     }
 
@@ -297,7 +297,7 @@ mod tests {
     fn where_md_p2p_is_alone_nothing_is() {
         let (_root, sysroot) =
             sysroot(&["sys/module/md_mod/parameters", "sys/module/md_p2p/version"]);
-        assert_eq!(view(&sysroot, &["--create"]), Namespace::default());
+        assert_eq!(namespace(&sysroot, &["--create"]), Namespace::default());
         assert!(!sysroot.has("run"));
     }
 

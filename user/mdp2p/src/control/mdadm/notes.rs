@@ -25,14 +25,14 @@ pub const OUR_MAP: &str = "run/md-p2p/mdadm/map";
 
 /// Makes the folder for mdadm's notes. Those of arrays that were made while md-p2p was alone are
 /// taken along.
-pub fn make_notes(sysroot: &Sysroot) -> Result<()> {
+pub fn prepare_notes(sysroot: &Sysroot) -> Result<()> {
     for folder in [OUR_NOTES, NOTES].map(|folder| sysroot.path(folder)) {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     let merged = || {
         let ours = sysroot.read_if(OUR_MAP)?;
         let theirs = sysroot.read_if(MAP)?.unwrap_or_default();
-        anyhow::Ok(merged(sysroot, ours.as_deref(), &theirs))
+        anyhow::Ok(merged_map(sysroot, ours.as_deref(), &theirs))
     };
     if merged()?.is_none() {
         return Ok(());
@@ -50,7 +50,7 @@ pub fn make_notes(sysroot: &Sysroot) -> Result<()> {
 
 /// Our map with those lines of the other that are about our arrays; none if there is nothing to
 /// add. A map that is not there mdadm would make of all arrays that it sees.
-fn merged(sysroot: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
+fn merged_map(sysroot: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
     let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
     let is_new = |line: &&str| {
         let Some(name_of_it) = name(line) else {
@@ -97,7 +97,7 @@ mod tests {
         let (ours, theirs) = ("md1 1.2 1:2:3:4 /dev/md/a\n", "md0 1.2 5:6:7:8 /dev/md/b\n");
         put(root.path(), "run/mdadm/map", &format!("{theirs}{ours}"));
         let map = || {
-            make_notes(&sysroot).expect("notes");
+            prepare_notes(&sysroot).expect("notes");
             fs::read_to_string(sysroot.path(OUR_MAP)).expect("a map")
         };
         assert_eq!(map(), ours);

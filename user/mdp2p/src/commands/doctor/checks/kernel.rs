@@ -6,7 +6,7 @@
 use anyhow::Result;
 use mdp2p_machine::kernel::config::Options;
 use mdp2p_machine::kernel::modules::{self, MAIN, MODULES, Mode};
-use mdp2p_machine::kernel::release::{self, shown};
+use mdp2p_machine::kernel::release::{self, display};
 use mdp2p_machine::kernel::secure_boot;
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
@@ -51,7 +51,7 @@ fn kernel_options(survey: &Survey) -> Result<Finding> {
     Ok(problem(
         format!(
             "{} says that {release} was built without {}",
-            shown(&options.file),
+            display(&options.file),
             missing.join(", ")
         ),
         "use a kernel that has them; Debian 13: apt install -t trixie-backports linux-image-amd64",
@@ -117,7 +117,7 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
     Ok(ok(format!(
         "all {} are in {}",
         MODULES.len(),
-        shown(folder)
+        display(folder)
     )))
 }
 

@@ -10,7 +10,7 @@ use mdp2p_machine::pci::reach::Why;
 
 /// From a member to a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct DeviceReach {
     /// Ports between them; none if it is unreachable.
     pub distance: Option<u32>,
     /// Why it is unreachable, or what is uncertain.
@@ -18,8 +18,13 @@ pub struct Way {
 }
 
 /// How far a device is from a provider, as `Joined::measure()` of kmod/array.rs finds it.
-pub fn way(machine: &Devices, known: &Known<'_>, device: &BlockDevice, provider: Bdf) -> Way {
-    let unreachable = |why: String| Way {
+pub fn measure(
+    machine: &Devices,
+    known: &Known<'_>,
+    device: &BlockDevice,
+    provider: Bdf,
+) -> DeviceReach {
+    let unreachable = |why: String| DeviceReach {
         distance: None,
         why,
     };
@@ -44,7 +49,7 @@ pub fn way(machine: &Devices, known: &Known<'_>, device: &BlockDevice, provider:
         .map(Why::to_string)
         .collect();
     why.dedup();
-    Way {
+    DeviceReach {
         distance,
         why: why.join("; "),
     }
