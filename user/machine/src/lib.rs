@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a machine says of itself in `/sys`, `/proc` and `/dev`, below any root folder.
+//! Reads what a machine says of itself in `/sys`, `/proc` and `/dev`, below any root folder.
 //!
-//! It is read here and never written. Nothing here knows commands, tables or colours.
+//! This crate writes nothing, and knows no commands, tables or colours.
 
 pub mod block;
 pub mod kernel;

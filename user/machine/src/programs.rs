@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Other programs: where they are, how they are typed, and how they end.
+//! Finds other programs, writes their command lines, and reads their exit statuses.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::{fs, io};
 
-/// The program of that name: in `PATH`, or where root's programs are, which are not in
-/// everybody's.
+/// Finds a program in `PATH`, or in root's folders, which are not in everybody's `PATH`.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -24,7 +23,7 @@ fn is_program(file: &Path) -> io::Result<bool> {
     Ok(status.is_file() && status.mode() & 0o111 != 0)
 }
 
-/// The exit status as shells say it: 128 and the number of the signal that ended it.
+/// Returns the exit status as shells do: for a signal, 128 plus its number.
 pub fn exit_code(status: ExitStatus) -> u8 {
     let number = status
         .code()
@@ -34,7 +33,7 @@ pub fn exit_code(status: ExitStatus) -> u8 {
         .unwrap_or(u8::MAX)
 }
 
-/// A command as it is typed into a shell.
+/// Writes a command as it would be typed into a shell.
 pub fn command_line<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> String {
     let words: Vec<String> = words
         .into_iter()

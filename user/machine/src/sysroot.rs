@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What this machine says of itself in `/sys`, `/proc` and `/dev`, read through one
-//! type that takes a root folder: so another machine's files can be looked at too.
+//! Reads the files of a machine below a root folder, which may hold the files of another machine.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -17,19 +16,19 @@ use nix::fcntl::{self, OFlag};
 use nix::libc;
 use nix::sys::stat::Mode;
 
-/// A machine, by its root folder.
+/// The root folder of a machine.
 #[derive(Clone, Debug)]
 pub struct Sysroot {
     root: PathBuf,
-    /// The same, open: from here files are looked for.
+    /// The open root folder: files are looked up from here.
     open: Arc<OwnedFd>,
 }
 
 impl Sysroot {
-    /// The machine whose `sys`, `proc` and `dev` lie below `root`.
+    /// Opens the machine whose `sys`, `proc` and `dev` lie below `root`.
     ///
     /// # Errors
-    /// If there is no `sys` below it.
+    /// Fails if there is no `sys` below it.
     pub fn at(root: &Path) -> Result<Self> {
         if !root.join("sys").is_dir() {
             bail!(
@@ -40,11 +39,11 @@ impl Sysroot {
         Self::open(root.to_owned())
     }
 
-    /// A part of it that much is read of: then `path` begins in `folder`, and the way there is
-    /// walked once.
+    /// Opens a folder of the machine that much is read from. Paths then begin in this folder, and
+    /// the path to it is looked up only once.
     ///
     /// # Errors
-    /// If there is no such folder.
+    /// Fails if there is no such folder.
     pub fn within(&self, folder: impl AsRef<Path>) -> Result<Self> {
         Self::open(self.path(folder))
     }
@@ -58,34 +57,35 @@ impl Sysroot {
         })
     }
 
-    /// Whether it is the machine that we run on: another one cannot be changed.
+    /// Tells whether this is the machine that we run on: no other machine can be changed.
     pub fn is_here(&self) -> bool {
         self.root == Path::new("/")
     }
 
-    /// Where `path`, which begins with `sys/`, `proc/` or the like, is to be found.
+    /// Returns the path of a file of the machine; `path` begins with `sys/`, `proc/` or the like.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.root.join(path)
     }
 
-    /// Whether it is there.
+    /// Tells whether a file exists.
     pub fn has(&self, path: impl AsRef<Path>) -> bool {
         self.path(path).exists()
     }
 
-    /// The content of a file without spaces around it.
+    /// Returns the content of a file, without the spaces around it.
     ///
     /// # Errors
-    /// With the path, if it cannot be read.
+    /// Names the file if it cannot be read.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<String> {
         let text = self.text(path.as_ref());
         text.with_context(|| self.path(path).display().to_string())
     }
 
-    /// The same, or nothing if there is no such file, or if what it was about has just gone.
+    /// Returns what [`Self::read`] does, or `None` if the file does not exist or its device has
+    /// just been removed.
     ///
     /// # Errors
-    /// If it is there and cannot be read.
+    /// Fails if the file exists and cannot be read.
     pub fn read_if(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
         match self.text(path.as_ref()) {
             Err(error) if is_gone(&error) => Ok(None),
@@ -98,26 +98,26 @@ impl Sysroot {
     fn text(&self, path: &Path) -> io::Result<String> {
         const PAGE: usize = 4096;
         let mut bytes = Vec::with_capacity(PAGE);
-        // Its size is not asked for: that of a file in sysfs says nothing.
+        // The size of the file is not read, because sysfs does not know it.
         let mut file = self.file(path)?.take(u64::MAX);
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
-    /// A file, to be read.
+    /// Opens a file for reading.
     ///
     /// # Errors
-    /// The system's.
+    /// Returns the error of the system.
     pub fn file(&self, path: &Path) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let file = fcntl::openat(&self.open, path, flags, Mode::empty())?;
         Ok(file.into())
     }
 
-    /// The value in a file: a number, or whatever else is written in one word.
+    /// Parses the content of a file: a number, or another type that is written as one word.
     ///
     /// # Errors
-    /// With the path, if it cannot be read or is something else.
+    /// Names the file if it cannot be read or understood.
     pub fn value<T: FromStr>(&self, path: impl AsRef<Path>) -> Result<T>
     where
         T::Err: Display,
@@ -134,10 +134,10 @@ impl Sysroot {
             .map_err(|error| garbage(&self.path(path), text, &error))
     }
 
-    /// The same, or nothing if there is no such file.
+    /// Returns what [`Self::value`] does, or `None` if the file does not exist.
     ///
     /// # Errors
-    /// As [`Self::value`].
+    /// Names the file if it cannot be read or understood.
     pub fn value_if<T: FromStr>(&self, path: impl AsRef<Path>) -> Result<Option<T>>
     where
         T::Err: Display,
@@ -147,11 +147,11 @@ impl Sysroot {
             .transpose()
     }
 
-    /// The names in a folder, sorted, numbers in them by their value; none if there is no
-    /// such folder.
+    /// Lists the names in a folder, sorted, with numbers by value; no names if the folder does not
+    /// exist.
     ///
     /// # Errors
-    /// With the path, if it cannot be read.
+    /// Names the folder if it cannot be read.
     pub fn names(&self, folder: impl AsRef<Path>) -> Result<Vec<String>> {
         let path = self.path(folder);
         let entries = match fs::read_dir(&path) {
@@ -166,14 +166,14 @@ impl Sysroot {
         Ok(names)
     }
 
-    /// The last component of what a link leads to (a driver's name, say); nothing if there
+    /// Returns the last component of a link's target, such as the name of a driver; `None` if there
     /// is no such link.
     pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
         let target = PathBuf::from(fcntl::readlinkat(&self.open, path.as_ref()).ok()?);
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
-    /// Where a path of `sys/class` or `sys/bus` really lies: `sys/devices/…`, below the root.
+    /// Resolves a path of `sys/class` or `sys/bus` to `sys/devices/…`, below the root.
     pub fn device(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
         let real = fs::canonicalize(self.path(path)).ok()?;
         let root = fs::canonicalize(&self.root).ok()?;
@@ -181,12 +181,12 @@ impl Sysroot {
     }
 }
 
-/// What `read` makes of each name, in their order, without those of which it makes nothing.
-/// On as many threads as there are processors, where the names are many: the time is the
-/// kernel's, which looks for the files.
+/// Calls `read` for each name, and returns the results in the order of the names, without those
+/// that are `None`. For many names it uses a thread for each processor, because most of the time
+/// the kernel looks up files.
 ///
 /// # Errors
-/// The first in that order.
+/// Returns the first error, in the order of the names.
 pub fn each<T: Send>(
     names: &[String],
     read: impl Fn(&str) -> Result<Option<T>> + Sync,
@@ -198,7 +198,7 @@ pub fn each<T: Send>(
         let made = names.iter().filter_map(|name| read(name).transpose());
         made.collect()
     };
-    // Whoever is done with a part takes the next one: some take much longer than others.
+    // A thread takes the next part when its part is done, because some parts take much longer.
     let take = || {
         let number = next.fetch_add(1, Ordering::Relaxed);
         Some((number, all(parts.get(number)?)))
@@ -224,7 +224,7 @@ pub fn each<T: Send>(
     Ok(made)
 }
 
-/// The error for a file that holds what nobody can read.
+/// Makes the error for a file whose content cannot be understood.
 pub fn garbage(path: &Path, text: &str, why: &dyn Display) -> anyhow::Error {
     let shown: String = text.chars().take(40).collect();
     anyhow!(
@@ -234,13 +234,13 @@ pub fn garbage(path: &Path, text: &str, why: &dyn Display) -> anyhow::Error {
     )
 }
 
-/// Whether a file was not there: ENOENT, or ENODEV and ENXIO of a device that has gone.
+/// Tells whether the file does not exist (ENOENT) or its device was removed (ENODEV, ENXIO).
 fn is_gone(error: &io::Error) -> bool {
     let number = error.raw_os_error();
     number.is_some_and(|number| [libc::ENOENT, libc::ENODEV, libc::ENXIO].contains(&number))
 }
 
-/// What `name` is sorted by: nvme2 before nvme10.
+/// Returns a key that sorts nvme2 before nvme10.
 pub fn natural(name: &str) -> Vec<(String, u64)> {
     let mut parts = Vec::new();
     let mut rest = name;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Machines made of files, for tests.
+//! Builds machines out of files, for tests.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::block::device::BlockDevice;
 /// Writes a file below `root`, and makes the folders above it.
 ///
 /// # Panics
-/// If it cannot be written.
+/// Panics if the file cannot be written.
 pub fn put(root: &Path, path: &str, content: &str) {
     let path = root.join(path);
     let folder = path.parent().expect("a folder");
@@ -17,7 +17,7 @@ pub fn put(root: &Path, path: &str, content: &str) {
     fs::write(path, content).expect("a file");
 }
 
-/// A drive of which there is nothing to say.
+/// Returns a drive without any special properties.
 pub fn device(name: &str, number: &str) -> BlockDevice {
     BlockDevice {
         name: name.into(),

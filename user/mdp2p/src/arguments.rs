@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Values of options that more than one command takes.
+//! Parsers of option values that several commands take.
+//!
+//! Tests: tests/verify.rs, tests/bench.rs and tests/stats.rs.
 
 use std::time::Duration;
 
 use mdp2p_io::size;
 
-/// A number of seconds, perhaps with a fraction.
+/// Parses a number of seconds, which may have a fraction.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let wanted = || "a number of seconds is wanted, from 0.1 to 86400".to_owned();
     let number: f64 = text.parse().map_err(|_| wanted())?;
@@ -15,7 +17,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(number))
 }
 
-/// A size that is not nothing, in whole pages.
+/// Parses a size greater than zero, and rounds it up to whole pages.
 pub fn some_pages(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
         0 => Err("zero bytes are nothing to move".into()),
@@ -24,7 +26,7 @@ pub fn some_pages(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A size that one I/O can have.
+/// Parses the size of one I/O.
 pub fn block_size(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
         bytes if bytes % 512 == 0 && (512..=64 << 20).contains(&bytes) => Ok(bytes),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The command line: the parser, `--help`, the manual pages and the completions are all made of
-//! the commands' own options.
+//! The command line. clap makes the parser, `--help`, the manual pages and the completions from the
+//! options of the commands.
+//!
+//! Tests: tests/contract.rs.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -49,7 +51,7 @@ pub struct Arguments {
     pub request: Request,
 }
 
-/// What can be asked for.
+/// What the user asks for.
 #[derive(Debug, Subcommand)]
 pub enum Request {
     /// A command.
@@ -82,7 +84,7 @@ pub struct Manual {
 /// Runs the command and returns its exit status.
 ///
 /// # Errors
-/// What was wrong, where, and what to do about it.
+/// Says what was wrong, where, and what to do about it.
 pub fn run(arguments: Arguments) -> Result<u8> {
     arguments.color.apply();
     let root = Sysroot::at(&arguments.sysroot)?;
@@ -93,7 +95,7 @@ pub fn run(arguments: Arguments) -> Result<u8> {
     }
 }
 
-/// Nothing is changed on a machine of which only files are here.
+/// Runs a command, unless it would change a machine of which only files are here.
 fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8> {
     if command.changes() && !root.is_here() {
         bail!(
@@ -105,14 +107,14 @@ fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8>
 }
 
 fn completions(options: &Completions) -> Result<u8> {
-    // Into memory first: a pipe that nobody reads is an error, not a panic.
+    // Written to memory first, so that a pipe without a reader is an error and not a panic.
     let mut text = Vec::new();
     clap_complete::generate(options.shell, &mut Arguments::command(), "mdp2p", &mut text);
     io::stdout().write_all(&text)?;
     Ok(0)
 }
 
-/// A page for the whole and one for each command.
+/// Writes a page for the whole program and one for each command.
 fn manual(options: &Manual) -> Result<u8> {
     let folder = &options.folder;
     if !folder.is_dir() {

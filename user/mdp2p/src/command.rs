@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What every command is to the command line.
+//! The interface between the command line and a command.
 
 use anyhow::Result;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// A command: its options, which clap reads, and what it does with them.
+/// A command: its options, which clap parses, and what it does with them.
 pub trait Command {
-    /// Whether it changes the machine, or does I/O, with these options.
+    /// Tells whether the command, with these options, changes the machine or does I/O.
     fn changes(&self) -> bool;
 
     /// Runs the command and returns its exit status.
     ///
     /// # Errors
-    /// What was wrong, where, and what to do about it.
+    /// Says what was wrong, where, and what to do about it.
     fn run(&self, root: &Sysroot) -> Result<u8>;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p`: see `mdp2p help`.
+//! The program `mdp2p`: see `mdp2p help`.
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(status) => ExitCode::from(status),
-        // Who reads us has seen enough: `mdp2p list | head -1`.
+        // The reader has seen enough: `mdp2p list | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mdp2p: {error:#}");

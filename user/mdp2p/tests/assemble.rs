@@ -15,7 +15,7 @@ fn at(root: &TempDir) -> assert_cmd::Command {
     command
 }
 
-/// A machine with an array of md-p2p's, md0 or data, and md1, the kernel's.
+/// Makes a machine with an array of md-p2p, md0 or data, and with md1, which is the kernel's.
 fn machine() -> TempDir {
     let root = plant("iommu");
     put(root.path(), "sys/block/md1/md/array_state", "clean\n");
@@ -39,7 +39,7 @@ fn the_exact_command_is_shown_and_not_run() {
         .assert()
         .success()
         .stdout("mdadm --assemble /dev/md/backup --name 'a b' /dev/nvme2n1 /dev/nvme3n1\n");
-    // Twice the same, by two names.
+    // The same array twice, by two names.
     at(&root)
         .args(["stop", "--dry-run", "data", "/dev/md0"])
         .assert()

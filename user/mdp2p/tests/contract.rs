@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What holds for every command of `mdp2p`, taken from their definitions: so a new one
-//! cannot be forgotten.
+//! What holds for every command of `mdp2p`. The tests take the commands from their definitions, so
+//! a new one cannot be forgotten.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::process::{Command as Process, Output, Stdio};
 use clap::{Command, CommandFactory};
 use mdp2p::cli::Arguments;
 
-/// The user that owns nothing.
+/// The user who owns nothing.
 const NOBODY: u32 = 65534;
 
 fn mdp2p() -> Process {
@@ -32,7 +32,7 @@ fn outcome(output: std::io::Result<Output>) -> (i32, String, String) {
     (status, text(&output.stdout), text(&output.stderr))
 }
 
-/// The words that lead to each command, and its definition: `["module", "build"]`.
+/// Returns the words that lead to each command, such as `["module", "build"]`, and its definition.
 fn commands() -> Vec<(Vec<String>, Command)> {
     fn below(path: &[String], command: &Command, found: &mut Vec<(Vec<String>, Command)>) {
         for verb in command.get_subcommands() {
@@ -84,7 +84,7 @@ fn help_fits_100_columns() {
     for (path, _) in commands() {
         let (_, out, _) = said(&with(&path, &["--help"]));
         for line in out.lines() {
-            // What can be copied into a shell is not broken.
+            // Commands to copy into a shell are not broken into lines.
             let is_example = line.starts_with("  mdp2p") || line.starts_with("    mv ");
             assert!(
                 line.chars().count() <= 100 || is_example,
@@ -135,9 +135,9 @@ fn whatever_changes_something_can_be_tried_without() {
         "status",
         "completions",
         "manual",
-        // Whatever mdadm can do without is mdadm's.
+        // What can be tried is up to mdadm.
         "mdadm",
-        // What udev calls, once for each member that comes.
+        // udev calls this, once for each member that appears.
         "incremental",
     ]
     .into();
@@ -169,7 +169,7 @@ fn json_is_there_wherever_something_is_told() {
     }
 }
 
-/// Arguments that get past the parser, for the commands that change something.
+/// Arguments that pass the parser, for the commands that change something.
 const CHANGES: &[&[&str]] = &[
     &[
         "create",
@@ -202,7 +202,7 @@ fn who_may_not_is_told_so_and_nothing_is_done() {
     for arguments in CHANGES {
         let output = mdp2p().args(*arguments).uid(NOBODY).gid(NOBODY).output();
         if !nix::unistd::Uid::effective().is_root() {
-            // Only root can become nobody; then we are nobody of importance already.
+            // Only root can become nobody. Without root, we have no more rights than nobody.
             let (status, _, err) = said(&with(&[], arguments));
             assert_eq!(status, 1, "{arguments:?}: {err}");
             continue;

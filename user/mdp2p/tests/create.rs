@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p create`: what is planned, shown and refused. Nothing is made here: all machines are
-//! captured ones.
+//! `mdp2p create`: what is planned, shown and refused. No array is made, because all machines here
+//! are captured ones.
 
 mod common;
 #[path = "common/nobody.rs"]
@@ -40,7 +40,7 @@ fn plan(root: &Path, words: &[&str]) -> Plan {
     Plan::of(&sysroot, &options(words)).expect("a plan")
 }
 
-/// What a dry run on a captured machine says, and its exit status.
+/// Returns what a dry run on a captured machine prints, and its exit status.
 fn dry_run(root: &Path, words: &[&str]) -> (String, i32) {
     let output = mdp2p()
         .arg("--sysroot")
@@ -54,7 +54,7 @@ fn dry_run(root: &Path, words: &[&str]) -> (String, i32) {
     (all, output.status.code().expect("a status"))
 }
 
-/// Nobody has the drives any more.
+/// Frees the drives from their array.
 fn free(root: &Path) {
     fs::remove_dir_all(root.join("sys/devices/virtual/block/md0")).expect("md0");
     for link in ["sys/block/md0", "sys/class/block/md0", "dev/md/data"] {
@@ -119,7 +119,7 @@ fn every_level_has_its_verdicts() {
     for (level, members, policy, expected) in [
         ("0", &near[..3], "auto", [Direct, Direct, None]),
         ("0", &all[..], "auto", [Partly, Partly, None]),
-        // What would be direct here and refused there is refused at once.
+        // A write that would be partly direct and partly refused is refused at once.
         ("0", &all[..], "direct", [Partly, Refused, None]),
         ("linear", &all[..], "auto", [Partly, Partly, None]),
         ("1", &near[..3], "auto", [Direct, Direct, Peer]),
@@ -140,8 +140,8 @@ fn every_level_has_its_verdicts() {
         let outcomes = [&near.read, &near.write, &near.rebuild].map(|cell| cell.outcome);
         assert_eq!(outcomes, expected, "{level} {members:?} {policy}");
     }
-    // With the memory of the far drive: a mirror may be read from it, and raid10 has copies
-    // elsewhere alone.
+    // With the memory of the far drive: any member of a mirror can be read, but raid10 has copies
+    // that only far members hold.
     for (level, expected) in [
         ("1", [Direct, Staged, Host]),
         ("10", [Partly, Staged, Host]),
@@ -160,14 +160,14 @@ fn copies_of_raid10_lie_where_its_layout_has_them() {
     use Outcome::{Direct, Host, Partly, Peer};
     let split = plant("split");
     free(split.path());
-    // Of near drives and the far one, with the memory of a near one: reading, and rebuilding.
+    // Members are near drives and the far one; the memory is that of a near one.
     for (layout, members, read, rebuild, among) in [
-        // Each pair has a near one, and one has two.
+        // Each pair has a near member, and one pair has two.
         (None, "0 3 1 2", Direct, Partly, "nvme1n1, nvme2n1"),
         (Some("n2"), "0 3 1 2", Direct, Partly, "nvme1n1, nvme2n1"),
         (Some("n2"), "0 3 1 missing", Direct, Host, ""),
         (Some("n2"), "0 3 missing 1", Direct, Host, ""),
-        // The only copy that is there is far.
+        // The only copy that is present is far.
         (
             Some("n2"),
             "3 missing 1 2",
@@ -175,7 +175,7 @@ fn copies_of_raid10_lie_where_its_layout_has_them() {
             Partly,
             "nvme1n1, nvme2n1",
         ),
-        // No two of these hold the same; with two missing there may be no other copy.
+        // No two of these hold the same data. With two missing, there may be no other copy.
         (
             Some("f2"),
             "0 3 1 2",
@@ -247,7 +247,7 @@ fn a_spare_is_a_mate_of_every_member() {
     assert_eq!(rebuild(&pair).outcome, Outcome::Host);
     let cell = rebuild(&["nvme0n1", "nvme3n1", "--spare=nvme1n1"]);
     assert_eq!(cell.note, "peer among nvme0n1, nvme1n1; else host");
-    // Nobody that is reached can be read for it.
+    // No member that is reached can be read for the spare.
     let cell = rebuild(&["nvme3n1", "missing", "--spare=nvme1n1"]);
     assert_eq!(cell.outcome, Outcome::Host);
 }
@@ -406,9 +406,9 @@ fn direct_can_be_required() {
         text.contains("write with the memory of every provider: staged, parity needs the CPU"),
         "{text}"
     );
-    // What is refused is not direct either.
+    // A refused write is not direct either.
     assert_eq!(require("1", &["--policy=off"]).1, 1);
-    // And where there is no provider, nobody can promise it.
+    // Without a provider, nothing can be promised.
     for device in fs::read_dir(root.path().join("sys/bus/pci/devices")).expect("devices") {
         let memory = device.expect("a device").path().join("p2pmem");
         if memory.exists() {
@@ -550,7 +550,7 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
         assert!(text.contains(why), "{words:?}: {text}");
         assert!(!text.contains("mdadm --create"), "{words:?}: {text}");
     }
-    // A node that was opened and never ran is no array.
+    // A node that was opened is no array until it runs.
     let (text, status) = dry_run(root.path(), &["md8", "-l1", pair[0], pair[1]]);
     assert_eq!(status, 0, "{text}");
     let (text, status) = dry_run(root.path(), &["x", "-l1", pair[0], "--", "--force"]);

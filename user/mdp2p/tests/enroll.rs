@@ -20,14 +20,14 @@ fn at(root: &TempDir) -> assert_cmd::Command {
     command
 }
 
-/// A machine with an array of md-p2p's, md0 or data, and what enrolled arrays take.
+/// Makes a machine with an array of md-p2p, md0 or data, and with udev's rules.
 fn machine() -> TempDir {
     let root = plant("split");
     put(root.path(), "usr/lib/udev/rules.d/63-md-raid-p2p.rules", "");
     root
 }
 
-/// The UUID of md0, as the kernel writes it.
+/// Returns the UUID of md0, as the kernel writes it.
 fn uuid(root: &TempDir) -> String {
     let text = fs::read_to_string(root.path().join("sys/block/md0/md/uuid"));
     text.expect("a UUID").trim().to_owned()
@@ -39,7 +39,7 @@ fn enrolled(root: &TempDir, uuid: &str, text: &str) {
 
 #[test]
 fn what_would_be_written_is_shown() {
-    // md0 is /dev/md/data as well: it gets a number that mdadm never chooses.
+    // md0 is also /dev/md/data, so it gets a number that mdadm never chooses.
     let root = machine();
     let uuid = uuid(&root);
     let words: Vec<&str> = uuid.split('-').collect();
@@ -57,7 +57,7 @@ fn what_would_be_written_is_shown() {
             "md0 would be md-p2p's after each boot, as /dev/md/data\n",
         ));
     assert!(!root.path().join("etc").exists());
-    // One without a name is known by its number.
+    // An array without a name is known by its number.
     fs::remove_file(root.path().join("dev/md/data")).expect("its link");
     at(&root)
         .args(["enroll", "--dry-run", "/dev/md0"])
@@ -180,7 +180,7 @@ fn the_list_tells_whose_they_are_now() {
     let uuid = uuid(&root);
     enrolled(&root, OTHER, "MD_P2P_NUMBER=7\n");
     enrolled(&root, &uuid, "MD_P2P_NUMBER=128\nMD_DEVNAME=data\n");
-    // What an editor left.
+    // An editor may have left this file.
     enrolled(&root, "README", "?");
     let table = format!(
         "ENROLLED      UUID                                  ARRAY        DRIVER\n\
@@ -234,7 +234,7 @@ fn one_is_released_by_any_of_its_names() {
             "md9 is not enrolled; those that are: /dev/md7, /dev/md/data",
         ));
     assert!(root.path().join(FOLDER).join(&uuid).exists());
-    // That one cannot be understood is no reason to keep it.
+    // An array whose file cannot be understood can still be released.
     enrolled(&root, OTHER, "?");
     removes(OTHER, OTHER);
     removes("md0", &uuid);

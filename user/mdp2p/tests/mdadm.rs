@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p mdadm`: what mdadm is given, what it sees, and that nobody else sees it.
+//! `mdp2p mdadm`: the arguments of mdadm, the files that it sees, and that nothing else sees them.
 
 mod common;
 #[path = "common/nobody.rs"]
@@ -24,8 +24,8 @@ use nix::unistd::{Pid, Uid};
 use predicates::str::contains;
 use tempfile::TempDir;
 
-/// Makes a program. Not by ourselves: a child of another test would inherit the file while it
-/// is written, and what somebody may write cannot be run.
+/// Makes a program. A shell writes it: a child of another test would inherit a file that we write,
+/// and a file open for writing cannot be run.
 fn program(folder: &Path, name: &str, script: &str) {
     let made = Command::new("sh")
         .args(["-c", "printf %s \"$2\" >\"$1\" && chmod 755 \"$1\"", "sh"])
@@ -35,7 +35,7 @@ fn program(folder: &Path, name: &str, script: &str) {
     assert!(made.expect("sh").success());
 }
 
-/// Whether mounts of our own can be made here; if not it is said.
+/// Tells whether this machine allows mounts of our own, and prints a note if not.
 fn may_mount() -> bool {
     let tried = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNS)).join();
     let may = tried.expect("a thread").is_ok();
@@ -45,7 +45,7 @@ fn may_mount() -> bool {
     may
 }
 
-/// A machine, in a folder: md-p2p alone, or beside the kernel's md.
+/// Makes a machine in a folder, where md-p2p is alone or beside the kernel's md.
 fn machine(beside: bool) -> (TempDir, Sysroot) {
     let root = tempfile::tempdir().expect("a folder");
     put(root.path(), "sys/module/md_p2p/parameters/new_array", "");
@@ -67,7 +67,7 @@ fn text(root: &TempDir, path: &str) -> String {
     fs::read_to_string(root.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Mounts below `root` that this thread sees.
+/// Lists the mounts below `root` that this thread sees.
 fn mounts(root: &TempDir) -> Vec<String> {
     let table = fs::read_to_string("/proc/thread-self/mountinfo").expect("mounts");
     let below = format!("{}/", root.path().display());
@@ -76,8 +76,8 @@ fn mounts(root: &TempDir) -> Vec<String> {
     places.map(str::to_owned).collect()
 }
 
-/// Runs `work` in a mount namespace of its own: whatever is wrong with what is tested here,
-/// the mounts of this machine stay as they are.
+/// Runs `work` in a mount namespace of its own, so that even a faulty program leaves the mounts of
+/// this machine as they are.
 fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let none = None::<&str>;
     thread::scope(|scope| {
@@ -91,8 +91,8 @@ fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// The same, where all that is mounted below `root` comes to be seen by whoever shares it, as
-/// systemd has it for the whole machine.
+/// Runs `work` like [`apart`], but below `root` the mounts are shared, as systemd makes them for
+/// the whole machine.
 fn with_shared<T: Send>(root: &TempDir, work: impl FnOnce() -> T + Send) -> T {
     let none = None::<&str>;
     let root = root.path();
@@ -199,14 +199,14 @@ fn arguments_and_exit_status_are_handed_on_as_they_are() {
     assert_eq!(run(&["--die"]), 137);
 }
 
-/// The program on a machine where md-p2p is loaded and has the array md0: the captured
-/// `sys` lies over this machine's, for the program alone.
+/// Runs the program on a machine where md-p2p is loaded and has the array md0. The captured `sys`
+/// is mounted over this machine's, for the program alone.
 fn mdp2p_there(root: &TempDir, words: &[&str]) -> Result<ExitStatus> {
     let namespace = Namespace {
         binds: vec![(root.path().join("sys"), "/sys".into())],
         ..Namespace::default()
     };
-    // Whoever runs the tests in the background has it ignore interrupts.
+    // If the tests run in the background, the program would ignore interrupts.
     let mut command = Command::new("env");
     command
         .arg("--default-signal=INT")
@@ -237,7 +237,7 @@ fn commands_reach_mdadm_and_settings_reach_sysfs() {
         ),
     ] {
         let status = mdp2p_there(&root, words).expect("its end");
-        // With md_mod and md_p2p to be seen.
+        // 4: mdadm sees that md_p2p is loaded.
         assert_eq!(status.code(), Some(4), "{words:?}");
         assert_eq!(text(&root, "arguments"), arguments);
     }
@@ -274,7 +274,7 @@ fn an_interrupt_is_mdadms_first_and_then_ours() {
     thread::scope(|scope| {
         let within = scope.spawn(|| mdp2p_there(&root, &["mdadm", "--", "--detail"]));
         wait_for(&root.path().join("started"));
-        // It may still be about to hold signals back.
+        // The program may not have blocked its signals yet.
         thread::sleep(Duration::from_millis(500));
         let pid = text(&root, "started").trim().parse().map(Pid::from_raw);
         kill(pid.expect("a number"), Signal::SIGINT).expect("a signal");
@@ -329,7 +329,7 @@ fn without_mdadm_it_is_said_what_to_install() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    // A file that is no program, and a folder, are not it.
+    // Neither a file that is not executable nor a folder is mdadm.
     put(folder.path(), "mdadm", "");
     fs::create_dir_all(folder.path().join("more/mdadm")).expect("a folder");
     let path = format!("{0}:{0}/more", folder.path().display());

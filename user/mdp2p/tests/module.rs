@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p module`: what it shows, the commands that it would run, and what it refuses. No
-//! command of the machine is run: make, modprobe and sign-file are scripts of these tests.
+//! `mdp2p module`: what it shows, the commands that it would run, and what it refuses. No program
+//! of the machine is run: make, modprobe and sign-file are scripts of these tests.
 
 mod common;
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 const RELEASE: &str = "7.3.4+deb13-amd64";
 const SIGNED: &str = "ELF~Module signature appended~\n";
 
-/// A machine with our modules installed, one of them signed, and headers; none is loaded.
+/// Makes a machine with our modules installed, one of them signed, and headers; none is loaded.
 fn machine() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
@@ -39,7 +39,7 @@ fn machine() -> TempDir {
         &format!("{headers}/.config"),
         "CONFIG_MODULE_SIG_HASH=\"sha512\"\n",
     );
-    // As the real one: appends a signature to the last file.
+    // Like the real one, it appends a signature to the last file.
     let sign = "#!/bin/sh\n[ $# = 4 ] && echo '~Module signature appended~' >>\"$4\"\n";
     script(&root.join(headers), "scripts/sign-file", sign);
     put(root, "var/lib/dkms/mok.key", "");
@@ -102,7 +102,8 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// It must have failed, with all of these in what it said, and nothing on standard output.
+/// Asserts that the program failed, printed all of `said` to standard error, and nothing to
+/// standard output.
 fn refused(output: &Output, said: &[&str]) {
     let stderr = stderr(output);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -178,8 +179,7 @@ fn status_tells_what_is_installed_signed_and_loaded() {
     assert_eq!(status(root.path(), &[])["mode"], "beside");
 }
 
-/// What `status` says, for people and for programs, with modinfo and mokutil as they are in
-/// `tools`.
+/// Returns what `status` prints as text and as JSON, with modinfo and mokutil from `tools`.
 fn status_with(tools: &Path, root: &Path) -> (String, Value) {
     let run = |options: &[&str]| {
         let mut command = mdp2p(&[&["status"], options].concat());
@@ -206,7 +206,7 @@ fn status_tells_which_of_two_is_in_force() {
         &format!("{folder}/updates/dkms/md-p2p.ko"),
         "ELF",
     );
-    // As depmod writes it: only those that it prefers.
+    // depmod writes only the files that it prefers.
     let dep = |file: &str| {
         let text =
             format!("updates/raid1-p2p.ko: {file}\n{file}:\nkernel/drivers/md/md-mod.ko.xz:\n");
@@ -242,7 +242,7 @@ fn status_tells_why_there_is_none() {
         &format!("var/cache/md-p2p/{RELEASE}/refused"),
         format!("{why}\n"),
     );
-    // It is about DKMS, and there is another one.
+    // The reason is about DKMS, and there is another build.
     assert_eq!(status(root.path(), &[])["refused"], Value::Null);
     fs::remove_dir_all(root.path().join(format!("lib/modules/{RELEASE}/updates"))).expect("there");
     let after = status(root.path(), &[]);
@@ -258,7 +258,7 @@ fn status_tells_what_secure_boot_wants() {
     let tools = tempfile::tempdir().expect("a folder");
     let tool = |name: &str, text: &str| script(tools.path(), name, &format!("#!/bin/sh\n{text}\n"));
     let told = || status_with(tools.path(), root.path());
-    // Without modinfo nobody knows.
+    // Without modinfo the signer is unknown.
     assert_eq!(told().1["in_force"]["signer"], Value::Null);
     tool("modinfo", r#"[ "$1 $2" = "-F signer" ] && echo somebody"#);
     let (table, json) = told();
@@ -402,7 +402,7 @@ fn build_says_what_to_install() {
     refused(&output, &["/nonexistent", "kbuild/Makefile"]);
 }
 
-/// `make` is what is in `tools`.
+/// Builds with `make` from `tools`.
 fn build_with(tools: &Path) -> Output {
     let root = machine();
     let source = root.path().join("usr/src/md-p2p-0.9.0");
@@ -483,7 +483,7 @@ fn sign_says_what_it_runs() {
     let at = |path: &str| root.path().join(path).display().to_string();
     let dry = ["sign", "--dry-run"];
     let lines = stdout(&on(root.path(), &dry));
-    // One is signed already.
+    // One module is signed already.
     assert_eq!(lines.lines().count(), 5, "{lines}");
     let expected = [
         at(&format!("lib/modules/{RELEASE}/build/scripts/sign-file")),
@@ -526,7 +526,7 @@ fn sign_says_what_is_missing() {
     );
 }
 
-/// With the library: the program changes nothing below a folder.
+/// This calls the library, because the program changes nothing below a folder.
 #[test]
 fn sign_leaves_all_signed() {
     let root = machine();
@@ -556,10 +556,10 @@ fn sign_leaves_all_signed() {
     assert_eq!(raid1, SIGNED, "signed once");
 }
 
-/// Where [`load_as_a_program`] finds its machine.
+/// The environment variable that has the machine of [`load_as_a_program`].
 const MACHINE: &str = "MDP2P_TEST_MACHINE";
 
-/// What [`load_says_how_it_went`] runs with a modprobe of its own.
+/// Loads md-p2p with a modprobe that [`load_says_how_it_went`] has made.
 #[test]
 #[ignore = "a part of another test"]
 fn load_as_a_program() {
@@ -620,7 +620,7 @@ fn load_says_how_it_went() {
 
 #[test]
 fn who_is_not_root_changes_nothing() {
-    // Where anybody may run it.
+    // Any user may run a program in this folder.
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("mdp2p");
     fs::copy(assert_cmd::cargo::cargo_bin!("mdp2p"), &program).expect("a copy");

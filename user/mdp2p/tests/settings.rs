@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p policy` and `mdp2p provider`.
+//! `mdp2p policy` and `mdp2p provider`: what they show, and what they refuse.
 
 mod common;
 #[path = "common/nobody.rs"]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a block device holds, as blkid sees it, and whether somebody has it for itself.
+//! What a block device holds, according to blkid, and whether somebody uses it exclusively.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -10,21 +10,22 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use nix::libc;
 
-/// What an attempt to have a device for oneself said.
+/// The result of an attempt to open a device exclusively.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Nobody else has it, and it can be read.
+    /// Nobody else has it open exclusively, and it can be read.
     Free,
-    /// Somebody has.
+    /// Somebody has it open exclusively.
     Busy,
-    /// It is not told to us: why.
+    /// This could not be learned, for this reason.
     Unknown(String),
 }
 
-/// Opens it the way a filesystem or md does (`O_EXCL`), reads a block, and lets it go.
+/// Opens the device exclusively, as a filesystem or md does (`O_EXCL`), reads a block, and closes
+/// it.
 ///
 /// # Errors
-/// If it cannot be opened or read at all.
+/// Fails if the device cannot be opened or read.
 pub fn claim(node: &Path) -> Result<Claim> {
     let open = OpenOptions::new()
         .read(true)
@@ -43,18 +44,18 @@ pub fn claim(node: &Path) -> Result<Claim> {
     Ok(Claim::Free)
 }
 
-/// What is on a device.
+/// What a device holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Nothing that anybody knows.
+    /// Nothing that blkid knows.
     Nothing,
     /// A filesystem, a partition table or the like.
     Something(String),
-    /// It could not be found out: why.
+    /// This could not be learned, for this reason.
     Unknown(String),
 }
 
-/// What `blkid`, the program at that path, finds on a device.
+/// Asks blkid what a device holds; `blkid` is the path of the program.
 pub fn read(blkid: Option<&Path>, node: &Path) -> Contents {
     let Some(blkid) = blkid else {
         return Contents::Unknown("blkid is not found; install util-linux".into());
@@ -74,12 +75,12 @@ pub fn read(blkid: Option<&Path>, node: &Path) -> Contents {
     }
 }
 
-/// What blkid's exit status and output mean (blkid(8)).
+/// Interprets the exit status and the output of blkid (blkid(8)).
 fn interpret(status: Option<i32>, output: &str, complaint: &str) -> Contents {
     match status {
         Some(0) => describe(output),
-        // Also what it says of a device that it cannot open. Mostly it complains then, and
-        // `inspect` has opened it before.
+        // blkid also returns this if it cannot open the device. In most cases it then complains,
+        // and `inspect` has opened the device before.
         Some(2) if complaint.is_empty() => Contents::Nothing,
         Some(8) => Contents::Something("signatures of more than one kind".into()),
         Some(status) => Contents::Unknown(format!("blkid ended with status {status}; {complaint}")),
@@ -87,7 +88,7 @@ fn interpret(status: Option<i32>, output: &str, complaint: &str) -> Contents {
     }
 }
 
-/// What `KEY=VALUE` lines name.
+/// Describes the content that `KEY=VALUE` lines name.
 fn describe(output: &str) -> Contents {
     let values: Vec<(&str, &str)> = output
         .lines()
@@ -105,7 +106,8 @@ fn describe(output: &str) -> Contents {
     if let Some(table) = value("PTTYPE") {
         parts.push(format!("{table} partition table"));
     }
-    // Of a partition its entry in the table is told: that is not on it.
+    // For a partition, blkid also prints its entry in the partition table, which is not on the
+    // partition.
     let other = |key: &str| key != "DEVNAME" && !key.starts_with("PART_ENTRY_");
     match values.iter().find(|(key, _)| other(key)) {
         _ if !parts.is_empty() => Contents::Something(parts.join(", ")),
@@ -171,7 +173,8 @@ mod tests {
             read(Some(&blkid), &image),
             Contents::Something("linux_raid_member".into())
         );
-        // blkid finds nothing on what is not there, without a word; so it is opened first.
+        // blkid reports nothing for a device that does not exist, without a complaint; so the
+        // device is opened first.
         let gone = folder.path().join("gone");
         assert!(claim(&gone).is_err());
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A block device that is to become a member: what it is, who uses it, what it holds.
+//! Finds a block device, and learns who uses it and what it holds.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,34 +19,34 @@ use crate::sysroot::Sysroot;
 /// A block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockDevice {
-    /// As in `/sys/class/block`: `nvme0n1`.
+    /// Its name in `/sys/class/block`: `nvme0n1`.
     pub name: String,
-    /// Its node without links on the way: who changes these meanwhile changes nothing.
+    /// Its node, without symbolic links: changing a link then has no effect.
     pub node: PathBuf,
     /// Major and minor number: `259:0`.
     pub number: String,
     /// The disk that it is a partition of.
     pub disk: Option<String>,
-    /// Its own partitions.
+    /// The partitions of this disk.
     pub partitions: Vec<String>,
-    /// Bytes.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// What the drive calls itself, or nothing.
+    /// The model of the drive; empty if unknown.
     pub model: String,
-    /// The PCI devices that it is reached through; none if it is no PCI device by itself.
+    /// The PCI devices through which it is reached; empty if it is not a PCI device itself.
     pub controllers: Vec<Bdf>,
-    /// Whether nothing can be written to it.
+    /// Whether it cannot be written.
     pub read_only: bool,
     /// Whether its blocks have protection information (T10 PI) or other metadata.
     pub has_integrity: bool,
 }
 
 impl BlockDevice {
-    /// The device at a path. Of another machine ([`Sysroot::is_here`]) only the names of the
-    /// kernel are known, so the last component has to be one.
+    /// Finds the device at a path. On another machine ([`Sysroot::is_here`]) only the kernel's
+    /// names are known, so the last component must be such a name.
     ///
     /// # Errors
-    /// If it is not there or is something else.
+    /// Fails if there is no such device, or if it is not a block device.
     pub fn find(sysroot: &Sysroot, path: &Path) -> Result<Self> {
         let (name, node) = match sysroot.is_here() {
             true => find_here(sysroot, path)?,
@@ -81,8 +81,8 @@ impl BlockDevice {
         })
     }
 
-    /// Itself, its partitions, and the disk that it is a partition of: if one of them is in
-    /// use, it is.
+    /// Lists the device, its partitions, and the disk that it is a partition of. The device is in
+    /// use if one of these is.
     fn family(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name)
             .chain(&self.partitions)
@@ -96,7 +96,7 @@ fn folder_above(path: &Path) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// Name and node of a device of this machine.
+/// Returns the name and the node of a device of this machine.
 fn find_here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let shown = path.display();
     let status = match fs::metadata(path) {
@@ -123,7 +123,7 @@ fn find_here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     Ok((name, node))
 }
 
-/// The same of another machine, whose nodes are not at hand.
+/// Returns the name and the node of a device of another machine, whose nodes cannot be read.
 fn find_elsewhere(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.is_empty() || !sysroot.has(format!("sys/class/block/{name}")) {
@@ -136,11 +136,11 @@ fn find_elsewhere(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     Ok((name.to_string(), format!("/dev/{name}").into()))
 }
 
-/// Who uses a device, one sentence each without its full stop; nobody if there is none.
+/// Lists the users of a device, one sentence each without its full stop; empty if nobody uses it.
 ///
 /// # Errors
-/// If the machine's files cannot be read or understood.
-pub fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
+/// Fails if a file of the machine cannot be read or understood.
+fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
     let arrays = array::all(sysroot)?;
     let mut users = Vec::new();
     for name in device.family() {
@@ -168,19 +168,19 @@ pub fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
     Ok(users)
 }
 
-/// What was found out about a device before it is taken.
+/// What an inspection of a device has found.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// Who uses it, as [`users`] tells.
+    /// The users of the device, as [`users()`] lists them.
     pub users: Vec<String>,
-    /// What is on it.
+    /// What the device holds.
     pub contents: Contents,
 }
 
-/// Looks at a device: who uses it, and what is on it.
+/// Inspects a device: who uses it, and what it holds.
 ///
 /// # Errors
-/// If it cannot be read, or the machine's files cannot.
+/// Fails if the device or a file of the machine cannot be read.
 pub fn inspect(sysroot: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) -> Result<Findings> {
     let mut users = users(sysroot, device)?;
     if !sysroot.is_here() {
@@ -198,7 +198,7 @@ pub fn inspect(sysroot: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) ->
                     device.node.display()
                 ));
             }
-            // Whatever is on it: it is not to be had.
+            // The device cannot be taken, whatever it holds.
             contents::read(blkid, &device.node)
         }
     };
@@ -211,7 +211,7 @@ mod tests {
     use crate::testing::put;
     use std::os::unix::fs::symlink;
 
-    /// A drive with one partition, and one without.
+    /// Makes a drive with one partition, and one without.
     fn machine() -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");
         let folder = "sys/devices/pci0000:00/0000:00:01.0/0000:03:00.0/nvme/nvme0";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Who uses a block device: filesystems, swap, and drivers that hold it.
+//! Finds the users of a block device: filesystems, swap, and drivers that hold it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,11 +12,11 @@ use crate::sysroot::{Sysroot, garbage};
 /// A use of a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It is mounted on this folder.
+    /// A filesystem on it is mounted on this folder.
     Mounted(String),
-    /// It is swap.
+    /// It is swap space.
     Swap,
-    /// This block device, of device mapper or md, is made of it.
+    /// This block device, of device mapper or md, is built on it.
     Holder(String),
 }
 
@@ -30,10 +30,10 @@ impl fmt::Display for Use {
     }
 }
 
-/// The uses of the block device of that name, itself and not its partitions.
+/// Lists the uses of a block device itself, without those of its partitions.
 ///
 /// # Errors
-/// If sysfs or procfs cannot be read.
+/// Fails if sysfs or procfs cannot be read.
 pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
     let device = number(sysroot, name)?;
     let places: BTreeSet<String> = mounts(sysroot)?
@@ -56,10 +56,10 @@ pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
     Ok(uses)
 }
 
-/// Major and minor of a block device.
+/// Returns the major and minor number of a block device.
 ///
 /// # Errors
-/// If there is none of that name.
+/// Fails if there is no such device.
 pub fn number(sysroot: &Sysroot, name: &str) -> Result<(u64, u64)> {
     let path = format!("sys/class/block/{name}/dev");
     let text = sysroot.read(&path)?;
@@ -72,28 +72,28 @@ fn device_number(text: &str) -> Option<(u64, u64)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// A filesystem that is mounted.
+/// A mounted filesystem.
 #[derive(Clone, Debug)]
 pub struct Mount {
-    /// Major and minor.
+    /// The major and minor number.
     pub device: (u64, u64),
-    /// The folder.
+    /// The folder that it is mounted on.
     pub at: String,
-    /// What was mounted: mostly a node.
+    /// What was mounted: in most cases a node.
     pub source: String,
 }
 
-/// All filesystems that are mounted.
+/// Lists the mounted filesystems.
 ///
 /// # Errors
-/// If procfs cannot be read.
+/// Fails if procfs cannot be read.
 pub fn mounts(sysroot: &Sysroot) -> Result<Vec<Mount>> {
     let text = sysroot.read_if("proc/self/mountinfo")?.unwrap_or_default();
     Ok(text.lines().filter_map(Mount::parse).collect())
 }
 
 impl Mount {
-    /// A line of mountinfo (proc_pid_mountinfo(5)).
+    /// Parses a line of mountinfo (proc_pid_mountinfo(5)).
     fn parse(line: &str) -> Option<Self> {
         let (place, filesystem) = line.split_once(" - ")?;
         let mut place = place.split(' ').skip(2);
@@ -103,14 +103,14 @@ impl Mount {
         Some(Self { device, at, source })
     }
 
-    /// Whether it lies on the block device. Some, as btrfs, have a number of their own, and
-    /// name the device.
+    /// Tells whether the filesystem is on the block device. Some filesystems, such as btrfs, have a
+    /// number of their own, and name the device.
     pub fn is_on(&self, sysroot: &Sysroot, name: &str, device: (u64, u64)) -> bool {
         self.device == device || node_name(sysroot, &self.source) == name
     }
 }
 
-/// The name that the kernel gives the device at a path in `/dev`.
+/// Returns the kernel's name of the device at a path in `/dev`.
 fn node_name(sysroot: &Sysroot, path: &str) -> String {
     let inside = path.trim_start_matches('/');
     let real = fs::canonicalize(sysroot.path(inside)).unwrap_or_else(|_| path.into());
@@ -118,7 +118,7 @@ fn node_name(sysroot: &Sysroot, path: &str) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Spaces and the like are `\040` in mountinfo and swaps.
+/// Decodes spaces and the like, which are `\040` in mountinfo and swaps.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The options that a kernel was configured with.
+//! Reads the options that a kernel was configured with.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,16 +14,16 @@ use crate::sysroot::{Sysroot, garbage};
 /// The options that a kernel was configured with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The file that they are from, below the root.
+    /// The file that has the options, below the root.
     pub file: PathBuf,
     text: String,
 }
 
 impl Options {
-    /// Those of a kernel; none if no file tells them.
+    /// Reads the options of a kernel; `None` if there is no file with them.
     ///
     /// # Errors
-    /// If there is such a file and it cannot be read, or holds something else.
+    /// Fails if the file cannot be read, or holds something else.
     pub fn read(sysroot: &Sysroot, release: &str) -> Result<Option<Self>> {
         let modules = folder(sysroot, release);
         let mut places = vec![
@@ -52,7 +52,8 @@ impl Options {
         Ok(Self { file, text })
     }
 
-    /// The value of an option, named without `CONFIG_`, and without quotes; none if it is off.
+    /// Returns the value of an option, without quotes; `None` if it is off. `name` does not have
+    /// the prefix `CONFIG_`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.text.lines().find_map(|line| {
             let (key, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;

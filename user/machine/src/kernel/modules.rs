@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Our modules: which of them are installed for a kernel, who signed them, and which are loaded.
+//! The modules of md-p2p: which are installed for a kernel, who signed them, and which are loaded.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,7 +13,7 @@ use super::release::{display, folder};
 use crate::programs;
 use crate::sysroot::{Sysroot, garbage};
 
-/// Our modules as modprobe knows them, the personalities before what they need.
+/// The modules of md-p2p by modprobe's name, the personalities before the module that they need.
 pub const MODULES: [&str; 6] = [
     "linear-p2p",
     "raid0-p2p",
@@ -23,24 +23,24 @@ pub const MODULES: [&str; 6] = [
     MAIN,
 ];
 
-/// The one that all others need.
+/// The module that all others need.
 pub const MAIN: &str = "md-p2p";
 
-/// A module of ours in a file.
+/// A module of md-p2p in a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Installed {
-    /// As modprobe knows it.
+    /// Its name for modprobe.
     #[serde(skip)]
     pub name: &'static str,
-    /// Where, below the root.
+    /// Its path, below the root.
     #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
-    /// `gz`, `xz` or `zst`, if it is compressed.
+    /// `gz`, `xz` or `zst`, if the file is compressed.
     pub compression: Option<&'static str>,
-    /// Whether there is a signature; none if it cannot be seen, since it is compressed and
-    /// there is no modinfo.
+    /// Whether the module is signed. `None` if that cannot be seen, because the file is compressed
+    /// and there is no modinfo.
     pub signed: Option<bool>,
-    /// Whose.
+    /// Who signed it.
     pub signer: Option<String>,
 }
 
@@ -48,11 +48,11 @@ fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_str(&display(path))
 }
 
-/// Our modules among those that were added to a kernel, in the order that depmod prefers
-/// them in.
+/// Lists the modules of md-p2p that are installed for a kernel, in the order in which depmod
+/// prefers them.
 ///
 /// # Errors
-/// If a folder or one of them cannot be read.
+/// Fails if a folder or a module cannot be read.
 pub fn installed(sysroot: &Sysroot, release: &str) -> Result<Vec<Installed>> {
     let modules = folder(sysroot, release);
     let mut found = Vec::new();
@@ -62,17 +62,17 @@ pub fn installed(sysroot: &Sysroot, release: &str) -> Result<Vec<Installed>> {
     Ok(found)
 }
 
-/// The modules in one folder, without those below it.
+/// Lists the modules of md-p2p in a folder, without those in folders below it.
 ///
 /// # Errors
-/// As [`installed`].
+/// Fails if the folder or a module cannot be read.
 pub fn built(sysroot: &Sysroot, folder: &Path) -> Result<Vec<Installed>> {
     let mut found = Vec::new();
     collect_modules(sysroot, folder, 1, &mut found)?;
     Ok(found)
 }
 
-/// `depth` is for links that lead back.
+/// Collects the modules in a folder and in those below it; `depth` ends loops of links.
 fn collect_modules(
     sysroot: &Sysroot,
     folder: &Path,
@@ -104,12 +104,12 @@ fn collect_modules(
     Ok(())
 }
 
-/// Which of our modules a file is, by its name.
+/// Returns the name of the module in a file, if it is a module of md-p2p.
 fn name_of(path: &Path) -> Option<&'static str> {
     Some(parse_file_name(path.file_name()?.to_str()?)?.0)
 }
 
-/// Which of ours a file is by its name, and how it is compressed.
+/// Returns the name of the module in a file, and how the file is compressed.
 fn parse_file_name(file: &str) -> Option<(&'static str, Option<&'static str>)> {
     let (name, rest) = file.split_once(".ko")?;
     let compression = match rest {
@@ -119,12 +119,12 @@ fn parse_file_name(file: &str) -> Option<(&'static str, Option<&'static str>)> {
         ".zst" => Some("zst"),
         _ => return None,
     };
-    // Some tools write _ for -.
+    // Some tools write _ instead of -.
     let ours = |module: &&&str| name.replace('_', "-") == **module;
     Some((MODULES.iter().find(ours)?, compression))
 }
 
-/// Whether a module ends as those that are signed do (MODULE_SIG_STRING).
+/// Tells whether a module ends with the mark of a signature (MODULE_SIG_STRING).
 fn is_signed(path: &Path) -> Result<bool> {
     const MARK: &[u8] = b"~Module signature appended~\n";
     let read = || {
@@ -139,19 +139,19 @@ fn is_signed(path: &Path) -> Result<bool> {
     read().with_context(|| path.display().to_string())
 }
 
-/// A module of ours that is loaded.
+/// A loaded module of md-p2p.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// As modprobe knows it.
+    /// Its name for modprobe.
     pub name: &'static str,
-    /// How many users it has, other modules among them.
+    /// The number of its users, other modules included.
     pub uses: u32,
 }
 
-/// Those that are loaded, as [`MODULES`] has them.
+/// Lists the loaded modules, in the order of [`MODULES`].
 ///
 /// # Errors
-/// If `proc/modules` cannot be understood.
+/// Fails if `proc/modules` cannot be understood.
 pub fn loaded(sysroot: &Sysroot) -> Result<Vec<Loaded>> {
     const FILE: &str = "proc/modules";
     let text = sysroot.read_if(FILE)?.unwrap_or_default();
@@ -161,7 +161,7 @@ pub fn loaded(sysroot: &Sysroot) -> Result<Vec<Loaded>> {
         let line = text
             .lines()
             .find(|line| line.split(' ').next() == Some(&key));
-        // Name, bytes, users.
+        // The words are the name, the size in bytes, and the number of users.
         if let Some(line) = line {
             let uses = line.split(' ').nth(2).and_then(|uses| uses.parse().ok());
             let why = "name, size and number of users are wanted";
@@ -172,7 +172,7 @@ pub fn loaded(sysroot: &Sysroot) -> Result<Vec<Loaded>> {
     Ok(found)
 }
 
-/// Whether a module is loaded.
+/// Tells whether a module is loaded.
 pub fn is_loaded(sysroot: &Sysroot, module: &str) -> bool {
     sysroot.has(format!("sys/module/{}", module.replace('-', "_")))
 }
@@ -181,13 +181,13 @@ pub fn is_loaded(sysroot: &Sysroot, module: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// It has the names of the kernel's md, such as `/proc/mdstat`.
+    /// It holds the names of the kernel's md, such as `/proc/mdstat`.
     Sole,
-    /// The kernel's md has them, and it has others.
+    /// The kernel's md holds these names, and md-p2p has others.
     Beside,
 }
 
-/// How it is loaded; none if it is not.
+/// Returns how md-p2p is loaded; `None` if it is not.
 pub fn mode(sysroot: &Sysroot) -> Option<Mode> {
     match (
         sysroot.has("sys/module/md_p2p"),
@@ -199,11 +199,11 @@ pub fn mode(sysroot: &Sysroot) -> Option<Mode> {
     }
 }
 
-/// Returns the file of [`MAIN`] that modprobe loads, as depmod wrote it down; `None` if depmod
-/// knows no such file.
+/// Returns the file of [`MAIN`] that modprobe loads, as depmod recorded it; `None` if depmod knows
+/// no such file.
 ///
 /// # Errors
-/// If `modules.dep` cannot be read.
+/// Fails if `modules.dep` cannot be read.
 pub fn preferred(sysroot: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
     let folder = folder(sysroot, release);
     let text = sysroot
@@ -215,8 +215,8 @@ pub fn preferred(sysroot: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
         .find(|path| name_of(path) == Some(MAIN)))
 }
 
-/// Who signed a module: an empty text if nobody did, none if it cannot be read or there is
-/// no modinfo.
+/// Returns who signed a module, an empty text if it is not signed. `None` if the file cannot be
+/// read or there is no modinfo.
 pub fn signer(module: &Path) -> Option<String> {
     let output = Command::new(programs::program("modinfo")?)
         .args(["-F", "signer"])

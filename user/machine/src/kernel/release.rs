@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The kernels of a machine: their releases, and where their modules and headers lie.
+//! The kernels of a machine: their releases, and the folders of their modules and headers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use anyhow::{Result, bail};
 
 use crate::sysroot::{Sysroot, garbage};
 
-/// Reads the release of a kernel, as `uname -r` prints it. It becomes a part of paths.
+/// Parses the release of a kernel, as `uname -r` prints it. The release becomes a part of paths.
 ///
 /// # Errors
-/// If it cannot be one.
+/// Fails if the text cannot be a release.
 pub fn parse(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
     match text.chars().next() {
@@ -22,20 +22,20 @@ pub fn parse(text: &str) -> Result<String, String> {
     }
 }
 
-/// The release of the kernel that runs.
+/// Returns the release of the running kernel.
 ///
 /// # Errors
-/// If the machine does not tell it.
+/// Fails if the machine does not say it.
 pub fn running(sysroot: &Sysroot) -> Result<String> {
     const FILE: &str = "proc/sys/kernel/osrelease";
     let text = sysroot.read(FILE)?;
     parse(&text).map_err(|why| garbage(&sysroot.path(FILE), &text, &why))
 }
 
-/// The kernel that was named, if there is one of that name, or the one that runs.
+/// Returns the release of the kernel that was named, or of the running kernel if none was.
 ///
 /// # Errors
-/// If there is none of that name; those that there are are named.
+/// Lists the kernels if none has this name.
 pub fn find(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
     let Some(release) = named else {
         return running(sysroot);
@@ -55,7 +55,7 @@ pub fn find(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
     Ok(release.to_owned())
 }
 
-/// Where the modules of a kernel lie, below the root.
+/// Returns the folder of a kernel's modules, below the root.
 pub fn folder(sysroot: &Sysroot, release: &str) -> PathBuf {
     let new = PathBuf::from(format!("usr/lib/modules/{release}"));
     let usual = PathBuf::from(format!("lib/modules/{release}"));
@@ -65,17 +65,17 @@ pub fn folder(sysroot: &Sysroot, release: &str) -> PathBuf {
     }
 }
 
-/// Where the headers of a kernel lie, below the root, if they are there.
+/// Returns the folder of a kernel's headers, below the root; `None` if they are not installed.
 pub fn headers(sysroot: &Sysroot, release: &str) -> Option<PathBuf> {
     let build = folder(sysroot, release).join("build");
-    // A link that begins with / means the root of the machine that is looked at.
+    // A link that begins with / is relative to the root of the other machine.
     let target = fs::read_link(sysroot.path(&build)).ok();
     let absolute = target.and_then(|target| target.strip_prefix("/").map(Path::to_owned).ok());
     let headers = absolute.unwrap_or(build);
     sysroot.has(headers.join(".config")).then_some(headers)
 }
 
-/// A path below the root as one writes it on that machine.
+/// Writes a path below the root as it is on that machine.
 pub fn display(path: &Path) -> String {
     Path::new("/").join(path).display().to_string()
 }

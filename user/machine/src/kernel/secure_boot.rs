@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Secure Boot: whether the firmware has it on, and which keys it knows.
+//! Secure Boot: whether it is on, and which keys the firmware has.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -10,20 +10,20 @@ use anyhow::{Context, Result};
 use crate::programs;
 use crate::sysroot::{Sysroot, garbage};
 
-/// DKMS's own key, with which it signs all that it builds.
+/// DKMS's own key, which signs every module that DKMS builds.
 pub const KEY: &str = "var/lib/dkms/mok.key";
 
-/// What the firmware has to know for it.
+/// The certificate of that key, which the firmware must have.
 pub const CERTIFICATE: &str = "var/lib/dkms/mok.pub";
 
-/// Whether the firmware has a certificate; none if it does not tell.
+/// Tells whether the firmware has a certificate; `None` if this cannot be learned.
 pub fn is_enrolled(certificate: &Path) -> Option<bool> {
     let output = process::Command::new(programs::program("mokutil")?)
         .arg("--test-key")
         .arg(certificate)
         .output()
         .ok()?;
-    // Its exit status is 1 if it is enrolled, and if something is wrong.
+    // The exit status does not help: it is 1 if the certificate is enrolled, and for errors.
     let text = String::from_utf8_lossy(&output.stdout);
     match (
         text.contains("is already enrolled"),
@@ -35,10 +35,10 @@ pub fn is_enrolled(certificate: &Path) -> Option<bool> {
     }
 }
 
-/// Whether Secure Boot is on: four bytes of attributes, then 1.
+/// Tells whether Secure Boot is on: the variable has four bytes of attributes, then 1.
 ///
 /// # Errors
-/// If the firmware's variable is something else.
+/// Fails if the firmware's variable has another form.
 pub fn is_secure(sysroot: &Sysroot) -> Result<bool> {
     const FILE: &str = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
     let path = sysroot.path(FILE);

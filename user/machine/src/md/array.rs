@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Arrays and their members, from `/sys/block/mdX/md` (Documentation/admin-guide/md.rst,
-//! and docs/sysfs.md for what md-p2p has beside it).
+//! Arrays and their members, from `/sys/block/mdX/md` (Documentation/admin-guide/md.rst;
+//! docs/sysfs.md for the files that md-p2p adds).
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use crate::pci::bdf::Bdf;
 use crate::pci::controllers;
 use crate::sysroot::{self, Sysroot, garbage};
 
-/// Whose array it is.
+/// The driver of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Driver {
@@ -25,59 +25,59 @@ pub enum Driver {
 /// An MD array.
 #[derive(Clone, Debug, Serialize)]
 pub struct Array {
-    /// As in `/sys/block`: `md0`.
+    /// Its name in `/sys/block`: `md0`.
     pub name: String,
     /// Its names in `/dev/md`.
     pub aliases: Vec<String>,
-    /// Whose.
+    /// The driver.
     pub driver: Driver,
-    /// `raid1`, `linear` and so on; empty if it has none yet.
+    /// `raid1`, `linear` and so on; empty if the array has no level yet.
     pub level: String,
-    /// Members that it is to have.
+    /// The number of members that it should have.
     pub raid_disks: u32,
-    /// Bytes.
+    /// Its size in bytes.
     pub bytes: u64,
     /// `array_state`: `clean`, `active`, `readonly`, `inactive` and so on.
     pub state: String,
-    /// Members that are missing.
+    /// The number of missing members.
     pub degraded: u32,
-    /// Bytes; 0 for levels without chunks.
+    /// The size of a chunk in bytes; 0 for levels without chunks.
     pub chunk_bytes: u64,
-    /// Version of the superblock.
+    /// The version of the superblock.
     pub metadata: String,
-    /// Members, those with a role first, by role.
+    /// The members, sorted by role; those without a role come last.
     pub members: Vec<Member>,
-    /// Resync, recovery, check, reshape; none if it is idle.
+    /// A resync, recovery, check or reshape; `None` if the array is idle.
     pub rebuild: Option<Rebuild>,
-    /// What md-p2p says of it.
+    /// What md-p2p says of it; `None` if it is not md-p2p's.
     pub p2p: Option<P2p>,
 }
 
 /// A member of an array.
 #[derive(Clone, Debug, Serialize)]
 pub struct Member {
-    /// As in `/sys/class/block`: `nvme0n1`.
+    /// Its name in `/sys/class/block`: `nvme0n1`.
     pub name: String,
-    /// Its role; none for spares and those that failed.
+    /// Its role; `None` for spares and failed members.
     pub slot: Option<u32>,
     /// `state`: `in_sync`, `spare`, `faulty`, `write_mostly` and so on.
     pub state: Vec<String>,
-    /// The PCI devices that it is reached through; none if it is no PCI device by itself.
+    /// The PCI devices through which it is reached; empty if it is not a PCI device itself.
     pub controllers: Vec<Bdf>,
-    /// What md-p2p says of it.
+    /// What md-p2p says of it; `None` if the array is not md-p2p's.
     pub p2p: Option<MemberP2p>,
 }
 
-/// A rebuild that is under way, or waits.
+/// A rebuild that runs or waits.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rebuild {
     /// `sync_action`: `resync`, `recover`, `check`, `repair`, `reshape`, `frozen`.
     pub action: String,
-    /// Bytes that are done, and all of them; none while it waits.
+    /// The bytes that are done; `None` while it waits.
     pub done_bytes: Option<u64>,
-    /// All bytes.
+    /// The bytes in all; `None` while it waits.
     pub total_bytes: Option<u64>,
-    /// Bytes a second.
+    /// Bytes per second.
     pub speed: Option<u64>,
 }
 
@@ -88,13 +88,13 @@ pub struct P2p {
     pub policy: String,
     /// `direct`, `staged` or `off`.
     pub state: String,
-    /// Why.
+    /// The reasons for the state.
     pub reasons: Vec<String>,
-    /// The provider that a rebuild borrows from now.
+    /// The provider from which a rebuild borrows memory now.
     pub provider: Option<Bdf>,
-    /// What was asked for: `auto`, `none` or an address.
+    /// The provider that was asked for: `auto`, `none` or an address.
     pub provider_wanted: String,
-    /// What went which way.
+    /// How much I/O was direct, staged or refused.
     #[serde(flatten)]
     pub counters: Counters,
 }
@@ -102,27 +102,27 @@ pub struct P2p {
 /// What md-p2p says of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemberP2p {
-    /// Each provider and the distance to it; none if unreachable.
+    /// The distance to each provider.
     pub distances: Vec<Distance>,
-    /// Bytes of its own DMA into peer pages.
+    /// Bytes that it wrote into peer pages by its own DMA.
     pub read_bytes: u64,
-    /// And from them.
+    /// Bytes that it read from peer pages by its own DMA.
     pub write_bytes: u64,
 }
 
-/// How far it is to a provider.
+/// The distance to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Distance {
     /// The provider.
     pub provider: Bdf,
-    /// What the kernel says: none if unreachable.
+    /// The distance, as the kernel says it; `None` if the provider is unreachable.
     pub distance: Option<u32>,
 }
 
-/// All arrays of `host`, by name. One that stops meanwhile is left out.
+/// Reads all arrays, sorted by name. An array that stops meanwhile is left out.
 ///
 /// # Errors
-/// If sysfs holds what cannot be understood; the file is named.
+/// Names the file in sysfs that cannot be understood.
 pub fn all(sysroot: &Sysroot) -> Result<Vec<Array>> {
     sysroot::each(&sysroot.names("sys/block")?, |name| {
         let is_there = || sysroot.has(format!("sys/block/{name}/md"));
@@ -137,10 +137,10 @@ pub fn all(sysroot: &Sysroot) -> Result<Vec<Array>> {
     })
 }
 
-/// The counters of an array now; none if it is not md-p2p's.
+/// Reads the counters of an array; `None` if it is not md-p2p's.
 ///
 /// # Errors
-/// If one cannot be read.
+/// Fails if a counter cannot be read.
 pub fn counters(sysroot: &Sysroot, array: &Array) -> Result<Option<Counters>> {
     if array.p2p.is_none() {
         return Ok(None);
@@ -149,10 +149,10 @@ pub fn counters(sysroot: &Sysroot, array: &Array) -> Result<Option<Counters>> {
     Counters::read(&md).map(Some)
 }
 
-/// The array that a person means: `md0`, `/dev/md0`, `/dev/md/data` or `data`.
+/// Finds the array that the user means: `md0`, `/dev/md0`, `/dev/md/data` or `data`.
 ///
 /// # Errors
-/// If there is none of that name; those that there are are named.
+/// Lists the arrays if none has this name.
 pub fn find(sysroot: &Sysroot, wanted: &str) -> Result<Array> {
     let array = name_of(sysroot, wanted);
     if let Some(name) = array {
@@ -182,10 +182,10 @@ fn name_of(sysroot: &Sysroot, wanted: &str) -> Option<String> {
 }
 
 impl Array {
-    /// The array of that name in `/sys/block`.
+    /// Reads the array of this name in `/sys/block`.
     ///
     /// # Errors
-    /// If sysfs cannot be read or understood; the file is named.
+    /// Names the file in sysfs that cannot be read or understood.
     pub fn read(sysroot: &Sysroot, name: &str) -> Result<Self> {
         let md = &sysroot.within(format!("sys/block/{name}/md"))?;
         let text = |file: &str| {
@@ -219,7 +219,7 @@ impl Array {
                 None => Driver::Md,
             },
             level: text("level")?,
-            // While it is reshaped: "5 (4)".
+            // During a reshape the file has two numbers: "5 (4)".
             raid_disks: first_number(md, "raid_disks")?,
             bytes: sysroot
                 .value_if::<u64>(format!("sys/block/{name}/size"))?
@@ -236,7 +236,7 @@ impl Array {
     }
 }
 
-/// The number that a file begins with, or 0 if it is empty or not there.
+/// Returns the number that a file begins with; 0 if the file is empty or does not exist.
 fn first_number<T: FromStr + Default>(sysroot: &Sysroot, path: &str) -> Result<T>
 where
     T::Err: std::fmt::Display,
@@ -256,7 +256,7 @@ fn aliases(sysroot: &Sysroot, name: &str) -> Result<Vec<String>> {
 }
 
 impl Member {
-    /// The member `name` of an array, which `folder` is about.
+    /// Reads the member `name` of an array from its folder.
     fn read(sysroot: &Sysroot, folder: &Sysroot, name: &str) -> Result<Self> {
         let slot = folder.read_if("slot")?;
         let slot = match slot.as_deref() {
@@ -268,7 +268,7 @@ impl Member {
         };
         let state = folder.read_if("state")?.unwrap_or_default();
         Ok(Self {
-            // sysfs writes ! for /: cciss!c0d0.
+            // sysfs writes ! instead of /: cciss!c0d0.
             name: folder.link("block").unwrap_or_else(|| name.to_owned()),
             slot,
             state: state
@@ -281,14 +281,9 @@ impl Member {
         })
     }
 
-    /// Whether it logs what raid4, 5 or 6 are about to write: peer I/O never goes to it.
+    /// Tells whether it is the journal of raid4, 5 or 6, which peer I/O never goes to.
     pub fn is_journal(&self) -> bool {
         self.state.iter().any(|word| word == "journal")
-    }
-
-    /// Whether it holds what it should.
-    pub fn is_in_sync(&self) -> bool {
-        self.state.iter().any(|word| word == "in_sync")
     }
 }
 
@@ -338,7 +333,7 @@ impl Rebuild {
         const COMPLETED: &str = "sync_completed";
         let text = md.read_if(COMPLETED)?.unwrap_or_default();
         let (done_bytes, total_bytes) = match text.split_once('/') {
-            // Sectors.
+            // These are sectors.
             Some((done, total)) => {
                 let bytes = |text: &str| {
                     let sectors = text.trim().parse::<u64>();
@@ -350,7 +345,7 @@ impl Rebuild {
             }
             None => (None, None),
         };
-        // KiB a second, or "none".
+        // This is KiB per second, or "none".
         let speed = md.read_if("sync_speed")?;
         let speed = speed.and_then(|text| text.parse::<u64>().ok());
         Ok(Some(Self {
@@ -361,7 +356,7 @@ impl Rebuild {
         }))
     }
 
-    /// Which part of it is done, from 0 to 1.
+    /// Returns the fraction that is done, from 0 to 1.
     pub fn part(&self) -> Option<f64> {
         match (self.done_bytes?, self.total_bytes?) {
             (_, 0) => None,
@@ -393,7 +388,8 @@ impl P2p {
     }
 }
 
-/// What `p2pdma_provider` shows: the one in use, and what was asked for: `none (auto)`.
+/// Parses `p2pdma_provider`: the provider in use and the one that was asked for, as in `none
+/// (auto)`.
 fn parse_provider(shown: &str) -> Result<(Option<Bdf>, String), String> {
     let (used, wanted) = match shown.split_once(" (") {
         Some((used, wanted)) => (used, wanted.trim_end_matches(')')),

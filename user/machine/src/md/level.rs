@@ -5,15 +5,15 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-/// A level, by md's number: -1 is linear.
+/// A level by md's number, which is -1 for linear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(i32);
 
 impl Level {
-    /// The level of a name that mdadm knows.
+    /// Parses a level by one of mdadm's names for it.
     ///
     /// # Errors
-    /// If it is none.
+    /// Lists the levels if none has this name.
     pub fn parse(name: &str) -> Result<Self> {
         Ok(Self(match name {
             "linear" | "-1" => -1,
@@ -32,7 +32,7 @@ impl Level {
         self.0
     }
 
-    /// The module that has it.
+    /// Returns the name of the module for the level.
     pub fn module(self) -> &'static str {
         match self.0 {
             0 => "raid0-p2p",
@@ -43,7 +43,7 @@ impl Level {
         }
     }
 
-    /// For mdadm's `--level`.
+    /// Returns the name of the level for mdadm's `--level`.
     pub fn mdadm_name(self) -> String {
         match self.0 {
             -1 => "linear".into(),
@@ -51,12 +51,13 @@ impl Level {
         }
     }
 
-    /// Whether it survives the loss of a member.
+    /// Tells whether the level survives the loss of a member.
     pub fn is_redundant(self) -> bool {
         self.0 > 0
     }
 
-    /// How many members it takes, and how many may be missing; of a mirror that hangs on which.
+    /// Returns the minimum number of members, and how many may be missing. (For a mirror, that
+    /// depends on which ones.)
     pub fn bounds(self) -> (usize, usize) {
         match self.0 {
             1 | 10 => (2, usize::MAX),
@@ -68,7 +69,7 @@ impl Level {
 }
 
 impl fmt::Display for Level {
-    /// As md has it in sysfs.
+    /// Writes the name of the level in sysfs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             -1 => f.write_str("linear"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! MD: the arrays of a machine, and what is known of levels and layouts.
+//! MD: the arrays of a machine, their names and UUIDs, levels and layouts.
 
 pub mod array;
 pub mod counters;

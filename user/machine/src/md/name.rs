@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The names of arrays: their nodes, and which array has one.
+//! The names of arrays in `/dev`.
 
 use anyhow::{Result, bail};
 
 use super::array::{self, Array};
 use crate::sysroot::Sysroot;
 
-/// The node of the array that a person means: `/dev/md0` for `md0` and `/dev/md0`,
+/// Returns the node of the array that the user means: `/dev/md0` for `md0` and `/dev/md0`,
 /// `/dev/md/data` for `data` and `/dev/md/data`.
 ///
 /// # Errors
-/// If it is no name for an array.
+/// Fails if the text cannot name an array.
 pub fn node(wanted: &str) -> Result<String> {
     let is_number = |text: &str| {
         (1..=6).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -36,13 +36,13 @@ pub fn node(wanted: &str) -> Result<String> {
     }
 }
 
-/// The array that has this node, running or left over.
+/// Finds the array of this node. The array may be a leftover that does not run.
 ///
 /// # Errors
-/// If sysfs cannot be understood.
+/// Fails if a file in sysfs cannot be understood.
 pub fn find_by_node(sysroot: &Sysroot, node: &str) -> Result<Option<Array>> {
     let name = node.rsplit('/').next().unwrap_or(node);
-    // mdadm takes /dev/md/5 for md5.
+    // For mdadm, /dev/md/5 is md5.
     let number = format!("md{name}");
     let is_it = |array: &Array| {
         array.name == name

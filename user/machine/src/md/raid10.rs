@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where raid10 puts the copies of a chunk.
+//! Computes which members hold the copies of a chunk of raid10.
 
 use anyhow::{Result, bail};
 
-/// What mdadm takes if it is told nothing.
+/// mdadm's default.
 const DEFAULT: &str = "n2";
 
-/// A layout of raid10, by mdadm's name for it (md(4)).
+/// A layout of raid10, which mdadm calls n2, f2, o3 and so on (md(4)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     copies: usize,
-    /// How many members further the next chunk begins.
+    /// By how many members the next chunk is shifted.
     step: usize,
 }
 
 impl Layout {
-    /// The layout of an array of so many members, missing ones too; `name` is what mdadm is told.
+    /// Parses mdadm's name of a layout, for an array of this many members, missing ones included.
     ///
     /// # Errors
-    /// If there is no such layout, or not for so many members.
+    /// Fails if there is no such layout, or not for this many members.
     pub fn of(name: Option<&str>, members: usize) -> Result<Self> {
         let name = name.unwrap_or(DEFAULT);
         let number = |digits: &str| {
@@ -39,15 +39,14 @@ impl Layout {
         if copies > members {
             bail!("--layout {name}: {members} members have no place for {copies} copies");
         }
-        // Near copies fill the members one after the other. Far ones and those at an offset
-        // are a stripe or more below, one member further each: for every member on which a
-        // chunk begins.
+        // Near copies fill the members one after the other. Far and offset copies lie at least one
+        // stripe below, each shifted by one member, for each member that a chunk can begin on.
         let step = if kind == "n" { copies } else { 1 };
         Ok(Self { copies, step })
     }
 
-    /// The members that hold the copies of a chunk, for each way that chunks have: as
-    /// `__raid10_find_phys()` of `drivers/md/raid10.c` finds them.
+    /// Returns the sets of members that can hold the copies of a chunk, as `__raid10_find_phys()`
+    /// in `drivers/md/raid10.c` computes them.
     pub fn copy_sets(self, members: usize) -> Vec<Vec<usize>> {
         let set = |chunk: usize| {
             let first = chunk * self.step;
@@ -74,7 +73,7 @@ mod tests {
     #[test]
     fn copies_lie_where_they_do_in_layouts_worked_out_by_hand() {
         for (name, members, expected) in [
-            // The pictures of md(4).
+            // These are the pictures of md(4).
             ("n2", 4, &[&[0, 1][..], &[2, 3]][..]),
             ("n2", 5, &[&[0, 1], &[0, 4], &[1, 2], &[2, 3], &[3, 4]]),
             ("n2", 3, &[&[0, 1], &[0, 2], &[1, 2]]),
@@ -91,8 +90,8 @@ mod tests {
         }
     }
 
-    /// `__raid10_find_phys()`, word by word as far as it tells members, with the numbers that
-    /// `setup_geo()` makes of what mdadm writes into the superblock.
+    /// Does what `__raid10_find_phys()` does to find members, word by word. Its numbers are those
+    /// that `setup_geo()` derives from mdadm's superblock.
     fn kernels(layout: u32, disks: usize, chunk: usize) -> Vec<usize> {
         let near_copies = (layout & 255) as usize;
         let far_copies = (layout >> 8 & 255) as usize;
@@ -133,7 +132,7 @@ mod tests {
         for disks in 2..=12 {
             for copies in 2..=disks {
                 let number = copies as u32;
-                // As mdadm's parse_layout_10().
+                // mdadm's parse_layout_10() makes these numbers.
                 for (name, layout) in [
                     (format!("n{copies}"), 256 + number),
                     (format!("o{copies}"), 0x10000 + (number << 8) + 1),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Who reaches whose memory: as the running kernel says through md-p2p, or else by its rules.
+//! Who reaches whose memory: as the running kernel says through md-p2p, or else by the kernel's
+//! rules.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,10 @@ use crate::pci::devices::Devices;
 use crate::pci::reach::{Reach, Rules};
 use crate::sysroot::Sysroot;
 
-/// The distance to each provider; `None` for one that cannot be reached.
+/// The distance to each provider; `None` for an unreachable one.
 pub type Distances = BTreeMap<Bdf, Option<u32>>;
 
-/// What is known of a machine.
+/// What is known of reachability on a machine.
 #[derive(Clone, Debug)]
 pub struct Known<'a> {
     rules: Rules<'a>,
@@ -45,8 +46,8 @@ impl<'a> Known<'a> {
         self.kernel.get(&client)
     }
 
-    /// Returns the distance of a member from a provider; `None` if the member does not reach it.
-    /// Of a member's paths the farthest counts.
+    /// Returns the distance of a member from a provider; `None` if the member does not reach it. Of
+    /// several paths the farthest counts.
     pub fn distance(&self, member: &Member, provider: Bdf) -> Option<u32> {
         if let Some(p2p) = &member.p2p {
             let said = p2p.distances.iter().find(|said| said.provider == provider);
@@ -60,8 +61,8 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What the kernel says of a member with several paths is about the farthest of them, and says
-/// nothing of the others: such members are left out.
+/// Collects what the kernel says of each client. For a member with several paths it only gives the
+/// distance of the farthest path, so such members are left out.
 fn distances_by_client(arrays: &[Array]) -> BTreeMap<Bdf, Distances> {
     let mut told: BTreeMap<Bdf, Distances> = BTreeMap::new();
     for member in arrays.iter().flat_map(|array| &array.members) {

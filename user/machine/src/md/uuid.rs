@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The UUIDs of arrays.
+//! The UUIDs of arrays, which stay the same when an array is renamed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,18 +9,17 @@ use anyhow::Result;
 use super::array::Array;
 use crate::sysroot::{Sysroot, garbage};
 
-/// What an array is known by, whatever it is called: 16 bytes of its superblock (set_uuid in
-/// include/uapi/linux/raid/md_p.h).
+/// A UUID: 16 bytes of the superblock (set_uuid in include/uapi/linux/raid/md_p.h).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uuid(u128);
 
 impl Uuid {
-    /// As mdadm writes it: `3a344e36:cc38c2c0:16b6a6ba:3c2c9491`.
+    /// Writes the UUID as mdadm does: `3a344e36:cc38c2c0:16b6a6ba:3c2c9491`.
     pub fn to_mdadm(self) -> String {
         self.words(|word| word)
     }
 
-    /// As mdadm writes it into its map: each word as this machine's processor reads it.
+    /// Writes the UUID as mdadm does in its map: each word in the byte order of this machine.
     pub fn to_map(self) -> String {
         self.words(u32::to_be)
     }
@@ -34,7 +33,7 @@ impl Uuid {
 impl FromStr for Uuid {
     type Err = &'static str;
 
-    /// As the kernel, udev or mdadm write it.
+    /// Parses a UUID that the kernel, udev or mdadm wrote.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits: String = text.split(['-', ':']).collect();
         match u128::from_str_radix(&digits, 16) {
@@ -45,7 +44,7 @@ impl FromStr for Uuid {
 }
 
 impl fmt::Display for Uuid {
-    /// As the kernel and udev write it: `3a344e36-cc38-c2c0-16b6-a6ba3c2c9491`.
+    /// Writes the UUID as the kernel and udev do: `3a344e36-cc38-c2c0-16b6-a6ba3c2c9491`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = format!("{:032x}", self.0);
         let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
@@ -53,10 +52,10 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// The UUID of an array that runs; none if it does not.
+/// Reads the UUID of an array; `None` if the array does not run.
 ///
 /// # Errors
-/// If it cannot be read or understood.
+/// Fails if the UUID cannot be read or understood.
 pub fn of_array(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
     let path = format!("sys/block/{name}/md/uuid");
     let Some(text) = sysroot.read_if(&path)?.filter(|text| !text.is_empty()) else {
@@ -68,10 +67,10 @@ pub fn of_array(sysroot: &Sysroot, name: &str) -> Result<Option<Uuid>> {
     Ok(Some(uuid).filter(|uuid| uuid.0 != 0))
 }
 
-/// The array of that UUID, if it runs.
+/// Finds the running array that has this UUID.
 ///
 /// # Errors
-/// If sysfs cannot be understood.
+/// Fails if a file in sysfs cannot be understood.
 pub fn find_array(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Array>> {
     for name in sysroot.names("sys/block")? {
         if of_array(sysroot, &name)? == Some(uuid) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p assemble` and `mdp2p stop`: mdadm's, for arrays of md-p2p.
+//! `mdp2p assemble` and `mdp2p stop`: as mdadm does it, for arrays of md-p2p.
+//!
+//! Tests: tests/assemble.rs and tests/mdadm.rs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,10 +43,10 @@ impl Command for Assemble {
         !self.dry_run
     }
 
-    /// Has mdadm put an array together; mdadm's exit status.
+    /// Lets mdadm put an array together, and returns its exit status.
     ///
     /// # Errors
-    /// If the name or a member cannot be right, or mdadm cannot be run.
+    /// Fails if the name or a member is wrong, or if mdadm cannot be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !self.dry_run {
             privilege::need_root("assemble arrays")?;
@@ -91,10 +93,11 @@ impl Command for Stop {
         !self.dry_run
     }
 
-    /// Has mdadm stop arrays; mdadm's exit status.
+    /// Lets mdadm stop arrays, and returns its exit status.
     ///
     /// # Errors
-    /// If one is not there or not md-p2p's: then none is stopped. Or if mdadm cannot be run.
+    /// Fails, and stops none, if an array does not exist or is not md-p2p's. Fails if mdadm cannot
+    /// be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !self.dry_run {
             privilege::need_root("stop arrays")?;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p enroll` and `mdp2p release`: which arrays come up under md-p2p. Each has a file,
-//! `/etc/md-p2p/enrolled/UUID`, and that is all: udev's rules look for it when a member
-//! appears (packaging/system/63-md-raid-p2p.rules), leave the others to mdadm's own rules, and
-//! have [`crate::commands::incremental`] do what mdadm does for these.
+//! `mdp2p enroll` and `mdp2p release`: which arrays come up under md-p2p.
+//!
+//! Each has a file, `/etc/md-p2p/enrolled/UUID`, and nothing else. When a member appears, udev's
+//! rules look for that file (packaging/system/63-md-raid-p2p.rules). For an enrolled array they
+//! call `mdp2p incremental` instead of mdadm; all others they leave to mdadm's own rules.
+//!
+//! Tests: tests/enroll.rs, and the scenario enroll.sh.
 
 use std::fs;
 use std::io::Write;
@@ -48,10 +51,10 @@ impl Command for Enroll {
         self.array.is_some() && !self.dry_run
     }
 
-    /// Enrolls an array, or lists those that are.
+    /// Enrolls an array, or lists the enrolled arrays.
     ///
     /// # Errors
-    /// If it cannot be enrolled; then nothing was changed.
+    /// Says why the array cannot be enrolled. Nothing was changed then.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let others = Enrolled::all(sysroot)?;
         let Some(wanted) = &self.array else {
@@ -120,7 +123,7 @@ impl Command for Release {
     /// Releases arrays.
     ///
     /// # Errors
-    /// If one is not enrolled; then nothing was changed.
+    /// Fails if one is not enrolled. Nothing was changed then.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !self.dry_run {
             privilege::need_root("release arrays")?;
@@ -157,7 +160,8 @@ impl Command for Release {
     }
 }
 
-/// Without them nobody would look whether an array is enrolled.
+/// Checks that udev's rules are installed, because without them nothing would look for enrolled
+/// arrays.
 fn need_rules(sysroot: &Sysroot) -> Result<()> {
     const RULES: &str = "udev/rules.d/63-md-raid-p2p.rules";
     let places = ["usr/lib", "lib", "etc"];
@@ -173,7 +177,7 @@ fn need_rules(sysroot: &Sysroot) -> Result<()> {
     Ok(())
 }
 
-/// The enrolled array that a person means, by one of its names or its UUID.
+/// Finds the enrolled array that has this name or UUID.
 fn find_enrolled(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<Enrolled> {
     let uuid = match wanted.parse() {
         Ok(uuid) => Some(uuid),
@@ -202,12 +206,12 @@ fn find_enrolled(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<En
     })
 }
 
-/// An enrolled array in `mdp2p enroll`.
+/// A row of `mdp2p enroll`.
 #[derive(Serialize)]
 struct EnrolledRow {
     node: String,
     uuid: String,
-    /// The array that it is now; none if it does not run.
+    /// The name of the running array; `None` if it does not run.
     array: Option<String>,
     driver: Option<Driver>,
 }

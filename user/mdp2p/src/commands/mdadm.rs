@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p mdadm`: any command of mdadm, so that it talks to md-p2p.
+//! `mdp2p mdadm`: runs any mdadm command so that it talks to md-p2p.
+//!
+//! Tests: tests/mdadm.rs.
 
 use anyhow::Result;
 use clap::Args;
@@ -27,10 +29,10 @@ impl Command for Mdadm {
         true
     }
 
-    /// Runs mdadm with the arguments given; its exit status.
+    /// Runs mdadm with the given arguments, and returns its exit status.
     ///
     /// # Errors
-    /// If it cannot be run.
+    /// Fails if mdadm cannot be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         privilege::need_root("run mdadm")?;
         let mdadm = mdadm::find()?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p policy` and `mdp2p provider`: two files of an array's sysfs, with errors that say
-//! what was wrong.
+//! `mdp2p policy` and `mdp2p provider`: show or change two settings of an array.
+//!
+//! Tests: tests/settings.rs and tests/mdadm.rs.
 
 use std::io::Write;
 
@@ -36,7 +37,7 @@ impl Command for SetPolicy {
     /// Shows or sets the policy.
     ///
     /// # Errors
-    /// If there is no such array of md-p2p's, or it does not take it.
+    /// Fails if md-p2p has no such array, or if the array does not accept the policy.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let wanted = self.policy.map(Setting::Policy);
         show_or_set(sysroot, &self.array, wanted, self.dry_run, |p2p| {
@@ -64,10 +65,10 @@ impl Command for SetProvider {
         self.provider.is_some() && !self.dry_run
     }
 
-    /// Shows or sets what was asked for about the provider of rebuilds.
+    /// Shows or sets the provider whose memory rebuilds use.
     ///
     /// # Errors
-    /// As of [`SetPolicy`].
+    /// Fails if md-p2p has no such array, or if the array does not accept the provider.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let wanted = self.provider.map(Setting::Provider);
         show_or_set(sysroot, &self.array, wanted, self.dry_run, |p2p| {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Arrays that come up under md-p2p: each has a file, `/etc/md-p2p/enrolled/UUID`.
+//!
+//! Tests: below, and tests/enroll.rs.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,42 +13,41 @@ use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::uuid::{self, Uuid};
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
-/// Where their files are, below the root.
+/// The folder of these files, below the root.
 const FOLDER: &str = "etc/md-p2p/enrolled";
 
-/// The numbers that mdadm chooses from, since people begin at md0, and mdadm counts down from
-/// md127.
+/// The numbers that mdadm chooses from: it counts down from 127, and people count up from 0.
 const MDADMS: Range<u32> = 100..128;
 
-/// The numbers of enrolled arrays: nobody else gives them out.
+/// The numbers for enrolled arrays, which nobody else assigns.
 const OURS: Range<u32> = 128..512;
 
-/// The numbers for arrays whose own is taken.
+/// The numbers for enrolled arrays whose own number is in use.
 pub const SUBSTITUTES: Range<u32> = 512..1024;
 
-/// The last number that md has room for.
+/// The last number that md allows.
 const LAST: u32 = (1 << 20) - 1;
 
 /// An array that is to come up under md-p2p.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrolled {
-    /// Which.
+    /// The UUID of the array.
     pub uuid: Uuid,
-    /// It becomes `/dev/mdNUMBER`, if that is free.
+    /// The array becomes `/dev/mdNUMBER`, if the number is free.
     pub number: u32,
-    /// And `/dev/md/NAME`.
+    /// The array is also `/dev/md/NAME`.
     pub name: Option<String>,
 }
 
 impl Enrolled {
-    /// All of them.
+    /// Returns all enrolled arrays.
     ///
     /// # Errors
-    /// If one of their files cannot be read or understood.
+    /// Fails if one of their files cannot be read or understood.
     pub fn all(sysroot: &Sysroot) -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for file in sysroot.names(FOLDER)? {
-            // What an editor or an interrupted write left.
+            // Other files were left by an editor or an interrupted write.
             if let Ok(uuid) = file.parse() {
                 all.extend(Self::find(sysroot, uuid)?);
             }
@@ -54,7 +55,7 @@ impl Enrolled {
         Ok(all)
     }
 
-    /// The same, where it matters only that they are enrolled.
+    /// Returns all enrolled arrays, even those whose file cannot be understood.
     pub fn all_tolerant(sysroot: &Sysroot) -> Result<Vec<Self>> {
         let names = sysroot.names(FOLDER)?;
         let uuids = names.iter().filter_map(|name| name.parse().ok());
@@ -63,8 +64,8 @@ impl Enrolled {
             .collect())
     }
 
-    /// The one of that UUID, if it is enrolled; if its file cannot be understood, no more than
-    /// that: nobody else would put the array together.
+    /// Returns the enrolled array of this UUID, even if its file cannot be understood, because
+    /// nobody else would assemble it.
     pub fn find_tolerant(sysroot: &Sysroot, uuid: Uuid) -> Option<Self> {
         Self::find(sysroot, uuid).unwrap_or_else(|error| {
             eprintln!("mdp2p: {error:#}; the array gets any number");
@@ -76,10 +77,10 @@ impl Enrolled {
         })
     }
 
-    /// The one of that UUID, if it is enrolled.
+    /// Returns the enrolled array of this UUID.
     ///
     /// # Errors
-    /// If its file cannot be read or understood.
+    /// Fails if its file cannot be read or understood.
     pub fn find(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Self>> {
         let path = format!("{FOLDER}/{uuid}");
         let Some(text) = sysroot.read_if(&path)? else {
@@ -90,7 +91,7 @@ impl Enrolled {
         enrolled.map(Some)
     }
 
-    /// `KEY=VALUE` lines.
+    /// Parses `KEY=VALUE` lines.
     fn parse(uuid: Uuid, text: &str) -> Result<Self, &'static str> {
         let value = |key: &str| {
             let pairs = text.lines().filter_map(|line| line.split_once('='));
@@ -114,7 +115,7 @@ impl Enrolled {
         sysroot.path(format!("{FOLDER}/{}", self.uuid))
     }
 
-    /// What it is called in `/dev`.
+    /// Returns the path of the array in `/dev`.
     pub fn node(&self) -> String {
         match &self.name {
             Some(name) => format!("/dev/md/{name}"),
@@ -122,7 +123,10 @@ impl Enrolled {
         }
     }
 
-    /// Of an array that is there.
+    /// Describes a running array as an enrolled one, with a number that no other has.
+    ///
+    /// # Errors
+    /// Says why the array cannot be enrolled.
     pub fn of(sysroot: &Sysroot, array: &Array, others: &[Self]) -> Result<Self> {
         let name = &array.name;
         if !array.metadata.starts_with("1.") {
@@ -141,7 +145,7 @@ impl Enrolled {
         let uuid = uuid::of_array(sysroot, name)?
             .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
-        // udev calls md0 /dev/md/0 as well.
+        // udev also calls md0 /dev/md/0.
         let is_name = |alias: &&String| is_plain_name(alias) && format!("md{alias}") != *name;
         let called = array.aliases.iter().find(is_name);
         let alias = match (called, number) {
@@ -153,8 +157,8 @@ impl Enrolled {
             !sysroot.has(format!("sys/block/md{number}"))
                 && others.iter().all(|it| it.number != *number)
         };
-        // One without a name is known by its number, unless that was mdadm's choice: the next time
-        // another array may have it.
+        // An array without a name keeps its number, unless mdadm chose it: next time another array
+        // may get it.
         let kept = number.filter(|number| match alias {
             None => !MDADMS.contains(number),
             Some(_) => *number >= OURS.start,
@@ -167,7 +171,7 @@ impl Enrolled {
         })
     }
 
-    /// Whoever already has the name or the number.
+    /// Returns the enrolled array that has the same name or number.
     pub fn rival<'a>(&self, others: &'a [Self]) -> Option<&'a Self> {
         others
             .iter()
@@ -176,7 +180,7 @@ impl Enrolled {
 }
 
 impl fmt::Display for Enrolled {
-    /// Its file. Two of the keys are those of `mdadm --detail --export`: udev's rules import them.
+    /// Writes the file. udev's rules import it, so it uses the keys of `mdadm --detail --export`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "MD_P2P_NUMBER={}", self.number)?;
         writeln!(f, "MD_UUID={}", self.uuid.to_mdadm())?;
@@ -187,7 +191,7 @@ impl fmt::Display for Enrolled {
     }
 }
 
-/// Whether udev takes it for one name, and for nothing else.
+/// Tells whether udev takes the text for exactly one name.
 pub fn is_plain_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
     name.chars().all(is_plain) && !name.starts_with('.')

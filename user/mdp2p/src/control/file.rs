@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files that mdp2p writes.
+//! Writes files of the machine.
+//!
+//! Tests: those of control/enrolled.rs.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,10 +11,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
 
-/// Writes a file, and makes the folders above it. Who reads it sees the old content or the new one.
+/// Replaces a file, and makes the folders above it. A reader sees either the old content or the
+/// new.
 ///
 /// # Errors
-/// With the path, if it cannot be written.
+/// Names the path if it cannot be written.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().context("a folder")?;
     let put = || {

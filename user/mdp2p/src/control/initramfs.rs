@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The initramfs, which is made again by the program that made it.
+//! Makes the initramfs again, with the program that made it.
+//!
+//! Tests: the scenario initramfs.sh.
 
 use std::io::Write;
 use std::process::{self, Stdio};
@@ -10,10 +12,10 @@ use mdp2p_machine::sysroot::Sysroot;
 
 use crate::ui;
 
-/// The initramfs assembles arrays too, so it has to know which are enrolled.
+/// Makes the initramfs again, because it assembles arrays and must know which are enrolled.
 ///
 /// # Errors
-/// If it cannot be made again.
+/// Fails if it cannot be made again.
 pub fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
     let all: [&[&str]; 2] = [
         &["update-initramfs", "-u", "-k", "all"],

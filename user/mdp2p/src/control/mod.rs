@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What changes arrays, modules and files.
+//! Changes arrays, modules and files.
 
 pub mod enrolled;
 pub mod file;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Loading md-p2p and its personalities.
+//! Loads md-p2p and its personalities.
+//!
+//! Tests: tests/mdadm.rs, and below.
 
 use std::process::{Command, Stdio};
 
@@ -8,18 +10,18 @@ use mdp2p_machine::kernel::modules::is_loaded;
 use mdp2p_machine::programs::program;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// Loads md-p2p, if it is not loaded.
+/// Loads md-p2p, unless it is loaded.
 ///
 /// # Errors
-/// If it cannot be loaded; where to get it is said.
+/// Says why it cannot be loaded, and where to get it.
 pub fn load(sysroot: &Sysroot) -> Result<()> {
     load_module(sysroot, "md-p2p")
 }
 
-/// Loads one of md-p2p's modules, if it is not loaded.
+/// Loads a module of md-p2p, unless it is loaded.
 ///
 /// # Errors
-/// If it cannot be loaded; where to get it is said.
+/// Says why it cannot be loaded, and where to get it.
 pub fn load_module(sysroot: &Sysroot, module: &str) -> Result<()> {
     if is_loaded(sysroot, module) {
         return Ok(());

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Whether we may change anything.
+//! Checks whether we run as root.
+//!
+//! Tests: tests/contract.rs.
 
 use anyhow::{Result, bail};
 use nix::unistd::Uid;
 
-/// Whether we may do everything.
+/// Tells whether we run as root.
 pub fn is_root() -> bool {
     Uid::effective().is_root()
 }
 
+/// Checks that we run as root; `what` completes the sentence "only root can".
+///
 /// # Errors
-/// If we are not root; `what` says what root is needed to do.
+/// Fails if we do not.
 pub fn need_root(what: &str) -> Result<()> {
     if !is_root() {
         bail!("only root can {what}: run it with sudo; nothing was changed");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What an array can be told through two files of its sysfs, with errors that say what was wrong.
+//! Changes a setting of an array through a file in sysfs, and explains the errors.
+//!
+//! Tests: below, and tests/settings.rs.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +15,7 @@ use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
 use nix::libc;
 
-/// What is done about peer I/O that cannot be direct.
+/// What becomes of peer I/O that cannot be direct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PolicyValue {
     /// The CPU copies it
@@ -27,18 +29,18 @@ pub enum PolicyValue {
 /// Whose memory rebuilds use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderValue {
-    /// The nearest that all involved members reach.
+    /// The nearest provider that all members involved reach.
     Auto,
-    /// Nobody's.
+    /// No provider.
     None,
-    /// This one's only.
+    /// Only this provider.
     At(Bdf),
 }
 
-/// Reads `auto`, `none` or a PCI address.
+/// Parses `auto`, `none` or a PCI address.
 ///
 /// # Errors
-/// If it is none of these.
+/// Fails if it is none of these.
 pub fn parse_provider(text: &str) -> Result<ProviderValue, String> {
     Ok(match text {
         "auto" => ProviderValue::Auto,
@@ -51,7 +53,7 @@ pub fn parse_provider(text: &str) -> Result<ProviderValue, String> {
     })
 }
 
-/// Something that an array can be told.
+/// A setting of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// What becomes of peer I/O that cannot be direct.
@@ -61,7 +63,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// The file in the array's `md` folder.
+    /// Returns the name of the file in the array's `md` folder.
     pub fn file(self) -> &'static str {
         match self {
             Setting::Policy(_) => "p2pdma_policy",
@@ -69,7 +71,7 @@ impl Setting {
         }
     }
 
-    /// The command that does it.
+    /// Returns the command that changes the setting.
     pub fn command(self) -> &'static str {
         match self {
             Setting::Policy(_) => "policy",
@@ -77,13 +79,13 @@ impl Setting {
         }
     }
 
-    /// Tells it to an array.
+    /// Applies the setting to an array.
     ///
     /// # Errors
-    /// If it is not taken, with what the kernel meant by that.
+    /// Fails if the kernel does not accept it, and says what the kernel's error means.
     pub fn apply(self, sysroot: &Sysroot, array: &Array) -> Result<()> {
         let path = sysroot.path(format!("sys/block/{}/md/{}", array.name, self.file()));
-        // Whatever is not there is not made.
+        // A file that does not exist is not created.
         fs::OpenOptions::new()
             .write(true)
             .open(&path)
@@ -94,7 +96,7 @@ impl Setting {
             })
     }
 
-    /// What an error of its file means, as something to go on with.
+    /// Says what an error of the file means, as a continuation of its message.
     fn explain(self, sysroot: &Sysroot, error: &io::Error) -> String {
         match (self, error.raw_os_error()) {
             (Setting::Provider(ProviderValue::At(address)), Some(libc::ENODEV)) => {
@@ -113,7 +115,7 @@ impl Setting {
     }
 }
 
-/// Those that there are, as a part of a sentence.
+/// Names the providers of the machine, as a part of a sentence.
 pub fn describe_providers(sysroot: &Sysroot) -> String {
     let devices = match Devices::read(sysroot) {
         Ok(devices) => devices,
@@ -130,7 +132,7 @@ pub fn describe_providers(sysroot: &Sysroot) -> String {
 }
 
 impl fmt::Display for Setting {
-    /// The word for the file.
+    /// Writes the word for the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Setting::Policy(policy) => match policy.to_possible_value() {

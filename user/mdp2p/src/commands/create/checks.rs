@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What cannot be made.
+//! Refuses arrays that cannot be made: names, numbers, members, journals and providers.
+//!
+//! Tests: tests/create.rs, and below.
 
 use anyhow::{Result, bail};
 use md_p2p_decide::route::Spread;
@@ -15,10 +17,11 @@ use super::options::Create;
 use crate::control::setting::{self, ProviderValue};
 use crate::ui;
 
-/// Fewer bytes are no member: superblock, bitmap and a chunk want room.
+/// The minimum size of a member: it holds a superblock, a bitmap and at least one chunk.
 const SMALLEST: u64 = 4 << 20;
 
-/// A name can be had if no array has it, or one that never ran: a node that was opened.
+/// Checks that the name is free. An array that never ran does not hold its name: only its node was
+/// opened.
 pub fn check_name(sysroot: &Sysroot, node: &str) -> Result<()> {
     let Some(array) = find_by_node(sysroot, node)? else {
         return Ok(());
@@ -62,7 +65,7 @@ pub fn check_numbers(
     if missing == named {
         bail!("all members are missing: at least one has to be there");
     }
-    // mdadm's way of saying that one is not a slip.
+    // With --force mdadm accepts an array of one member.
     let one_is_meant = named == 1 && level.number() < 4 && force;
     if named < least && !one_is_meant {
         bail!(
@@ -86,7 +89,7 @@ pub fn check_numbers(
     Ok(())
 }
 
-/// All data must have a copy on a member that is there.
+/// Checks that all data has a copy on a member that is present.
 pub fn check_copies(copies: &[Vec<usize>], members: &[Option<BlockDevice>]) -> Result<()> {
     let is_lost = |set: &&Vec<usize>| set.iter().all(|&slot| members[slot].is_none());
     match copies.iter().find(is_lost) {

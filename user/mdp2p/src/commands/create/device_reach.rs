@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How far a device is from a provider.
+//! Measures how far a device is from a provider.
+//!
+//! Tests: tests/create.rs.
 
 use md_p2p_decide::reach;
 use mdp2p_machine::block::device::BlockDevice;
@@ -8,16 +10,17 @@ use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::pci::reach::Why;
 
-/// From a member to a provider.
+/// How a device reaches a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceReach {
-    /// Ports between them; none if it is unreachable.
+    /// The number of ports between them; `None` if the provider is unreachable.
     pub distance: Option<u32>,
-    /// Why it is unreachable, or what is uncertain.
+    /// Why the provider is unreachable, or what is uncertain; otherwise empty.
     pub why: String,
 }
 
-/// How far a device is from a provider, as `Joined::measure()` of kmod/array.rs finds it.
+/// Measures how far a device is from a provider, as `KnownMember::measure()` of the kernel module
+/// does (kmod/entry.rs).
 pub fn measure(
     machine: &Devices,
     known: &Known<'_>,
@@ -44,7 +47,7 @@ pub fn measure(
         .iter()
         .filter(|one| one.distance.is_some() == distance.is_some())
         .flat_map(|one| &one.why)
-        // Why it is reached nobody asks, unless that is a guess.
+        // Reasons matter only if the provider is unreachable, or if reachability is a guess.
         .filter(|why| distance.is_none() || matches!(why, Why::AcsUnknown { .. }))
         .map(Why::to_string)
         .collect();
@@ -55,8 +58,8 @@ pub fn measure(
     }
 }
 
-/// The driver of a device if it is none that can map peer memory: of those in the kernel nvme
-/// alone can (BLK_FEAT_PCI_P2PDMA).
+/// Returns the driver of the device if that driver cannot map peer memory. Of the kernel's drivers,
+/// only nvme can (BLK_FEAT_PCI_P2PDMA).
 pub fn other_driver<'a>(machine: &'a Devices, device: &BlockDevice) -> Option<&'a str> {
     device.controllers.iter().find_map(|&address| {
         let driver = machine.get(address)?.driver.as_deref()?;

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What will become of I/O with a provider's memory.
+//! What to expect of I/O with the memory of a provider.
+//!
+//! Tests: tests/create.rs.
 
 use std::fmt;
 
 use md_p2p_decide::route::Route;
 use mdp2p_machine::pci::bdf::Bdf;
 
-/// What will become of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Members do DMA themselves.
+    /// The members do the DMA themselves.
     Direct,
-    /// Some of it is direct.
+    /// Part of it is direct.
     Partly,
     /// The CPU copies it.
     Staged,
-    /// It ends with `EREMOTEIO`.
+    /// It fails with `EREMOTEIO`.
     Refused,
-    /// A rebuild goes through the provider's memory.
+    /// The rebuild goes through the provider's memory.
     Peer,
-    /// A rebuild goes through host memory.
+    /// The rebuild goes through host memory.
     Host,
-    /// There is no such operation.
+    /// The level has no such operation.
     None,
 }
 
@@ -51,12 +53,12 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// An outcome, and what there is to be said about it: perhaps nothing.
+/// An outcome and a remark on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
     /// The outcome.
     pub outcome: Outcome,
-    /// A sentence without its full stop, or nothing.
+    /// A sentence without its full stop; empty if there is nothing to add.
     pub note: String,
 }
 
@@ -70,28 +72,28 @@ impl fmt::Display for Expectation {
 }
 
 impl Expectation {
-    /// Returns an outcome with a note.
+    /// Combines an outcome with a remark.
     pub fn new(outcome: Outcome, note: impl Into<String>) -> Self {
         let note = note.into();
         Self { outcome, note }
     }
 }
 
-/// What will become of I/O with the memory of one provider.
+/// What to expect of I/O with the memory of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// Whose memory.
+    /// The provider.
     pub provider: Bdf,
-    /// The array is read.
+    /// Reading the array into that memory.
     pub read: Expectation,
-    /// It is written.
+    /// Writing that memory to the array.
     pub write: Expectation,
-    /// A rebuild borrows it.
+    /// A rebuild that borrows that memory.
     pub rebuild: Expectation,
 }
 
 impl Forecast {
-    /// Each with its name.
+    /// Returns each expectation with the name of its operation.
     pub fn each(&self) -> [(&'static str, &Expectation); 3] {
         [
             ("read", &self.read),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What peer I/O will meet at an array that is to be made.
+//! Forecasts what peer I/O will meet at an array that is to be made. The decisions are those of the
+//! kernel module, whose code this file calls (kmod/decide).
+//!
+//! Tests: tests/create.rs.
 
 use anyhow::Result;
 use md_p2p_decide::reach::{self, Distances, Reach, Row, SLOTS, Window};
@@ -15,7 +18,7 @@ use super::forecast::{Expectation, Forecast, Outcome};
 use super::mdadm_options::MdadmOptions;
 use crate::control::setting::ProviderValue;
 
-/// How a level spreads its data over the members.
+/// Returns how a level spreads its data over the members.
 pub fn spread(level: Level) -> Spread {
     Spread::of(level.number())
 }
@@ -35,20 +38,20 @@ pub fn copies(
 
 const NOBODY: &str = "no member reaches it";
 
-/// What the outcomes hang on.
+/// What the outcomes depend on.
 pub struct Forecaster<'a> {
     pub level: Level,
     pub policy: Policy,
     pub members: &'a [Option<BlockDevice>],
-    /// Members that are there, then spares.
+    /// The members that are present, then the spares.
     pub devices: &'a [&'a BlockDevice],
     pub lender: ProviderValue,
-    /// As [`copies`].
+    /// The sets of members that [`copies`] returns.
     pub copies: Vec<Vec<usize>>,
 }
 
 impl Forecaster<'_> {
-    /// `reaches` is from each device to this provider.
+    /// Forecasts the I/O with the memory of a provider; `reaches` has how each device reaches it.
     pub fn forecast(&self, provider: Bdf, reaches: &[&DeviceReach]) -> Forecast {
         let distance =
             |(slot, reach): (usize, &&DeviceReach)| reach.distance.filter(|_| slot < SLOTS);
@@ -98,7 +101,7 @@ impl Forecaster<'_> {
         }
     }
 
-    /// Each part goes to one member.
+    /// Forecasts I/O of which each part goes to one member.
     fn striped(&self, reached: &[bool]) -> Expectation {
         if reached.iter().all(|&reached| reached) {
             return Expectation::new(Outcome::Direct, "");
@@ -106,9 +109,9 @@ impl Forecaster<'_> {
         self.partly(format!("direct where {} has it", self.names(reached, true)))
     }
 
-    /// Any member that has it will do.
+    /// Forecasts a read that any member with a copy can serve.
     fn mirror_read(&self, reached: &[bool]) -> Expectation {
-        // Spares are not read.
+        // Nothing is read from spares.
         let members = self.reached_slots(reached);
         let near = self.names(&reached[..self.count_present()], true);
         let is_near = |set: &Vec<usize>| set.iter().any(|&slot| members[slot]);
@@ -119,8 +122,9 @@ impl Forecaster<'_> {
         }
     }
 
-    /// Who can have its part in a rebuild through this memory: what reads and what is written
-    /// hold copies of the same data, or a spare is written.
+    /// Tells, for each device, whether it can take part in a rebuild through this memory. The
+    /// device that is read and the device that is written hold copies of the same data, or the
+    /// written device is a spare.
     fn rebuild_members(&self, reached: &[bool]) -> Vec<bool> {
         let members = self.reached_slots(reached);
         let spare = reached[self.count_present()..].contains(&true);
@@ -140,7 +144,7 @@ impl Forecaster<'_> {
             .collect()
     }
 
-    /// Which members are reached, those that are missing among them: they are not.
+    /// Tells, for each slot, whether its member is reached; a missing member is not.
     fn reached_slots(&self, reached: &[bool]) -> Vec<bool> {
         let mut there = reached.iter().copied();
         self.members
@@ -149,7 +153,8 @@ impl Forecaster<'_> {
             .collect()
     }
 
-    /// A healthy read within one chunk goes to one member.
+    /// Forecasts a read of raid4, 5 or 6: within one chunk of a healthy array it goes to one
+    /// member.
     fn parity_read(&self, reached: &[bool]) -> Expectation {
         let members = &reached[..self.count_present()];
         if !members.contains(&true) {
@@ -198,7 +203,8 @@ impl Forecaster<'_> {
         }
     }
 
-    /// What of a rebuild is not through peer memory though all reach it.
+    /// Describes the part of a rebuild that uses host memory even if every member reaches the
+    /// provider.
     fn resync_note(&self, provider: Bdf) -> &'static str {
         let first = self.devices.first();
         match self.level.number() {
@@ -210,7 +216,7 @@ impl Forecaster<'_> {
         }
     }
 
-    /// Who does not reach it, as a sentence.
+    /// Says which devices do not reach the provider.
     fn describe_unreached(&self, reached: &[bool]) -> String {
         let far = self.names(reached, false);
         match far.contains(',') {
@@ -219,12 +225,12 @@ impl Forecaster<'_> {
         }
     }
 
-    /// How many members are there.
+    /// Counts the members that are present.
     fn count_present(&self) -> usize {
         self.members.iter().flatten().count()
     }
 
-    /// Those that are reached, or not.
+    /// Lists the devices that are reached, or those that are not.
     fn names(&self, reached: &[bool], wanted: bool) -> String {
         let names: Vec<&str> = self
             .devices
@@ -236,7 +242,8 @@ impl Forecaster<'_> {
         names.join(", ")
     }
 
-    /// As `Entry::publish()` of kmod/array.rs.
+    /// Returns the state of the array, as `Entry::publish()` of the kernel module computes it
+    /// (kmod/entry.rs).
     pub fn state(&self, machine: &Devices, reaches: &[Vec<DeviceReach>]) -> State {
         let maps = |device: &&BlockDevice| {
             !device.controllers.is_empty() && other_driver(machine, device).is_none()

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Whether the devices of a plan may be taken: what they hold, and who uses them.
+//! Inspects the devices of a plan, and refuses those that are in use or hold something.
+//!
+//! Tests: tests/create.rs, and below.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +14,7 @@ use mdp2p_machine::sysroot::Sysroot;
 use super::plan::Plan;
 use super::print::indented;
 
-/// Looks at each device of the plan.
+/// Inspects each device of the plan.
 pub fn inspect(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<Vec<Findings>> {
     plan.overwritten()
         .into_iter()
@@ -20,13 +22,12 @@ pub fn inspect(sysroot: &Sysroot, plan: &Plan, blkid: Option<&Path>) -> Result<V
         .collect()
 }
 
-/// The same right before mdadm takes them: while somebody read the plan, others may have
-/// made a filesystem.
+/// Inspects the devices once more, right before mdadm takes them. While the plan was read, somebody
+/// may have made a filesystem.
 ///
-/// What remains is the moment from here to when mdadm opens each device. It does so for
-/// itself alone (`O_EXCL`), so it fails on what is in use by then; only what was written
-/// and let go within that moment would be lost. Nodes were freed of links when the plan was
-/// made, so no link can be led elsewhere.
+/// A gap remains from here until mdadm opens each device. mdadm opens it exclusively (`O_EXCL`), so
+/// it fails if the device is in use by then. Only data that was written and released within the gap
+/// would be lost. The plan holds nodes without symbolic links, so no link can be redirected.
 pub fn inspect_again(
     sysroot: &Sysroot,
     plan: &Plan,
@@ -45,7 +46,7 @@ pub fn inspect_again(
     refuse(plan, &inspect(sysroot, plan, blkid)?, overwrite, true)
 }
 
-/// The numbers of the devices that may be overwritten.
+/// Returns the numbers of the devices that `--overwrite` names.
 pub fn allowed_to_overwrite(
     sysroot: &Sysroot,
     plan: &Plan,
@@ -65,8 +66,10 @@ pub fn allowed_to_overwrite(
     paths.iter().map(number).collect()
 }
 
+/// Refuses the plan if a device must not be taken.
+///
 /// # Errors
-/// With all devices that must not be taken, and what can be done.
+/// Names all devices that must not be taken, and says what can be done.
 pub fn refuse(
     plan: &Plan,
     findings: &[Findings],
@@ -80,8 +83,9 @@ pub fn refuse(
     Ok(())
 }
 
-/// Why devices must not be taken. What is in use never; what holds something, and if
-/// `unknown_matters` what nobody could look at, not unless it is to be overwritten.
+/// Lists why devices must not be taken. A device that is in use is always refused. A device that
+/// holds something is refused unless it is in `overwrite`; so is, if `unknown_matters`, a device
+/// that could not be inspected.
 fn refusals(
     devices: &[&BlockDevice],
     findings: &[Findings],
@@ -167,7 +171,7 @@ mod tests {
         let text = refusals_of(&[], unknown(), &[], true);
         assert!(text.contains("(no blkid)"), "{text}");
         assert_eq!(refusals_of(&[], unknown(), &["259:0"], true), "");
-        // A plan may be shown to whoever may not look.
+        // A plan may be shown to a user who may not open the devices.
         assert_eq!(refusals_of(&[], unknown(), &[], false), "");
     }
 }

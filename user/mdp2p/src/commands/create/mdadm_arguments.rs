@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! mdadm's arguments.
+//! Builds mdadm's command line.
+//!
+//! Tests: tests/create.rs.
 
 use std::ffi::OsString;
 

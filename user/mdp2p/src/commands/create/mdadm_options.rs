@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
-//! mdadm's options after `--` of `mdp2p create`: they are read before they are passed on, since
-//! they must not name a device that nobody has looked at, nor say otherwise what mdp2p says.
+//! Parses the mdadm options given after `--`. They must not name a device that mdp2p has not
+//! inspected, nor contradict an option of mdp2p itself.
+//!
+//! Tests: below, and tests/create.rs.
 
 use anyhow::{Result, anyhow, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-/// What mdp2p has to know of them.
+/// What mdp2p needs to know of these options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MdadmOptions {
-    /// The layout, if there is one.
+    /// The layout, if one is given.
     pub layout: Option<String>,
-    /// Whether mdadm is told that what looks like a slip is none.
+    /// Whether mdadm is told to accept what looks like a mistake.
     pub force: bool,
 }
 
-/// Those of `mdadm --create` with a value (its `long_options` in ReadMe.c).
+/// Options of `mdadm --create` that take a value (`long_options` in mdadm's ReadMe.c).
 const VALUES: [(&str, Option<char>); 15] = [
     ("auto", Some('a')),
     ("bitmap", Some('b')),
@@ -34,7 +36,7 @@ const VALUES: [(&str, Option<char>); 15] = [
     ("uuid", Some('u')),
 ];
 
-/// Those without.
+/// Options of `mdadm --create` without a value.
 const FLAGS: [(&str, Option<char>); 9] = [
     ("assume-clean", None),
     ("failfast", None),
@@ -47,7 +49,7 @@ const FLAGS: [(&str, Option<char>); 9] = [
     ("write-zeroes", None),
 ];
 
-/// Those that mdp2p gives to mdadm itself, and what makes it do so.
+/// Options that mdp2p passes to mdadm itself, each with the option of mdp2p that has this effect.
 const OURS: [(&str, Option<char>, &str); 7] = [
     ("level", Some('l'), "--level"),
     ("raid-devices", Some('n'), "--raid-devices"),
@@ -59,10 +61,10 @@ const OURS: [(&str, Option<char>, &str); 7] = [
 ];
 
 impl MdadmOptions {
-    /// Reads them.
+    /// Parses the options.
     ///
     /// # Errors
-    /// If mdadm must not be given one of them here; the error says where else, if anywhere.
+    /// Names the option that must not be given here, and what to use instead.
     pub fn parse(words: &[String]) -> Result<Self> {
         let matches = parser()
             .try_get_matches_from(words)
@@ -91,8 +93,8 @@ fn is_given(matches: &ArgMatches, name: &str) -> bool {
     )
 }
 
-/// Reads options as getopt_long(3) does for mdadm: in short and in parts of their names, too.
-/// Whatever is no option is a device for mdadm; here there is none.
+/// Returns a parser that reads options as getopt_long(3) does for mdadm, short and abbreviated ones
+/// included. mdadm would take any other word for a device; here no device may be named.
 fn parser() -> Command {
     let option = |name: &'static str, short: Option<char>| {
         let option = Arg::new(name).long(name);
@@ -125,7 +127,7 @@ fn parser() -> Command {
         )
 }
 
-/// What is wrong, without clap's own words.
+/// Says what is wrong, without the wording of clap.
 fn describe(error: &clap::Error) -> String {
     let about = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(about)) => about.as_str(),
@@ -176,7 +178,7 @@ mod tests {
         for words in [
             &[][..],
             &["--chunk=64"],
-            // A value, though it looks like an option.
+            // This is a value, though it looks like an option.
             &["--name", "-pf2"],
             &["--name=--layout=f2"],
         ] {
@@ -243,7 +245,8 @@ mod tests {
                 assert!(error.contains("named before it"), "{error}");
             }
         }
-        // Not its value: getopt_long(3) wants that after `=`.
+        // This is not the option's value, because getopt_long(3) expects an optional value after
+        // `=`.
         assert!(read(&["--write-behind", "256"]).is_err());
         assert!(read(&["--name", "--", "/dev/nvme3n1"]).is_err());
         for word in ["--bitmap=/var/bitmap", "-b/var/bitmap"] {

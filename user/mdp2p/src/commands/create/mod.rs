@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p create`: shows the plan, looks at what it would destroy, asks, and has mdadm make it.
+//! `mdp2p create`: shows the plan, inspects the devices that would be overwritten, asks, and lets
+//! mdadm make the array.
+//!
+//! Tests: tests/create.rs, the scenario mdp2p.sh, and below.
 
 mod checks;
 mod device_reach;
@@ -30,7 +33,7 @@ use crate::command::Command;
 use crate::control::{mdadm, modprobe, privilege};
 use crate::ui;
 
-/// How long an array may take to appear once mdadm has made it.
+/// How long an array may take to appear after mdadm has made it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Command for Create {
@@ -38,10 +41,10 @@ impl Command for Create {
         !self.dry_run
     }
 
-    /// Makes the array; mdadm's exit status.
+    /// Makes the array and returns the exit status of mdadm.
     ///
     /// # Errors
-    /// If it cannot be made, or must not be. What was changed by then is said.
+    /// Says why the array cannot or must not be made, and what was changed by then.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !self.dry_run {
             privilege::need_root("make arrays")?;
@@ -52,7 +55,7 @@ impl Command for Create {
         let overwrite = allowed_to_overwrite(sysroot, &plan, &self.overwrite)?;
         print_plan(&plan, &findings, sysroot.is_here()).map_err(|error| match self.dry_run {
             true => error,
-            // Nobody saw it: that is no success, as a pipe that breaks is elsewhere.
+            // Nobody saw the plan, so a broken pipe is no success here, though it is elsewhere.
             false => anyhow!("the plan cannot be shown: {error:#}; nothing was changed"),
         })?;
 
@@ -93,20 +96,20 @@ impl Command for Create {
                 .apply(sysroot, &array)
                 .with_context(|| format!("{} is there, but not as it was asked for", plan.node))?;
         }
-        // As it is now.
+        // Read again, because the settings have changed it.
         print_array(&Array::read(sysroot, &array.name)?)?;
         Ok(0)
     }
 }
 
-/// Waits until an array is there.
+/// Waits until the array runs.
 ///
 /// # Errors
-/// If it is not within `patience`, or is none of md-p2p's.
+/// Fails if it does not run within `patience`, or if it is not an array of md-p2p.
 fn wait_until_running(sysroot: &Sysroot, node: &str, patience: Duration) -> Result<Array> {
     let end = Instant::now() + patience;
     loop {
-        // Half of it may be there by now.
+        // The array may be half made by now.
         match array::find(sysroot, node) {
             Ok(array) if !matches!(array.state.as_str(), "" | "clear") => {
                 if array.driver == Driver::Md {
@@ -160,7 +163,7 @@ mod tests {
         });
         let array =
             wait_until_running(&sysroot, "/dev/md0", Duration::from_secs(20)).expect("an array");
-        // It may have been read while that file was being written.
+        // The state may have been read while the file was being written.
         assert_ne!(array.state, "clear");
         mdadm.join().expect("a thread");
     }

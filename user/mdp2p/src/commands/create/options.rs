@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The options of `mdp2p create`.
+//!
+//! Tests: tests/create.rs and tests/contract.rs.
 
 use std::path::PathBuf;
 

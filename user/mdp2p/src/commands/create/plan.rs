@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `mdp2p create` is about to make: who reaches whom, what peer I/O will meet, and the
-//! commands. Nothing is opened and nothing changed here.
+//! The plan of an array: its devices, how they reach the providers, what peer I/O will meet, and
+//! the commands. Making a plan opens no device and changes nothing.
+//!
+//! Tests: tests/create.rs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,37 +37,37 @@ use crate::ui;
 pub struct Plan {
     /// `/dev/md0` or `/dev/md/data`.
     pub node: String,
-    /// Its level.
+    /// The level.
     pub level: Level,
-    /// Its members; none is one that is missing.
+    /// The members by slot; `None` stands for `missing`.
     pub members: Vec<Option<BlockDevice>>,
-    /// Spares.
+    /// The spares.
     pub spares: Vec<BlockDevice>,
-    /// What logs writes.
+    /// The device that logs writes.
     pub journal: Option<BlockDevice>,
-    /// `auto`, `direct` or `off`.
+    /// What becomes of peer I/O that cannot be direct.
     pub policy: Policy,
     /// The devices that publish their memory.
     pub providers: Vec<Bdf>,
-    /// Of each device, as [`Plan::devices`] has them, to each provider.
+    /// How each device, in the order of [`Plan::devices`], reaches each provider.
     pub reaches: Vec<Vec<DeviceReach>>,
-    /// One for each provider.
+    /// One forecast for each provider.
     pub forecasts: Vec<Forecast>,
-    /// What `p2pdma_state` will say: `direct`, `staged` or `off`.
+    /// What `p2pdma_state` will say.
     pub state: State,
-    /// Modules to load, those that are loaded left out.
+    /// The modules to load, without those that are loaded.
     pub modules: Vec<&'static str>,
     /// mdadm's arguments.
     pub arguments: Vec<OsString>,
-    /// What to tell the array once it is there.
+    /// The settings to apply once the array runs.
     pub settings: Vec<Setting>,
 }
 
 impl Plan {
-    /// The plan for what was asked for.
+    /// Plans the array that the options describe.
     ///
     /// # Errors
-    /// If that cannot be made.
+    /// Says why such an array cannot be made.
     pub fn of(sysroot: &Sysroot, options: &Create) -> Result<Self> {
         let node = node(&options.array)?;
         let level = Level::parse(&options.level)?;
@@ -142,18 +144,18 @@ impl Plan {
         })
     }
 
-    /// The devices that peer I/O may go to: members that are there, then spares.
+    /// Returns the devices that peer I/O may go to: the members that are present, then the spares.
     pub fn devices(&self) -> Vec<&BlockDevice> {
         self.members.iter().flatten().chain(&self.spares).collect()
     }
 
-    /// All that is overwritten: these, then the journal.
+    /// Returns all devices that will be overwritten: [`Plan::devices`], then the journal.
     pub fn overwritten(&self) -> Vec<&BlockDevice> {
         self.devices().into_iter().chain(&self.journal).collect()
     }
 
-    /// What will not be direct though it could be, one sentence each: reads and writes, with
-    /// each provider. Empty if all will be.
+    /// Lists the reads and writes that will not be direct, one sentence each. The list is empty if
+    /// all will be direct.
     pub fn not_direct(&self) -> Vec<String> {
         if self.providers.is_empty() {
             return vec!["no device of this machine publishes its memory".into()];
@@ -171,7 +173,7 @@ impl Plan {
             .collect()
     }
 
-    /// Providers by name; all of them without names.
+    /// Lists the providers, or says "every provider" if these are all.
     pub fn describe_providers(&self, providers: &[Bdf]) -> String {
         match providers.len() == self.providers.len() && providers.len() > 1 {
             true => "every provider".into(),
@@ -179,7 +181,7 @@ impl Plan {
         }
     }
 
-    /// The commands, in their order, as they would be typed.
+    /// Returns the commands in order, as they would be typed.
     pub fn commands(&self) -> Vec<String> {
         let mut commands = Vec::new();
         if !self.modules.is_empty() {
@@ -207,7 +209,8 @@ fn members(sysroot: &Sysroot, paths: &[PathBuf]) -> Result<Vec<Option<BlockDevic
         .collect()
 }
 
-/// The policy that the array will have: what was asked for, or the module's parameter.
+/// Returns the policy that the array will have: the one that was asked for, or the default of the
+/// module.
 fn policy(sysroot: &Sysroot, wanted: Option<PolicyValue>) -> Result<Policy> {
     Ok(match wanted {
         Some(PolicyValue::Auto) => Policy::Auto,

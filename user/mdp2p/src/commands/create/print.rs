@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The plan, and the array that was made, for people.
+//! Prints the plan, and the array that was made.
+//!
+//! Tests: tests/create.rs, and below.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -17,7 +19,7 @@ use super::plan::Plan;
 use super::warnings;
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING, styled};
 
-/// The array in two lines: what it is, and what peer I/O meets.
+/// Prints the array in two lines: what it is, and what peer I/O meets.
 pub fn print_array(array: &Array) -> Result<()> {
     let mut out = ui::out();
     write!(
@@ -40,8 +42,8 @@ pub fn print_array(array: &Array) -> Result<()> {
     Ok(())
 }
 
-/// Prints all that is to be known before somebody agrees. `is_here`: what the devices hold
-/// could be looked at.
+/// Prints what the user has to know before agreeing. `is_here` tells whether the devices could be
+/// inspected.
 pub fn print_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<()> {
     let mut out = ui::out();
     let spares = match plan.spares.len() {
@@ -185,7 +187,7 @@ fn forecasts(plan: &Plan) -> String {
     ui::table(&["PROVIDER", "READ", "WRITE", "REBUILD"], rows, &[])
 }
 
-/// What the table cannot say, once for all providers that it holds for.
+/// Lists the remarks that do not fit in the table, each once for all providers that it applies to.
 fn notes(plan: &Plan) -> String {
     let cells = plan.forecasts.iter().flat_map(|forecast| {
         forecast
@@ -206,8 +208,8 @@ fn notes(plan: &Plan) -> String {
         .collect()
 }
 
-/// How far it is from each device to each provider, or, if these are too many for the
-/// width, how far to the nearest and the farthest.
+/// Returns a table with the distance of each device to each provider. If it is too wide, the table
+/// has only the nearest and the farthest.
 fn distances(plan: &Plan, width: usize) -> String {
     let devices = plan.devices();
     let name = devices.iter().map(|device| device.name.len()).max();
@@ -251,7 +253,7 @@ fn distances(plan: &Plan, width: usize) -> String {
     )
 }
 
-/// Why members do not reach providers, once for all that it holds for.
+/// Explains why members do not reach providers, each reason once.
 fn unreachable(plan: &Plan) -> String {
     let reasons = plan
         .devices()
@@ -278,7 +280,7 @@ fn unreachable(plan: &Plan) -> String {
         .collect()
 }
 
-/// What could not be found out about devices of this machine.
+/// Lists what could not be learned about the devices of this machine.
 fn unknown_contents(findings: &[Findings], is_here: bool) -> Vec<String> {
     let reasons: BTreeSet<&str> = findings
         .iter()
@@ -293,7 +295,7 @@ fn unknown_contents(findings: &[Findings], is_here: bool) -> Vec<String> {
         .collect()
 }
 
-/// `text` in lines that fit, all but the first further in, and a newline at the end.
+/// Wraps `text`, indents all lines but the first further, and ends with a newline.
 fn wrap(text: &str, indent: &str) -> String {
     let further = format!("{indent}  ");
     let lines = ui::wrapped(text, ui::width().saturating_sub(further.len()));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is worth a thought before an array is made.
+//! Lists what the user should consider before the array is made.
+//!
+//! Tests: tests/create.rs.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +68,7 @@ pub fn of(plan: &Plan) -> Vec<String> {
     warnings
 }
 
-/// Where a level with redundancy leaves a part of a larger member alone.
+/// Tells whether a part of a larger member stays unused.
 fn unused_space(plan: &Plan) -> Option<String> {
     let devices = plan.devices();
     let smallest = devices.iter().min_by_key(|device| device.bytes)?;
@@ -85,7 +87,7 @@ fn unused_space(plan: &Plan) -> Option<String> {
     })
 }
 
-/// Members that one controller has: they go together.
+/// Lists members behind the same controller, because they fail together.
 fn shared_controllers(devices: &[&BlockDevice]) -> Vec<String> {
     let controllers: BTreeSet<Bdf> = devices
         .iter()

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What udev is told of an array that mdadm does not see.
+//! Tells udev about an array that mdadm does not see.
+//!
+//! Tests: below.
 
 use std::io::Write;
 
@@ -11,14 +13,14 @@ use crate::control::enrolled;
 use crate::control::mdadm::notes::{MAP, OUR_MAP};
 use crate::ui;
 
-/// Tells udev of an array what `mdadm --detail --export` tells only of those that mdadm sees, and
-/// has in its own map.
+/// Prints what `mdadm --detail --export` would print. mdadm prints it only for arrays that it sees
+/// and that are in its own map.
 pub fn export(sysroot: &Sysroot, name: &str) -> Result<u8> {
     let Some(uuid) = uuid::of_array(sysroot, name)? else {
         return Ok(0);
     };
     let mut out = ui::out();
-    // Without superblocks it is another one each time.
+    // Without superblocks the UUID is a new one each time.
     if sysroot.read(format!("sys/block/{name}/md/metadata_version"))? != "none" {
         writeln!(out, "MD_UUID={}", uuid.to_mdadm())?;
     }
@@ -28,10 +30,10 @@ pub fn export(sysroot: &Sysroot, name: &str) -> Result<u8> {
     Ok(0)
 }
 
-/// What mdadm has called an array in `/dev/md`, in whose map it has a line
-/// `md511 1.2 UUID /dev/md/data`, with zeros where the array has no superblocks.
+/// Finds the name in `/dev/md` that mdadm gave an array. Its map has a line for each array: `md511
+/// 1.2 UUID /dev/md/data`. The UUID is zeros if the array has no superblocks.
 fn alias(sysroot: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
-    // The second was written while md-p2p was alone, or is all that there is.
+    // The second map was written while md-p2p was alone, or is the only one.
     let maps = [OUR_MAP, MAP].map(|map| sysroot.read_if(map));
     let maps = maps.into_iter().collect::<Result<Vec<_>>>()?;
     let uuids = [uuid, Uuid::default()].map(Uuid::to_map);

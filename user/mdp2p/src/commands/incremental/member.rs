@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the superblock of a member says.
+//! Reads the superblock of a member, through mdadm.
+//!
+//! Tests: the scenario incremental.sh.
 
 use std::path::Path;
 use std::process::{self, Stdio};
@@ -8,10 +10,10 @@ use anyhow::{Context, Result, anyhow};
 use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::uuid::Uuid;
 
-/// What a superblock says.
+/// What the superblock of a member says.
 pub struct Member {
     pub uuid: Uuid,
-    /// None if it is one that md-p2p has not.
+    /// `None` if md-p2p does not have the level.
     pub level: Option<Level>,
 }
 
@@ -41,7 +43,7 @@ impl Member {
     }
 }
 
-/// The value of a `KEY=VALUE` line.
+/// Returns the value of the line `KEY=VALUE`.
 pub fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let mut pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.find(|(it, _)| *it == key).map(|(_, value)| value)

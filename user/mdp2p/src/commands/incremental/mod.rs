@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p incremental`: what udev has done with a member of an array that is enrolled, or that
-//! md-p2p runs, as `mdadm --incremental` with the others. Under md-p2p, and if that cannot be loaded, under the
-//! kernel's md: an array that comes up without P2P is better than one that does not.
+//! `mdp2p incremental`: what udev calls, instead of `mdadm --incremental`, for a member of an array
+//! that is enrolled or that md-p2p runs.
+//!
+//! The array comes up under md-p2p. If md-p2p cannot be loaded, it comes up under the kernel's md:
+//! an array without P2P is better than none.
+//!
+//! Tests: tests/contract.rs, and the scenario incremental.sh.
 
 mod export;
 mod member;
@@ -52,12 +56,12 @@ impl Command for Incremental {
         true
     }
 
-    /// Adds a member to its array, which is started once all are there, or has its array forget it;
-    /// mdadm's exit status.
+    /// Adds a member to its array, which starts once all members are present; or removes a member
+    /// that has gone. Returns the exit status of mdadm.
     ///
     /// # Errors
-    /// If the device is no member of an array that is enrolled, or that md-p2p runs, or mdadm
-    /// cannot be run.
+    /// Fails if the array of the device is neither enrolled nor run by md-p2p, or if mdadm cannot
+    /// be run.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if let Some(uuid) = self.runs {
             return runs(sysroot, uuid);
@@ -75,7 +79,8 @@ impl Command for Incremental {
     }
 }
 
-/// 0 if md-p2p runs that array where mdadm does not see it, else 1.
+/// Returns 0 if md-p2p runs the array beside the kernel's md, so that mdadm does not see it; else
+/// 1.
 fn runs(sysroot: &Sysroot, uuid: Uuid) -> Result<u8> {
     let is_ours = modules::mode(sysroot) == Some(Mode::Beside)
         && uuid::find_array(sysroot, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
@@ -84,11 +89,11 @@ fn runs(sysroot: &Sysroot, uuid: Uuid) -> Result<u8> {
 
 fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
     let member = Member::of(mdadm, device)?;
-    // Two members of an array that come at the same time are to have the same array.
+    // Two members that appear at the same time must end up in the same array.
     let _lock = lock(sysroot)?;
     let array = find_array(sysroot, mdadm, member.uuid)?;
     let place = match (array, Enrolled::find_tolerant(sysroot, member.uuid)) {
-        // The initramfs has done it, for one; what was to be waited for it did not wait for.
+        // Another process was faster, such as the initramfs; it did not wait for missing members.
         (Some(array), _) if has_member(sysroot, &array, device)? => {
             if array.state == "inactive" {
                 wait_for_more(sysroot, &Place::of(array))?;
@@ -117,7 +122,8 @@ fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
     Ok(status)
 }
 
-/// `device` is what the kernel called it: it has gone.
+/// Removes a member from its array. `device` is the name that the kernel gave it; the device is
+/// gone.
 fn fail(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
     let name = device.file_name().unwrap_or_default().to_string_lossy();
     let is_member = |array: &Array| array.members.iter().any(|member| member.name == name);
@@ -141,12 +147,12 @@ fn lock(sysroot: &Sysroot) -> Result<Flock<File>> {
         .map_err(|(_, errno)| anyhow!("{}: {}", path.display(), errno.desc()))
 }
 
-/// The array as it is now, whoever has it: it runs, or members have been added to it.
+/// Finds the array, whichever driver has it: it runs, or members were added to it.
 fn find_array(sysroot: &Sysroot, mdadm: &Path, uuid: Uuid) -> Result<Option<Array>> {
     if let Some(array) = uuid::find_array(sysroot, uuid)? {
         return Ok(Some(array));
     }
-    // One that does not run does not tell its UUID, but its members do.
+    // An array that does not run has no UUID in sysfs, but its members do.
     let is_it = |array: &Array| {
         let mut members = array.members.iter();
         let of = |name: &str| Member::of(mdadm, &sysroot.path("dev").join(name));
@@ -164,8 +170,8 @@ fn has_member(sysroot: &Sysroot, array: &Array, device: &Path) -> Result<bool> {
         .any(|member| member.name == device.name))
 }
 
-/// Has systemd start the array as it is, if nothing comes for a while; where systemd does not
-/// run, in an initramfs, a script of packaging/system does.
+/// Makes systemd start the array as it is, if no further member appears for a while. Without
+/// systemd, in an initramfs, a script of packaging/system does this.
 fn wait_for_more(sysroot: &Sysroot, place: &Place) -> Result<()> {
     if !sysroot.has("run/systemd/system") {
         return Ok(());

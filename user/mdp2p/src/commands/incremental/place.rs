@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where an array is put together: under which driver, and by which number.
+//! Where an array is put together: under which driver, and with which number.
+//!
+//! Tests: below, and the scenario incremental.sh.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -20,7 +22,7 @@ use crate::control::enrolled::{Enrolled, SUBSTITUTES};
 use crate::control::mdadm::namespace::Namespace;
 use crate::control::modprobe;
 
-/// What mdadm is told, until the next boot.
+/// Configuration files for mdadm, which last until the next boot.
 pub const STATE: &str = "run/md-p2p";
 
 /// Where an array is put together.
@@ -30,7 +32,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where it is already.
+    /// Returns the place of an array that exists.
     pub fn of(array: Array) -> Self {
         Self {
             name: array.name,
@@ -38,7 +40,7 @@ impl Place {
         }
     }
 
-    /// For the first member.
+    /// Chooses a place for an array whose first member has appeared.
     pub fn choose(sysroot: &Sysroot, enrolled: &Enrolled, level: Option<Level>) -> Result<Self> {
         let driver = match load(sysroot, level) {
             Ok(()) => Driver::MdP2p,
@@ -65,7 +67,8 @@ impl Place {
         Ok(Self { name, driver })
     }
 
-    /// Writes down where it is, for mdadm and for the initramfs's last resort; mdadm's option.
+    /// Writes a configuration file that has the place, for mdadm and for the last resort of the
+    /// initramfs. Returns the option for mdadm.
     pub fn write(&self, sysroot: &Sysroot, uuid: Uuid) -> Result<OsString> {
         let path = sysroot.path(format!("{STATE}/{uuid}.conf"));
         let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.to_mdadm());
@@ -75,7 +78,7 @@ impl Place {
         Ok(option)
     }
 
-    /// Runs mdadm; its exit status, and what it printed.
+    /// Runs mdadm and returns its exit status and what it printed.
     pub fn mdadm(
         &self,
         sysroot: &Sysroot,
@@ -89,13 +92,13 @@ impl Place {
             Driver::MdP2p => Namespace::of(sysroot, arguments)?,
             Driver::Md => Namespace::default(),
         };
-        // A few lines: there is room for them in the pipe.
+        // mdadm prints a few lines, which fit in the pipe.
         let status = namespace.run(command)?;
         let mut output = String::new();
         File::from(read)
             .read_to_string(&mut output)
             .context("what mdadm says")?;
-        // For who looks into the journal.
+        // Also for the journal.
         std::io::stdout()
             .write_all(output.as_bytes())
             .context("standard output")?;
@@ -103,20 +106,20 @@ impl Place {
     }
 }
 
-/// Loads what serves a level. First the kernel's md: then the arrays that are not enrolled stay
-/// its own, and udev and mdadm go on with them as ever.
+/// Loads the modules for a level. The kernel's md is loaded first: then it keeps the arrays that
+/// are not enrolled, and udev and mdadm treat them as before.
 fn load(sysroot: &Sysroot, level: Option<Level>) -> Result<()> {
     let level = level.context("md-p2p has no such level")?;
     if !modules::is_loaded(sysroot, "md-p2p") {
-        // Where there is no such module, md-p2p is alone.
+        // A kernel without md-mod is no error, because md-p2p is then alone.
         let _ = modprobe::load_module(sysroot, "md-mod");
     }
     modprobe::load(sysroot)?;
     modprobe::load_module(sysroot, level.module())
 }
 
-/// Whether mdadm has all that the array can do with, but not all that it had: what is missing
-/// may still come.
+/// Tells whether the array could start, but without all the members that it had: the missing ones
+/// may still appear.
 pub fn is_unsafe(output: &str) -> bool {
     let is_ours = value(output, "MD_FOREIGN") != Some("yes");
     is_ours && value(output, "MD_STARTED").is_some_and(|it| it.contains("unsafe"))

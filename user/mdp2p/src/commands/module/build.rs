@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p module build` and `mdp2p module install`: make, in the source of md-p2p.
+//! `mdp2p module build` and `mdp2p module install`: run make in the source of md-p2p.
+//!
+//! Tests: tests/module.rs.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,7 +14,8 @@ use super::options::Build;
 use super::source::find_source;
 use super::step::{Step, run_all};
 
-/// What builds them beside a compiler (docs/install.md); preflight says more.
+/// The packages that the build needs besides a compiler (docs/install.md). The stage preflight of
+/// the build names everything that is missing.
 const TOOLS: &str = "make gcc-14 rustc rust-src bindgen coccinelle libpython3-dev pahole bc \
                          flex bison libelf-dev libssl-dev";
 
@@ -44,9 +47,9 @@ pub fn run_make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Res
     run_all(&[step], options.dry_run)
 }
 
-/// What to install where the headers of a kernel are missing.
+/// Says what to install if the headers of a kernel are missing.
 fn describe_missing_headers(sysroot: &Sysroot, release: &str) -> String {
-    // What comes before the second dot: 7.3 of 7.3.4+deb13-amd64.
+    // The text before the second dot: 7.3 of 7.3.4+deb13-amd64.
     let series: Vec<&str> = release.split(['.', '-', '+']).take(2).collect();
     let headers = display(&release::folder(sysroot, release).join("build"));
     format!(

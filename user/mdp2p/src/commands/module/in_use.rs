@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which md-p2p is in force for a kernel: DKMS's or one that was installed from its source,
-//! whose signature it bears, whether the firmware takes that, and if there is none, why.
+//! Finds the build of md-p2p that a kernel will load: DKMS's or one installed from source. Also who
+//! signed it, whether Secure Boot accepts that signature, and why no build is installed.
+//!
+//! Tests: tests/module.rs.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,34 +15,34 @@ use mdp2p_machine::kernel::release::display;
 use mdp2p_machine::kernel::secure_boot::{CERTIFICATE, is_enrolled, is_secure};
 use mdp2p_machine::sysroot::Sysroot;
 
-/// What is said of it in `mdp2p module status`.
+/// The part of `mdp2p module status` about the build in use.
 #[derive(Debug, Serialize)]
 pub struct InUse {
-    /// None if there is none.
+    /// `None` if no build is installed.
     #[serde(rename = "in_force")]
     build: Option<UsedBuild>,
     secure_boot: bool,
-    /// Why DKMS has built none for this kernel.
+    /// Why DKMS has not built md-p2p for this kernel.
     refused: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct UsedBuild {
-    /// The one of its files that modprobe takes.
+    /// The file of md-p2p that modprobe loads.
     path: String,
     by: Installer,
-    /// Others are there too.
+    /// Who installed the other builds that are present.
     also: Vec<Installer>,
     signer: Option<String>,
-    /// Whether the firmware knows the signer's key; none if that cannot be found out.
+    /// Whether the firmware has the signer's key; `None` if that cannot be learned.
     enrolled: Option<bool>,
 }
 
-/// Who installed a module.
+/// What installed a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Installer {
-    /// The package, or who calls DKMS himself.
+    /// The package, or a user who called DKMS.
     Dkms,
     /// `make -C kbuild install` or `mdp2p module install`.
     Make,
@@ -63,10 +65,10 @@ impl Installer {
 }
 
 impl InUse {
-    /// That of a kernel, of whose modules `installed` are.
+    /// Finds the build in use among the `installed` modules of a kernel.
     ///
     /// # Errors
-    /// If what the machine tells of it cannot be understood.
+    /// Fails if a file of the machine cannot be read or understood.
     pub fn read(sysroot: &Sysroot, release: &str, installed: &[Installed]) -> Result<Self> {
         let secure_boot = is_secure(sysroot)?;
         let main: Vec<_> = installed.iter().filter(|it| it.name == MAIN).collect();
@@ -94,10 +96,10 @@ impl InUse {
         })
     }
 
-    /// Writes it for people, with what they have to do.
+    /// Prints the build in use, and what the user has to do about it.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Fails if `out` cannot be written.
     pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Some(build) = &self.build else {
             writeln!(out, "in force none")?;
@@ -138,7 +140,7 @@ impl InUse {
 }
 
 impl UsedBuild {
-    /// What Secure Boot makes of it.
+    /// Says whether Secure Boot accepts the build, and what to do if it does not.
     fn secure_boot_advice(&self) -> String {
         let import = || {
             let file = match self.by {

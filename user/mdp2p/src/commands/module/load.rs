@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p module load` and `mdp2p module unload`.
+//! `mdp2p module load` and `mdp2p module unload`: run modprobe.
+//!
+//! Tests: tests/module.rs.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -75,7 +77,7 @@ pub fn unload(sysroot: &Sysroot, dry_run: bool) -> Result<u8> {
         writeln!(ui::out(), "none of md-p2p's modules is loaded")?;
         return Ok(0);
     }
-    // In the order of MODULES: personalities first.
+    // MODULES has the personalities first, and so they are unloaded first.
     let step = modprobe("-r", loaded.iter().map(|it| it.name));
     run_all(&[step], dry_run)
 }

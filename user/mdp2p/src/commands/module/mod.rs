@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `mdp2p module`: the kernel modules, from their source to the running kernel.
+//!
+//! Tests: tests/module.rs.
 
 mod build;
 mod in_use;

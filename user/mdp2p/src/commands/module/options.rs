@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The options of `mdp2p module`.
+//!
+//! Tests: below, tests/module.rs and tests/contract.rs.
 
 use std::path::PathBuf;
 
@@ -70,7 +72,7 @@ pub enum ModuleVerb {
     },
 }
 
-/// What they are built from, and for.
+/// What the modules are built from, and for which kernel.
 #[derive(Args, Debug)]
 pub struct Build {
     /// The kernel [default: the running one]
@@ -88,7 +90,7 @@ pub struct Build {
 }
 
 impl ModuleVerb {
-    /// Whether it would change the machine.
+    /// Tells whether the verb would change the machine.
     pub fn changes(&self) -> bool {
         match self {
             ModuleVerb::Status { .. } => false,
@@ -100,11 +102,11 @@ impl ModuleVerb {
     }
 }
 
-/// Reads the name of a personality: `raid1`, `raid1-p2p`, or a level.
+/// Parses the name of a personality: `raid1`, `raid1-p2p`, or a level.
 ///
 /// # Errors
-/// If there is none of that name.
-pub fn parse_personality(text: &str) -> Result<String, String> {
+/// Lists the personalities if no one has this name.
+fn parse_personality(text: &str) -> Result<String, String> {
     let bare = text.replace('_', "-");
     let level = match bare.strip_suffix("-p2p").unwrap_or(&bare) {
         "raid4" | "raid5" | "raid6" => "raid456",

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p module sign`.
+//! `mdp2p module sign`: signs the installed modules with the kernel's sign-file.
+//!
+//! Tests: tests/module.rs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -52,7 +54,7 @@ pub fn sign(
     let step = |module: &&Installed| Step {
         program: tool.clone().into(),
         arguments: vec![
-            // What kernels are configured with unless told otherwise.
+            // The default of the kernel's own configuration.
             hash.unwrap_or("sha256").into(),
             key.clone().into(),
             certificate.clone().into(),

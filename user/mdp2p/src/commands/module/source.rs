@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where the source of md-p2p is.
+//! Finds the source of md-p2p.
+//!
+//! Tests: tests/module.rs.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use mdp2p_machine::sysroot::{Sysroot, natural};
 
-/// The source of md-p2p: what was named, else the newest `/usr/src/md-p2p-*`, else the
-/// folder that we are in or one above it.
+/// Finds the source of md-p2p: the folder that was named; else the newest `/usr/src/md-p2p-*`; else
+/// the current folder or one above it.
 pub fn find_source(sysroot: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
     let is_source = |folder: &Path| {
         folder.join("kbuild/Makefile").is_file() && folder.join("kbuild/stages").is_dir()

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `mdp2p module status`: which modules are built, installed, signed and loaded.
+//! `mdp2p module status`: shows which modules are built, installed, signed and loaded.
+//!
+//! Tests: tests/module.rs.
 
 use std::io::Write;
 
@@ -13,22 +15,22 @@ use super::in_use::InUse;
 use super::source::find_source;
 use crate::ui;
 
-/// All that is known of the modules of a kernel.
+/// What is known of the modules for a kernel.
 #[derive(Debug, Serialize)]
 struct ModuleStatus {
     kernel: String,
     running: bool,
-    /// None if md-p2p is not loaded, or this is another kernel.
+    /// `None` if md-p2p is not loaded, or if this kernel does not run.
     mode: Option<Mode>,
     made_of: Option<MadeOf>,
-    /// None if they are not there.
+    /// `None` if the headers are not installed.
     headers: Option<String>,
     #[serde(flatten)]
     in_use: InUse,
     modules: Vec<ModuleRow>,
 }
 
-/// What the md-p2p that is loaded was made of.
+/// What the loaded md-p2p was made of.
 #[derive(Debug, Serialize)]
 struct MadeOf {
     md_source: String,
@@ -39,12 +41,12 @@ struct MadeOf {
 #[derive(Debug, Serialize)]
 struct ModuleRow {
     name: &'static str,
-    /// In the build folder of the source that [`find_source`] finds.
+    /// The file in the build folder of the source that [`find_source`] finds.
     built: Option<String>,
-    /// More than one if somebody put it in two places; modprobe takes the first.
+    /// Several if the module was installed in several places; modprobe takes the first.
     installed: Vec<Installed>,
     loaded: bool,
-    /// None if it is not loaded.
+    /// `None` if the module is not loaded.
     uses: Option<u32>,
 }
 
@@ -93,7 +95,7 @@ impl ModuleStatus {
             },
             headers: release::headers(sysroot, &release).map(|path| display(&path)),
             in_use: InUse::read(sysroot, &release, &installed)?,
-            // The main one first: people look for it.
+            // md-p2p comes first, because people look for it.
             modules: MODULES.iter().rev().map(one).collect(),
             kernel: release,
         })
@@ -120,7 +122,7 @@ impl ModuleStatus {
     }
 }
 
-/// The mode in words.
+/// Describes the mode in words.
 pub fn describe_mode(mode: Option<Mode>) -> &'static str {
     match mode {
         None => "not loaded",
@@ -174,7 +176,7 @@ impl ModuleRow {
     }
 }
 
-/// The folder below that of the kernel: `updates/dkms`, the name of the file being plain.
+/// Returns the folder of an installed module below that of its kernel, such as `updates/dkms`.
 fn short_folder(installed: &Installed) -> String {
     let components: Vec<_> = installed
         .path

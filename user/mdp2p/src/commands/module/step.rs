@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Commands that are shown, and run unless it is a dry run.
+//! A command that `mdp2p module` shows, and runs unless this is a dry run.
+//!
+//! Tests: below, and tests/module.rs.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,17 +14,17 @@ use mdp2p_machine::programs;
 
 use crate::ui;
 
-/// A command that is run with our own input and output.
+/// A command that inherits standard input and output.
 #[derive(Debug)]
 pub struct Step {
     pub program: OsString,
     pub arguments: Vec<OsString>,
-    /// The Debian package that has it; empty if the program is an absolute path.
+    /// The Debian package of the program; empty if the program is an absolute path.
     pub package: &'static str,
 }
 
 impl fmt::Display for Step {
-    /// As one types it.
+    /// Writes the command as it would be typed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = std::iter::once(&self.program).chain(&self.arguments);
         f.write_str(&programs::command_line(words))
@@ -30,9 +32,9 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    /// Runs it; its exit status.
+    /// Runs the command and returns its exit status.
     fn run(&self) -> Result<u8> {
-        // Where modprobe is, and su without a dash does not look.
+        // modprobe is in /sbin, which is not in the PATH of every root shell.
         let program = match Path::new(&self.program).is_absolute() {
             true => Some(PathBuf::from(&self.program)),
             false => programs::program(&self.program.to_string_lossy()),
@@ -52,7 +54,8 @@ impl Step {
     }
 }
 
-/// Prints each and, if it is no dry run, runs it; the status of the first that fails.
+/// Prints each command and, unless this is a dry run, runs it. Returns the first exit status that
+/// is not 0.
 pub fn run_all(steps: &[Step], dry_run: bool) -> Result<u8> {
     for step in steps {
         if dry_run {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! mdadm, run so that it talks to md-p2p.
+//! Runs mdadm so that it talks to md-p2p.
+//!
+//! Tests: tests/mdadm.rs.
 
 pub mod namespace;
 pub mod notes;
@@ -16,21 +18,21 @@ use mdp2p_machine::sysroot::Sysroot;
 use self::namespace::Namespace;
 use crate::ui;
 
-/// Where mdadm is.
+/// Finds mdadm.
 ///
 /// # Errors
-/// If it is nowhere.
+/// Says what to install if mdadm is not there.
 pub fn find() -> Result<PathBuf> {
     program("mdadm").context(
         "mdadm is not found in PATH, /usr/sbin or /sbin: install the package mdadm; nothing was changed",
     )
 }
 
-/// Runs `mdadm` so that it talks to md-p2p, which is loaded; its exit status, or 128 and the
-/// number of the signal that ended it. What it reads and prints is ours.
+/// Runs mdadm so that it talks to md-p2p, which must be loaded. mdadm inherits standard input and
+/// output. Returns its exit status, or 128 plus the number of the signal that killed it.
 ///
 /// # Errors
-/// If it cannot be run.
+/// Fails if mdadm cannot be run.
 pub fn execute(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Result<u8> {
     let mut command = Command::new(mdadm);
     command.args(arguments);
@@ -38,9 +40,10 @@ pub fn execute(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Resul
     Ok(exit_code(status))
 }
 
+/// Prints the command line of mdadm instead of running it: `--dry-run`.
 ///
 /// # Errors
-/// If standard output takes no more.
+/// Fails if standard output cannot be written.
 pub fn print_instead(arguments: &[OsString]) -> Result<u8> {
     let words = std::iter::once(OsStr::new("mdadm")).chain(arguments.iter().map(AsRef::as_ref));
     writeln!(ui::out(), "{}", command_line(words))?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What mdadm sees in place of what is there: other files than the rest of the machine, in a
-//! mount namespace of its own, so that md-p2p is its md.
+//! Makes mdadm see other files than the rest of the machine, in a mount namespace of its own, so
+//! that md-p2p is its md.
+//!
+//! Tests: below, and tests/mdadm.rs.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,33 +21,33 @@ use tempfile::NamedTempFile;
 
 use super::notes::{NOTES, OUR_NOTES, prepare_notes};
 
-/// What mdadm reads, one of them.
+/// The configuration files of mdadm; it reads one of them.
 const CONFIGS: [&str; 2] = ["etc/mdadm/mdadm.conf", "etc/mdadm.conf"];
 
-/// What a program is shown in place of what is there.
+/// What a program sees in place of the machine's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespace {
-    /// Files and folders, and over what they are put.
+    /// Pairs of files or folders: the first is mounted over the second.
     pub binds: Vec<(PathBuf, PathBuf)>,
-    /// What files are to hold.
+    /// Texts, and the files that they are mounted over.
     pub texts: Vec<(String, PathBuf)>,
-    /// The folder where that is written.
+    /// The folder where the texts are written.
     pub scratch: PathBuf,
 }
 
 impl Namespace {
-    /// What mdadm has to see on `host` if it is run with these arguments, so that md-p2p is its
-    /// md. If md-p2p is the only one, it is that already.
+    /// Returns what mdadm must see, if it is run with these arguments, so that md-p2p is its md. If
+    /// md-p2p is the only md, mdadm sees it anyway.
     ///
-    /// Beside the kernel's md, that is `/proc/mdstat` for what runs,
-    /// `/sys/module/md_mod/parameters/new_array` for arrays to be made by name, and a folder of its
-    /// own for notes.
+    /// Beside the kernel's md, mdadm must see three other things: `/proc/mdstat` for the running
+    /// arrays, `/sys/module/md_mod/parameters/new_array` to make arrays by name, and a folder of
+    /// its own for notes.
     ///
-    /// Where it makes arrays, it takes one that has the number it wants for a leftover, and stops
-    /// it. So there `/proc/mdstat` has the kernel's md's too.
+    /// When mdadm makes an array, it stops any array that has the number it wants, because it takes
+    /// it for a leftover. So in that case `/proc/mdstat` also lists the arrays of the kernel's md.
     ///
     /// # Errors
-    /// If there can be no such folder, or what is there cannot be read.
+    /// Fails if the folder cannot be made, or if a file cannot be read.
     pub fn of(sysroot: &Sysroot, arguments: &[OsString]) -> Result<Self> {
         if modules::mode(sysroot) != Some(Mode::Beside) {
             return Ok(Self::default());
@@ -71,9 +73,9 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// The kernel's mdadm, which does not see ours, is not to want a number that we have: where it
-    /// is for mdadm to choose one, it counts down from 127, and on from 511 if those below 128 are
-    /// spoken for in its configuration. They are, for arrays that nobody has.
+    /// Reserves the numbers below 128 in mdadm's configuration, for arrays that do not exist. The
+    /// mdadm of the kernel's md does not see our arrays, and must not choose one of our numbers.
+    /// mdadm counts down from 127 to choose a number, and from 511 if those are reserved.
     fn reserve_numbers(&mut self, sysroot: &Sysroot) -> Result<()> {
         for config in CONFIGS {
             if let Some(mut text) = sysroot.read_if(config)? {
@@ -89,34 +91,33 @@ impl Namespace {
         Ok(())
     }
 
-    /// Runs a program that sees it, and waits for its end.
+    /// Runs a program that sees these files, and waits until it ends.
     ///
-    /// Nothing of it leaks into the machine. A mount namespace belongs to a thread
-    /// (unshare(2)), so one thread goes into a new one, and the program, its child, inherits
-    /// that; the others of ours stay where they are. There all mounts are slaves of the
-    /// machine's first: what is mounted in there stays in there, while an unmount out here
-    /// gets in, so that no filesystem is kept busy by a long `mdadm --monitor`. With the last
-    /// process in it the namespace goes, and all that was mounted in it.
+    /// Nothing leaks into the machine. A mount namespace belongs to a thread (unshare(2)): one
+    /// thread enters a new namespace, and its child inherits it. Our other threads stay where they
+    /// are. In the namespace all mounts are slaves of the machine's. What is mounted inside stays
+    /// inside, but an unmount outside also takes effect inside, so that a long `mdadm --monitor`
+    /// keeps no filesystem busy. The namespace and its mounts vanish with the last process in it.
     ///
-    /// An interrupt from the terminal goes to both. It is the program's to deal with: we wait
-    /// for its end, and then we die of it if it did, as a shell does.
+    /// An interrupt from the terminal goes to mdadm and to us. mdadm decides what to do: we wait
+    /// until it ends, and then die of the interrupt if mdadm did, as a shell does.
     ///
     /// # Errors
-    /// If the namespace cannot be made, or the program cannot be started.
+    /// Fails if the namespace cannot be made, or if the program cannot be started.
     pub fn run(&self, command: Command) -> Result<ExitStatus> {
         let interrupts = interrupts();
         let (status, mask) = thread::scope(|scope| {
             let within = scope.spawn(|| {
                 let mut child = self.start(command)?;
-                // Not before: the child would inherit it.
+                // Not earlier, because the child would inherit the mask.
                 block(&interrupts)?;
                 child.wait().context("waiting for mdadm")
             });
-            // Not before: the thread would inherit it.
+            // Not earlier, because the thread would inherit the mask.
             let mask = block(&interrupts);
             (within.join(), mask)
         });
-        // What has come meanwhile comes now.
+        // Signals that arrived meanwhile are delivered now.
         mask?.thread_set_mask().context("signals")?;
         status.map_err(|_| anyhow!("the thread that runs mdadm has panicked"))?
     }
@@ -124,7 +125,7 @@ impl Namespace {
     fn start(&self, mut command: Command) -> Result<Child> {
         if *self != Self::default() {
             self.enter()?;
-            // What systemd would run for mdadm sees nothing of this.
+            // A service that systemd starts for mdadm would not be in this namespace.
             command.env("MDADM_NO_SYSTEMCTL", "1");
         }
         command
@@ -132,7 +133,7 @@ impl Namespace {
             .with_context(|| command.get_program().to_string_lossy().into_owned())
     }
 
-    /// Takes the calling thread into a namespace where things look like this.
+    /// Moves the calling thread into a namespace with these files.
     fn enter(&self) -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| match errno {
             Errno::EPERM => anyhow!(
@@ -147,7 +148,7 @@ impl Namespace {
             bind(from, to)?;
         }
         for (text, to) in &self.texts {
-            // It goes with the last mount of it.
+            // The file vanishes with its last mount.
             let written = || {
                 let mut file = NamedTempFile::new_in(&self.scratch)?;
                 file.write_all(text.as_bytes())?;
@@ -160,13 +161,13 @@ impl Namespace {
     }
 }
 
-/// Whether mdadm may make an array.
+/// Tells whether mdadm may make an array.
 fn may_make_arrays(arguments: &[OsString]) -> bool {
     let has = |long: &str, short: char| {
         arguments.iter().any(|word| {
             let word = word.to_string_lossy();
             let is_long = word.len() > 3 && long.starts_with(&*word);
-            // Some may be the value of one before: then it is shown more than it needs.
+            // The word may be the value of an option: then mdadm sees more than it needs.
             is_long || (word.starts_with('-') && !word.starts_with("--") && word.contains(short))
         })
     };
@@ -189,14 +190,13 @@ fn interrupts() -> SigSet {
     signals
 }
 
-/// Holds signals back from this thread; what it held back before.
+/// Blocks signals for this thread, and returns the mask that was set before.
 fn block(signals: &SigSet) -> Result<SigSet> {
     signals
         .thread_swap_mask(SigmaskHow::SIG_BLOCK)
         .context("holding signals back")
 }
 
-/// The arguments of mdadm, shown in place of being run: `--dry-run`.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,7 +305,7 @@ mod tests {
     fn a_program_that_cannot_be_started_is_named_and_no_signal_stays_blocked() {
         let before = SigSet::thread_get_mask().expect("a mask");
         let ended = Namespace::default().run(Command::new("/nowhere/mdadm"));
-        // Where a namespace is not allowed, that is the error.
+        // Without permission for namespaces, the error is about that.
         let error = format!("{:#}", ended.expect_err("no such program"));
         assert!(
             error.contains("/nowhere/mdadm") || error.contains("namespace"),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! mdadm's notes on arrays: its own, and those of md-p2p's arrays beside the kernel's md.
+//! mdadm's notes about its arrays. Beside the kernel's md, the arrays of md-p2p have notes of their
+//! own.
+//!
+//! Tests: below, and tests/mdadm.rs.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -11,20 +14,20 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::control::file;
 
-/// Where mdadm writes down what its arrays are called, and which it is about to make.
+/// The folder where mdadm notes the names of its arrays, and which array it is about to make.
 pub const NOTES: &str = "run/mdadm";
 
-/// In there: a line `md0 1.2 UUID /dev/md/data` for each array.
+/// The map: a line `md0 1.2 UUID /dev/md/data` for each array.
 pub const MAP: &str = "run/mdadm/map";
 
-/// The same for md-p2p's arrays, beside the kernel's md.
+/// The folder for the arrays of md-p2p, beside the kernel's md.
 pub const OUR_NOTES: &str = "run/md-p2p/mdadm";
 
-/// And their map.
+/// The map for the arrays of md-p2p.
 pub const OUR_MAP: &str = "run/md-p2p/mdadm/map";
 
-/// Makes the folder for mdadm's notes. Those of arrays that were made while md-p2p was alone are
-/// taken along.
+/// Makes the folder for the notes, and copies those about arrays that were made while md-p2p was
+/// alone.
 pub fn prepare_notes(sysroot: &Sysroot) -> Result<()> {
     for folder in [OUR_NOTES, NOTES].map(|folder| sysroot.path(folder)) {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -42,14 +45,14 @@ pub fn prepare_notes(sysroot: &Sysroot) -> Result<()> {
     if let Some(map) = merged()? {
         file::replace(&sysroot.path(OUR_MAP), &map)?;
     }
-    // Whoever waits for this one sees that, and takes another.
+    // A process that waits for this lock sees that its file is gone, and takes a new one.
     fs::remove_file(&path).with_context(|| path.display().to_string())?;
     drop(lock);
     Ok(())
 }
 
-/// Our map with those lines of the other that are about our arrays; none if there is nothing to
-/// add. A map that is not there mdadm would make of all arrays that it sees.
+/// Adds the lines of the other map that are about our arrays to our map. Returns `None` if there is
+/// nothing to add. Without a map, mdadm would make one of all arrays that it sees.
 fn merged_map(sysroot: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<String> {
     let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
     let is_new = |line: &&str| {
@@ -70,7 +73,7 @@ fn merged_map(sysroot: &Sysroot, ours: Option<&str>, theirs: &str) -> Option<Str
     Some(lines.map(|line| format!("{line}\n")).collect())
 }
 
-/// As mdadm locks its map.
+/// Locks the map as mdadm does.
 fn lock_map(path: &Path) -> Result<Flock<File>> {
     loop {
         let file = File::create(path).with_context(|| path.display().to_string())?;
