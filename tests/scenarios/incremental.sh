@@ -28,7 +28,7 @@ modprobe -r raid1
 
 say 'an array that is not enrolled is refused, and so is a drive that is no member'
 refused 1 "the array $uuid, which is not enrolled" comes near0
-refused 1 'is no member of an array' comes near2
+refused 1 'is not a member of an array' comes near2
 ! grep '^md_p2p ' /proc/modules || fail 'md-p2p was loaded'
 
 say 'both members at once'

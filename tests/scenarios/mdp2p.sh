@@ -103,16 +103,16 @@ mirror=(mdp2p create md0 --level 1 --overwrite "${pair[0]}" --policy direct --pr
 before=$(sha256sum "${pair[@]}")
 for word in no '' maybe; do
 	! answer "$word" "${mirror[@]}" -- --size=8M || fail "\"$word\" was taken for a yes: $said"
-	[[ $said == *'mdadm --create'*'is lost. [y/N]'*'nothing was changed'* ]] || fail "$said"
+	[[ $said == *'mdadm --create'*'will be lost. [y/N]'*'nothing was changed'* ]] || fail "$said"
 done
 refused 1 'there is no terminal to ask on' "${mirror[@]}" -- --size=8M
-refused 1 'whom sysfs does not name' held "${pair[1]}" "${mirror[@]}" --yes -- --size=8M
+refused 1 'sysfs does not say by what' held "${pair[1]}" "${mirror[@]}" --yes -- --size=8M
 [[ ! -e /sys/block/md0 ]] || fail 'nobody has agreed, and there is an array'
 is 'members' "$(sha256sum "${pair[@]}")" "$before"
 
 say 'if a user says yes, the array is as it was asked for'
 answer y "${mirror[@]}" -- --size=8M || fail "mdp2p create: $said"
-[[ $said == *'is lost. [y/N]'*'md0: raid1 of 2 members'* ]] || fail "$said"
+[[ $said == *'will be lost. [y/N]'*'md0: raid1 of 2 members'* ]] || fail "$said"
 until_true is_whole md0
 is 'policy' "$(attr md0 p2pdma_policy)" direct
 is 'provider' "$(attr md0 p2pdma_provider)" "none ($(bdf near1))"

@@ -32,7 +32,7 @@ impl Sysroot {
     pub fn at(root: &Path) -> Result<Self> {
         if !root.join("sys").is_dir() {
             bail!(
-                "{}: no folder `sys` in it; a root folder with sys, proc and dev is wanted",
+                "{}: no folder `sys` in it; expected a root folder with sys, proc and dev",
                 root.display()
             );
         }

@@ -9,7 +9,7 @@ use mdp2p_io::size;
 
 /// Parses a number of seconds, which may have a fraction.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    let wanted = || "a number of seconds is wanted, from 0.1 to 86400".to_owned();
+    let wanted = || "expected a number of seconds from 0.1 to 86400".to_owned();
     let number: f64 = text.parse().map_err(|_| wanted())?;
     if !(0.1..=86400.0).contains(&number) {
         return Err(wanted());
@@ -20,7 +20,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// Parses a size greater than zero, and rounds it up to whole pages.
 pub fn some_pages(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
-        0 => Err("zero bytes are nothing to move".into()),
+        0 => Err("the size must be greater than zero".into()),
         bytes if bytes > i64::MAX as u64 - 4096 => Err("no array is that large".into()),
         bytes => Ok(bytes.next_multiple_of(4096)),
     }
@@ -30,6 +30,6 @@ pub fn some_pages(text: &str) -> Result<u64, String> {
 pub fn block_size(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
         bytes if bytes % 512 == 0 && (512..=64 << 20).contains(&bytes) => Ok(bytes),
-        _ => Err("a block is a multiple of 512 bytes, from 512 to 64M".into()),
+        _ => Err("expected a multiple of 512 bytes, from 512 to 64M".into()),
     }
 }

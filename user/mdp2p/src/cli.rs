@@ -17,10 +17,10 @@ use crate::ui::Color;
 
 const EXAMPLES: &str = "\
 Examples:
-  mdp2p doctor                     can this machine do it?
-  mdp2p topology                   who reaches whose memory
+  mdp2p doctor                     check whether this machine can do it
+  mdp2p topology                   show who reaches whose memory
   mdp2p create /dev/md0 --level 10 /dev/nvme[0-3]n1
-  mdp2p stats --watch 1            which way the bytes go";
+  mdp2p stats --watch 1            show which way the bytes go";
 
 /// See, make, check and measure MD arrays that take part in PCI peer-to-peer DMA.
 #[derive(Debug, Parser)]
@@ -37,7 +37,7 @@ pub struct Arguments {
         help = "When to use colour: auto, always or never"
     )]
     pub color: Color,
-    /// Look at the files of another machine, which were put below this folder; nothing can be changed there
+    /// Inspect another machine, whose files are below this folder; nothing can be changed there
     #[arg(
         long,
         global = true,
@@ -57,7 +57,7 @@ pub enum Request {
     /// A command.
     #[command(flatten)]
     Verb(Verb),
-    /// Print the completions for a shell
+    /// Print completions for a shell
     Completions(Completions),
     /// Write the manual pages
     Manual(Manual),
@@ -77,7 +77,7 @@ pub struct Completions {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  mdp2p manual /usr/local/share/man/man1")]
 pub struct Manual {
-    /// The folder, which has to be there
+    /// Existing folder to write them to
     pub folder: PathBuf,
 }
 
@@ -99,7 +99,7 @@ pub fn run(arguments: Arguments) -> Result<u8> {
 fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8> {
     if command.changes() && !root.is_here() {
         bail!(
-            "--sysroot {}: this command is for the machine itself; leave --sysroot out",
+            "--sysroot {}: this command would change the machine; leave --sysroot out",
             path.display()
         );
     }
@@ -118,7 +118,7 @@ fn completions(options: &Completions) -> Result<u8> {
 fn manual(options: &Manual) -> Result<u8> {
     let folder = &options.folder;
     if !folder.is_dir() {
-        bail!("{}: no folder; make it first", folder.display());
+        bail!("{}: not a folder; make it first", folder.display());
     }
     clap_mangen::generate_to(Arguments::command(), folder)
         .map_err(|error| anyhow::Error::new(error).context(folder.display().to_string()))?;

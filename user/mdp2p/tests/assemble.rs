@@ -72,7 +72,7 @@ fn what_is_not_there_is_named() {
         .assert()
         .code(1)
         .stderr(contains(
-            "there is no array md5; those running are md0, md1",
+            "there is no array md5; the running arrays are md0, md1",
         ));
     at(&root)
         .args(["assemble", "--dry-run", "md5", "nvme9n1"])
@@ -83,7 +83,7 @@ fn what_is_not_there_is_named() {
         .args(["assemble", "--dry-run", "/dev/sda"])
         .assert()
         .code(1)
-        .stderr(contains("this is no name for an array"));
+        .stderr(contains("not a name for an array"));
 }
 
 #[test]

@@ -340,7 +340,7 @@ This was a dry run: nothing was changed.
 ";
     assert!(text.ends_with(commands), "{text}");
     assert!(
-        text.contains("warning: the array begins degraded"),
+        text.contains("warning: the array starts degraded"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -372,7 +372,7 @@ fn what_is_in_use_is_refused_even_by_name() {
     let (text, status) = dry_run(root.path(), &words);
     assert_eq!(status, 1, "{text}");
     assert!(
-        text.contains("nvme0n1 is a member of the array md0: what is in use is never taken"),
+        text.contains("nvme0n1 is a member of the array md0: a device in use is never taken"),
         "{text}"
     );
     assert!(!text.contains("This was a dry run"), "{text}");
@@ -433,23 +433,23 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
     for (words, why) in [
         (
             &["x", "-l", "7", "nvme2n1"][..],
-            "there is no such level; linear, 0",
+            "there is no such level; the levels are linear, 0",
         ),
         (
             &["x", "-l1", "nvme2n1"],
-            "raid1 takes 2 members at least, and 1 is named",
+            "raid1 needs at least 2 members, but 1 is named",
         ),
         (
             &["x", "-l6", pair[0], pair[1], "missing"],
-            "raid6 takes 4 members",
+            "raid6 needs at least 4 members",
         ),
         (
             &["x", "-l1", "-n3", pair[0], pair[1]],
-            "name more, or `missing`",
+            "name more, or write `missing`",
         ),
         (
             &["x", "-l1", "-n1", pair[0], pair[1]],
-            "make spares of the others",
+            "make the others spares",
         ),
         (
             &["x", "-l1", "missing", "missing"],
@@ -457,11 +457,11 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
         ),
         (
             &["x", "-l0", pair[0], "missing"],
-            "raid0 of 2 can do without 0",
+            "1 of 2 members is missing, but raid0 needs all of them",
         ),
         (
             &["x", "-l5", pair[0], "missing", "missing"],
-            "can do without 1",
+            "2 of 3 members are missing, but raid5 needs all but 1",
         ),
         (
             &["x", "-l0", "--spare=nvme3n1", pair[0], pair[0]],
@@ -477,31 +477,31 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
         ),
         (
             &["x", "-l10", "missing", "missing", pair[0], pair[1]],
-            "members 0, 1 are missing, and they are all that have copies",
+            "members 0, 1 are missing, but only they have copies",
         ),
         (
             &["x", "-l10", pair[0], pair[1], "--", "--layout=f3"],
-            "--layout f3: 2 members have no place for 3 copies",
+            "--layout f3: 2 members cannot hold 3 copies",
         ),
         (
             &["x", "-l10", pair[0], pair[1], "--", "-p", "left"],
-            "--layout left: this is no layout of raid10; n2, f2",
+            "--layout left: not a layout of raid10; use n2, f2",
         ),
         (
             &["x", "-l1", "--write-journal=nvme1n1", pair[0], pair[1]],
-            "--write-journal: raid1 has none; raid4, raid5 and raid6 have",
+            "--write-journal: raid1 cannot have a journal; raid4, raid5 and raid6 can",
         ),
         (
             &["x", "-l1", pair[0], pair[1], "--", "--level=0"],
-            "--level after `--`: mdp2p tells mdadm that itself, for `--level` before it",
+            "--level after `--`: mdp2p passes it to mdadm itself; use `--level` before `--`",
         ),
         (
             &["x", "-l1", pair[0], pair[1], "--", "-f", "/dev/nvme1n1"],
-            "/dev/nvme1n1 after `--`: there mdadm's options are; members are named before it",
+            "/dev/nvme1n1 after `--`: only options of mdadm go there; name members before `--`",
         ),
         (
             &["x", "-l1", pair[0], pair[1], "--", "--add"],
-            "--add after `--`: this is no option for making arrays",
+            "--add after `--`: not an option for making arrays",
         ),
         (
             &["x", "-l1", pair[0], "nvme9n1"],
@@ -509,11 +509,11 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
         ),
         (
             &["x", "-l1", "--overwrite=nvme0n1", pair[0], pair[1]],
-            "no device of the array",
+            "not a device of the array",
         ),
         (
             &["x", "-l1", "--provider=0000:09:00.0", pair[0], pair[1]],
-            "those that do are 0000:01:00.0, ",
+            "the devices that do are 0000:01:00.0, ",
         ),
         (&["md0", "-l1", pair[0], pair[1]], "the array md0 is clean"),
         (
@@ -522,28 +522,22 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
         ),
         (
             &["md7", "-l1", pair[0], pair[1]],
-            "md7 is the kernel's md's",
+            "md7 is an array of the kernel's md",
         ),
         (
             &["/dev/md/7", "-l1", pair[0], pair[1]],
-            "md7 is the kernel's md's",
+            "md7 is an array of the kernel's md",
         ),
         (
             &["/dev/nvme1n1", "-l1", pair[0], pair[1]],
-            "this is no name for an array",
+            "not a name for an array",
         ),
-        (
-            &["a b", "-l1", pair[0], pair[1]],
-            "this is no name for an array",
-        ),
+        (&["a b", "-l1", pair[0], pair[1]], "not a name for an array"),
         (
             &["../x", "-l1", pair[0], pair[1]],
-            "this is no name for an array",
+            "not a name for an array",
         ),
-        (
-            &["", "-l1", pair[0], pair[1]],
-            "this is no name for an array",
-        ),
+        (&["", "-l1", pair[0], pair[1]], "not a name for an array"),
     ] {
         let (text, status) = dry_run(root.path(), words);
         assert_eq!(status, 1, "{words:?}: {text}");
@@ -571,7 +565,7 @@ fn sizes_partitions_and_read_only_drives_are_looked_at() {
     let (text, status) = dry_run(root.path(), &pair);
     assert_eq!(status, 0, "{text}");
     assert!(
-        text.contains("of nvme2n1 no more is used than the 4 MiB"),
+        text.contains("of nvme2n1 only 4 MiB is used, which is"),
         "{text}"
     );
     put(root.path(), &format!("{at}/nvme3n1/size"), "many\n");

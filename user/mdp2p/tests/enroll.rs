@@ -123,7 +123,7 @@ fn no_two_are_called_the_same() {
         .code(1)
         .stdout("")
         .stderr(contains(format!(
-            "/dev/md/data is what the enrolled array {OTHER} is called"
+            "the enrolled array {OTHER} already has the name /dev/md/data"
         )));
 }
 
@@ -135,14 +135,16 @@ fn what_would_not_come_up_is_refused() {
         .assert()
         .code(1)
         .stdout("")
-        .stderr(contains("udev has no rules for arrays that are enrolled"));
+        .stderr(contains("udev has no rules for enrolled arrays"));
     let root = machine();
     put(root.path(), "sys/block/md0/md/level", "faulty\n");
     at(&root)
         .args(["enroll", "--dry-run", "md0"])
         .assert()
         .code(1)
-        .stderr(contains("the level \"faulty\", which md-p2p has not"));
+        .stderr(contains(
+            "the level \"faulty\", which md-p2p does not support",
+        ));
     put(root.path(), "sys/block/md0/md/level", "raid10\n");
     put(root.path(), "sys/block/md0/md/metadata_version", "0.90\n");
     at(&root)
@@ -157,7 +159,7 @@ fn what_would_not_come_up_is_refused() {
         .args(["enroll", "--dry-run", "md0"])
         .assert()
         .code(1)
-        .stderr(contains("md0 does not tell its UUID; is it running?"));
+        .stderr(contains("md0 has no UUID in sysfs; is it running?"));
 }
 
 #[test]
@@ -223,7 +225,7 @@ fn one_is_released_by_any_of_its_names() {
         .success()
         .stdout(contains(FOLDER).count(2))
         .stdout(contains(
-            "/dev/md/data would be the kernel's md's when it is assembled the next time\n",
+            "/dev/md/data would be the kernel's md's when it is next assembled\n",
         ));
     at(&root)
         .args(["release", "--dry-run", "md9"])
@@ -231,7 +233,7 @@ fn one_is_released_by_any_of_its_names() {
         .code(1)
         .stdout("")
         .stderr(contains(
-            "md9 is not enrolled; those that are: /dev/md7, /dev/md/data",
+            "md9 is not enrolled; the enrolled arrays are /dev/md7, /dev/md/data",
         ));
     assert!(root.path().join(FOLDER).join(&uuid).exists());
     // An array whose file cannot be understood can still be released.
@@ -250,6 +252,6 @@ fn garbage_is_named_with_its_file() {
             .assert()
             .code(1)
             .stdout("")
-            .stderr(contains(OTHER).and(contains("MD_P2P_NUMBER=0 to 1048575 is wanted")));
+            .stderr(contains(OTHER).and(contains("expected MD_P2P_NUMBER=0 to 1048575")));
     }
 }

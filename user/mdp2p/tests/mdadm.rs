@@ -304,7 +304,7 @@ fn without_the_module_it_is_said_where_to_get_it() {
         ),
         (
             "exit 0",
-            "modprobe says that it has loaded md-p2p, but it is not there",
+            "modprobe reported success, but md-p2p is not loaded",
         ),
     ] {
         program(folder.path(), "modprobe", script);

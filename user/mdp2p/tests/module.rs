@@ -228,7 +228,7 @@ fn status_tells_which_of_two_is_in_force() {
         "{table}"
     );
     assert!(
-        table.contains("also there: one installed by DKMS"),
+        table.contains("also present: one installed by DKMS"),
         "{table}"
     );
 }
@@ -603,7 +603,7 @@ fn load_says_how_it_went() {
     );
     let said = load("exit 0");
     assert!(
-        said.contains("error modprobe was content, and md-p2p is not loaded"),
+        said.contains("error modprobe reported success, but md-p2p is not loaded"),
         "{said}"
     );
     let said = load(r#"[ "$*" = "-a md-p2p" ] && mkdir -p $MDP2P_TEST_MACHINE/sys/module/md_p2p"#);

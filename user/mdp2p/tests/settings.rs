@@ -94,7 +94,7 @@ fn arrays_of_the_kernels_md_have_no_such_setting() {
             .args([verb, "md9"])
             .assert()
             .code(1)
-            .stderr(contains("those running are md0, md1"));
+            .stderr(contains("the running arrays are md0, md1"));
     }
 }
 

@@ -399,7 +399,7 @@ fn what_is_wrong_is_named() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains(
-            "there is no array md7; those running are md0",
+            "there is no array md7; the running arrays are md0",
         ));
     machine.put("sys/block/md0/md/p2pdma_refused_ios", "garbage\u{1b}[31m");
     program(&machine, &["md0", "--dry-run"])

@@ -83,7 +83,9 @@ fn interpret(status: Option<i32>, output: &str, complaint: &str) -> Contents {
         // and `inspect` has opened the device before.
         Some(2) if complaint.is_empty() => Contents::Nothing,
         Some(8) => Contents::Something("signatures of more than one kind".into()),
-        Some(status) => Contents::Unknown(format!("blkid ended with status {status}; {complaint}")),
+        Some(status) => {
+            Contents::Unknown(format!("blkid exited with status {status}; {complaint}"))
+        }
         None => Contents::Unknown("blkid was killed".into()),
     }
 }

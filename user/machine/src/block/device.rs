@@ -101,7 +101,7 @@ fn find_here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
     let shown = path.display();
     let status = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("{shown}: there is no such device; `lsblk` lists those that there are")
+            bail!("{shown}: there is no such device; `lsblk` lists the block devices")
         }
         status => status.with_context(|| shown.to_string())?,
     };
@@ -113,7 +113,7 @@ fn find_here(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
             _ if kind.is_char_device() => "a character device",
             _ => "something else",
         };
-        bail!("{shown}: a block device is wanted, such as /dev/nvme0n1, and this is {is}");
+        bail!("{shown}: expected a block device such as /dev/nvme0n1, but this is {is}");
     }
     let number = format!("{}:{}", major(status.rdev()), minor(status.rdev()));
     let name = sysroot
@@ -193,7 +193,7 @@ pub fn inspect(sysroot: &Sysroot, device: &BlockDevice, blkid: Option<&Path>) ->
         Claim::Busy => {
             if users.is_empty() {
                 users.push(format!(
-                    "{} is held by somebody whom sysfs does not name: `fuser -v {}`",
+                    "{} is in use, but sysfs does not say by what: `fuser -v {}`",
                     device.name,
                     device.node.display()
                 ));

@@ -64,7 +64,7 @@ pub fn number(sysroot: &Sysroot, name: &str) -> Result<(u64, u64)> {
     let path = format!("sys/class/block/{name}/dev");
     let text = sysroot.read(&path)?;
     device_number(&text)
-        .ok_or_else(|| garbage(&sysroot.path(&path), &text, &"MAJOR:MINOR is wanted"))
+        .ok_or_else(|| garbage(&sysroot.path(&path), &text, &"expected MAJOR:MINOR"))
 }
 
 fn device_number(text: &str) -> Option<(u64, u64)> {

@@ -46,7 +46,7 @@ impl Options {
 
     fn of(sysroot: &Sysroot, file: PathBuf, text: String) -> Result<Self> {
         if !text.lines().any(|line| line.starts_with("CONFIG_")) {
-            let why = "lines like CONFIG_PCI=y are wanted";
+            let why = "expected lines like CONFIG_PCI=y";
             return Err(garbage(&sysroot.path(file), &text, &why));
         }
         Ok(Self { file, text })

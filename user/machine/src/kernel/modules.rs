@@ -164,7 +164,7 @@ pub fn loaded(sysroot: &Sysroot) -> Result<Vec<Loaded>> {
         // The words are the name, the size in bytes, and the number of users.
         if let Some(line) = line {
             let uses = line.split(' ').nth(2).and_then(|uses| uses.parse().ok());
-            let why = "name, size and number of users are wanted";
+            let why = "expected a name, a size and a number of users";
             let uses = uses.ok_or_else(|| garbage(&sysroot.path(FILE), line, &why))?;
             found.push(Loaded { name, uses });
         }

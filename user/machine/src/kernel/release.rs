@@ -44,7 +44,7 @@ pub fn find(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
     if !sysroot.path(&folder).is_dir() {
         let all = sysroot.names(folder.parent().unwrap_or(&folder))?;
         bail!(
-            "there is no kernel {release}: no folder {}; those there are: {}",
+            "there is no kernel {release}: there is no folder {}; the kernels are: {}",
             display(&folder),
             match &all[..] {
                 [] => "none".into(),

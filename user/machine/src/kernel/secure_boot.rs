@@ -50,7 +50,7 @@ pub fn is_secure(sysroot: &Sysroot) -> Result<bool> {
         [_, _, _, _, on @ (0 | 1)] => Ok(on == 1),
         _ => {
             let text = String::from_utf8_lossy(&bytes);
-            Err(garbage(&path, &text, &"four bytes and a 0 or 1 are wanted"))
+            Err(garbage(&path, &text, &"expected four bytes and a 0 or 1"))
         }
     }
 }

@@ -163,7 +163,7 @@ pub fn find(sysroot: &Sysroot, wanted: &str) -> Result<Array> {
         bail!("there is no array {wanted}: no array is running");
     }
     bail!(
-        "there is no array {wanted}; those running are {}",
+        "there is no array {wanted}; the running arrays are {}",
         there.join(", ")
     )
 }
@@ -314,10 +314,10 @@ impl Distance {
     fn parse(line: &str) -> Result<Self, String> {
         let (provider, distance) = line
             .split_once(' ')
-            .ok_or("an address and a distance are wanted")?;
+            .ok_or("expected an address and a distance")?;
         let distance = match distance.trim() {
             "unreachable" => None,
-            number => Some(number.parse().map_err(|_| "no distance")?),
+            number => Some(number.parse().map_err(|_| "not a distance")?),
         };
         let provider = provider.parse()?;
         Ok(Self { provider, distance })

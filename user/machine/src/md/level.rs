@@ -23,7 +23,9 @@ impl Level {
             "5" | "raid5" => 5,
             "6" | "raid6" => 6,
             "10" | "raid10" => 10,
-            _ => bail!("--level {name}: there is no such level; linear, 0, 1, 4, 5, 6 and 10 are"),
+            _ => bail!(
+                "--level {name}: there is no such level; the levels are linear, 0, 1, 4, 5, 6 and 10"
+            ),
         }))
     }
 

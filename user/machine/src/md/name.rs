@@ -30,8 +30,8 @@ pub fn node(wanted: &str) -> Result<String> {
     match name {
         Some(name) if is_name(name) => Ok(format!("/dev/md/{name}")),
         _ => bail!(
-            "{wanted}: this is no name for an array; md0, /dev/md0, data and /dev/md/data are, of \
-             up to 32 letters, digits and . _ -"
+            "{wanted}: not a name for an array; such names are md0, /dev/md0, data and \
+             /dev/md/data, with up to 32 letters, digits and . _ -"
         ),
     }
 }

@@ -29,15 +29,15 @@ impl Layout {
         let (kind, copies) = match (parts.0, number(parts.1)) {
             (kind @ ("n" | "f" | "o"), Some(copies)) => (kind, copies),
             _ => bail!(
-                "--layout {name}: this is no layout of raid10; n2, f2 and o2 are, for near, far and \
-                 offset copies, and with other numbers of them"
+                "--layout {name}: not a layout of raid10; use n2, f2 or o2 for near, far or offset \
+                 copies, or another number of copies"
             ),
         };
         if copies < 2 {
-            bail!("--layout {name}: raid10 has 2 copies of everything at least");
+            bail!("--layout {name}: raid10 has at least 2 copies of everything");
         }
         if copies > members {
-            bail!("--layout {name}: {members} members have no place for {copies} copies");
+            bail!("--layout {name}: {members} members cannot hold {copies} copies");
         }
         // Near copies fill the members one after the other. Far and offset copies lie at least one
         // stripe below, each shifted by one member, for each member that a chunk can begin on.
@@ -154,17 +154,17 @@ mod tests {
     #[test]
     fn what_is_no_layout_is_named() {
         for (name, members, why) in [
-            ("", 4, "this is no layout of raid10"),
-            ("n", 4, "this is no layout of raid10"),
-            ("x2", 4, "this is no layout of raid10"),
-            ("n+2", 4, "this is no layout of raid10"),
-            ("near=2", 4, "this is no layout of raid10"),
-            ("left-symmetric", 4, "this is no layout of raid10"),
-            ("\u{e4}2", 4, "this is no layout of raid10"),
-            ("n99999999999999999999", 4, "this is no layout of raid10"),
-            ("f1", 4, "2 copies of everything at least"),
-            ("n0", 4, "2 copies of everything at least"),
-            ("o3", 2, "2 members have no place for 3 copies"),
+            ("", 4, "not a layout of raid10"),
+            ("n", 4, "not a layout of raid10"),
+            ("x2", 4, "not a layout of raid10"),
+            ("n+2", 4, "not a layout of raid10"),
+            ("near=2", 4, "not a layout of raid10"),
+            ("left-symmetric", 4, "not a layout of raid10"),
+            ("\u{e4}2", 4, "not a layout of raid10"),
+            ("n99999999999999999999", 4, "not a layout of raid10"),
+            ("f1", 4, "at least 2 copies of everything"),
+            ("n0", 4, "at least 2 copies of everything"),
+            ("o3", 2, "2 members cannot hold 3 copies"),
         ] {
             let error = Layout::of(Some(name), members).expect_err(name).to_string();
             assert!(error.starts_with(&format!("--layout {name}: ")), "{error}");

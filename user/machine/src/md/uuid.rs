@@ -38,7 +38,7 @@ impl FromStr for Uuid {
         let digits: String = text.split(['-', ':']).collect();
         match u128::from_str_radix(&digits, 16) {
             Ok(number) if digits.len() == 32 && !digits.starts_with('+') => Ok(Self(number)),
-            _ => Err("a UUID of 32 hexadecimal digits is wanted"),
+            _ => Err("expected a UUID of 32 hexadecimal digits"),
         }
     }
 }

@@ -19,21 +19,21 @@ use mdp2p_machine::sysroot::Sysroot;
 /// `mdp2p assemble`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Without members mdadm looks for them itself.
+Without members, mdadm finds them itself.
 
 Examples:
   mdp2p assemble /dev/md0 /dev/nvme[0-3]n1
   mdp2p assemble /dev/md/data -- --uuid=…")]
 pub struct Assemble {
-    /// The array: md0, /dev/md0, /dev/md/NAME
+    /// Array to assemble: md0, /dev/md0 or /dev/md/NAME
     pub array: String,
-    /// Its members
+    /// Members of the array
     #[arg(value_name = "MEMBER")]
     pub members: Vec<PathBuf>,
-    /// Show the command, and run nothing
+    /// Print the command, and run nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Options for mdadm
+    /// Options for mdadm --assemble
     #[arg(last = true, value_name = "MDADM-OPTION")]
     pub options: Vec<String>,
 }
@@ -80,10 +80,10 @@ impl Command for Assemble {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  mdp2p stop md0")]
 pub struct Stop {
-    /// The arrays
+    /// Arrays to stop
     #[arg(required = true, value_name = "ARRAY")]
     pub arrays: Vec<String>,
-    /// Show the command, and run nothing
+    /// Print the command, and run nothing
     #[arg(long)]
     pub dry_run: bool,
 }

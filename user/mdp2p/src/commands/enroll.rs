@@ -27,21 +27,21 @@ use mdp2p_machine::sysroot::Sysroot;
 /// `mdp2p enroll`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-An array that runs is left as it is: it changes hands when it is assembled the next time. Where \
-md-p2p cannot be loaded then (no modules for the kernel that was booted), it comes up under the \
-kernel's md. With `nomdp2p` on the kernel's command line all do. If there is an initramfs, it is \
-made again, since it assembles arrays too.
+A running array stays as it is: md-p2p takes it over when it is next assembled. If md-p2p cannot be \
+loaded then (no modules for the booted kernel), the array comes up under the kernel's md. With \
+`nomdp2p` on the kernel's command line, all arrays do. If there is an initramfs, it is made again, \
+because it assembles arrays too.
 
 Examples:
   mdp2p enroll md0
   mdp2p enroll")]
 pub struct Enroll {
-    /// The array [default: list those that are enrolled]
+    /// Array to enroll [default: list the enrolled arrays]
     pub array: Option<String>,
-    /// Print that list as JSON
+    /// Print the list as JSON
     #[arg(long, conflicts_with = "array")]
     pub json: bool,
-    /// Say what would be changed, and change nothing
+    /// Show what would be changed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -72,10 +72,10 @@ impl Command for Enroll {
         }
         if let Some(rival) = wanted.rival(&others) {
             bail!(
-                "{} is what the enrolled array {} is called: release that first, or rename this one \
+                "the enrolled array {} already has the name {}: release it first, or rename this one \
                  (mdadm --assemble --update=name); nothing was changed",
-                rival.node(),
-                rival.uuid
+                rival.uuid,
+                rival.node()
             );
         }
         let path = wanted.path(sysroot);
@@ -87,7 +87,7 @@ impl Command for Enroll {
         renew_initramfs(sysroot, self.dry_run)?;
         let when = match array.driver {
             Driver::MdP2p => "after each boot",
-            Driver::Md => "when it is assembled the next time (after a reboot, for one)",
+            Driver::Md => "when it is next assembled (after a reboot, for example)",
         };
         let will = if self.dry_run { "would be" } else { "will be" };
         let (name, node) = (&array.name, wanted.node());
@@ -99,18 +99,18 @@ impl Command for Enroll {
 /// `mdp2p release`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-An array that runs is left as it is: it changes hands when it is assembled the next time.
+A running array stays as it is: the kernel's md takes it over when it is next assembled.
 
 Example:
   mdp2p release md0")]
 pub struct Release {
-    /// The array: md0, /dev/md0, /dev/md/NAME, NAME, or its UUID
+    /// Array to release: md0, /dev/md0, /dev/md/NAME, NAME, or its UUID
     #[arg(required_unless_present = "all")]
     pub array: Option<String>,
-    /// All that are enrolled
+    /// Release all enrolled arrays
     #[arg(long, conflicts_with = "array")]
     pub all: bool,
-    /// Say what would be changed, and change nothing
+    /// Show what would be changed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -153,7 +153,7 @@ impl Command for Release {
             let name = enrolled.node();
             writeln!(
                 ui::out(),
-                "{name} {will} the kernel's md's when it is assembled the next time"
+                "{name} {will} the kernel's md's when it is next assembled"
             )?;
         }
         Ok(0)
@@ -170,8 +170,8 @@ fn need_rules(sysroot: &Sysroot) -> Result<()> {
         .any(|place| sysroot.has(format!("{place}/{RULES}")))
     {
         bail!(
-            "udev has no rules for arrays that are enrolled, /usr/lib/{RULES}: install the package, \
-             or `make install` of its source; nothing was changed"
+            "udev has no rules for enrolled arrays, /usr/lib/{RULES}: install the package, or run \
+             `make install` in its source; nothing was changed"
         );
     }
     Ok(())
@@ -199,8 +199,8 @@ fn find_enrolled(sysroot: &Sysroot, all: &[Enrolled], wanted: &str) -> Result<En
     found.cloned().ok_or_else(|| {
         let names = all.iter().map(Enrolled::node);
         let names = match all {
-            [] => "none is".into(),
-            _ => format!("those that are: {}", ui::list(names)),
+            [] => "no array is".into(),
+            _ => format!("the enrolled arrays are {}", ui::list(names)),
         };
         anyhow!("{wanted} is not enrolled; {names}; nothing was changed")
     })

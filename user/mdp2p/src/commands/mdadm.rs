@@ -13,13 +13,13 @@ use crate::control::{mdadm, modprobe, privilege};
 /// `mdp2p mdadm`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-mdadm's output and exit status are its own.
+The output and the exit status are those of mdadm.
 
 Examples:
   mdp2p mdadm -- --detail /dev/md0
   mdp2p mdadm -- /dev/md0 --fail /dev/nvme1n1")]
 pub struct Mdadm {
-    /// mdadm's arguments
+    /// Arguments for mdadm
     #[arg(required = true, last = true, value_name = "ARGUMENT")]
     pub arguments: Vec<std::ffi::OsString>,
 }

@@ -55,29 +55,29 @@ commands! {
     Stats(stats::Stats),
     /// Watch which way the bytes go, on the whole screen
     Top(top::Top),
-    /// Make an array: show what it will be able to do, then have mdadm make it
+    /// Make an array: show what it will be able to do, then let mdadm make it
     Create(create::Create),
-    /// Put an array together from its members
+    /// Assemble an array from its members
     Assemble(assemble::Assemble),
     /// Stop arrays
     Stop(assemble::Stop),
-    /// Have an array come up under md-p2p after each boot, or list those that do
+    /// Let an array come up under md-p2p after each boot, or list the enrolled arrays
     Enroll(enroll::Enroll),
-    /// Give an array that is enrolled back to the kernel's md
+    /// Give an enrolled array back to the kernel's md
     Release(enroll::Release),
-    /// Add a member to an array that is enrolled: what udev has done with it
+    /// Called by udev: add a member to an enrolled array
     #[command(hide = true)]
     Incremental(incremental::Incremental),
     /// Run any mdadm command, unchanged, so that it talks to md-p2p
     Mdadm(mdadm::Mdadm),
-    /// Show or set what becomes of peer I/O that cannot be direct
+    /// Show or set what to do with peer I/O that cannot be direct
     Policy(settings::SetPolicy),
-    /// Show or set whose memory rebuilds use
+    /// Show or set the provider whose memory rebuilds use
     Provider(settings::SetProvider),
     /// Move data between each provider and an array, and tell whether it went direct
     Verify(verify::Verify),
     /// Compare peer memory with host memory
     Bench(bench::Bench),
-    /// Build, install, load, sign and look after the kernel modules
+    /// Build, install, load, sign and inspect the kernel modules
     Module(module::Module),
 }

@@ -19,12 +19,12 @@ use mdp2p_machine::sysroot::Sysroot;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  mdp2p policy md0\n  mdp2p policy md0 direct")]
 pub struct SetPolicy {
-    /// The array
+    /// Array to show or change
     pub array: String,
-    /// What to set it to
+    /// New policy [default: show the current one]
     #[arg(value_enum)]
     pub policy: Option<PolicyValue>,
-    /// Say what would be changed, and change nothing
+    /// Show what would be changed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -50,12 +50,12 @@ impl Command for SetPolicy {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  mdp2p provider md0\n  mdp2p provider md0 0000:04:00.0")]
 pub struct SetProvider {
-    /// The array
+    /// Array to show or change
     pub array: String,
-    /// auto, none or a PCI address
+    /// New provider: auto, none or a PCI address [default: show the current one]
     #[arg(value_parser = parse_provider)]
     pub provider: Option<ProviderValue>,
-    /// Say what would be changed, and change nothing
+    /// Show what would be changed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 }

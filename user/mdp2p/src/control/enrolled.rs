@@ -68,7 +68,7 @@ impl Enrolled {
     /// nobody else would assemble it.
     pub fn find_tolerant(sysroot: &Sysroot, uuid: Uuid) -> Option<Self> {
         Self::find(sysroot, uuid).unwrap_or_else(|error| {
-            eprintln!("mdp2p: {error:#}; the array gets any number");
+            eprintln!("mdp2p: {error:#}; the array gets another number");
             Some(Self {
                 uuid,
                 number: SUBSTITUTES.start,
@@ -105,7 +105,7 @@ impl Enrolled {
             uuid,
             number: number
                 .filter(|number| *number <= LAST)
-                .ok_or("MD_P2P_NUMBER=0 to 1048575 is wanted")?,
+                .ok_or("expected MD_P2P_NUMBER=0 to 1048575")?,
             name: value("MD_DEVNAME").map(str::to_owned),
         })
     }
@@ -131,19 +131,19 @@ impl Enrolled {
         let name = &array.name;
         if !array.metadata.starts_with("1.") {
             bail!(
-                "{name} has a superblock of version {}; only arrays of 1.0, 1.1 and 1.2 can be \
-                 enrolled",
+                "{name} has a superblock of version {}; only versions 1.0, 1.1 and 1.2 can \
+                 be enrolled",
                 array.metadata
             );
         }
         Level::parse(&array.level).map_err(|_| {
             anyhow!(
-                "{name} is of the level {:?}, which md-p2p has not",
+                "{name} has the level {:?}, which md-p2p does not support",
                 array.level
             )
         })?;
         let uuid = uuid::of_array(sysroot, name)?
-            .with_context(|| format!("{name} does not tell its UUID; is it running?"))?;
+            .with_context(|| format!("{name} has no UUID in sysfs; is it running?"))?;
         let number = name.strip_prefix("md").and_then(|it| it.parse().ok());
         // udev also calls md0 /dev/md/0.
         let is_name = |alias: &&String| is_plain_name(alias) && format!("md{alias}") != *name;

@@ -38,8 +38,8 @@ pub fn renew_initramfs(sysroot: &Sysroot, dry_run: bool) -> Result<()> {
         .with_context(|| words[0].to_owned())?;
     if !status.success() {
         bail!(
-            "`{}` ended with {status}: until it succeeds, what the initramfs assembles at boot is \
-             as before; all else is done",
+            "`{}` failed with {status}: until it succeeds, the initramfs assembles arrays as before; \
+             everything else is done",
             command_line(words)
         );
     }

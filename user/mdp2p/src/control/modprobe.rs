@@ -26,8 +26,8 @@ pub fn load_module(sysroot: &Sysroot, module: &str) -> Result<()> {
     if is_loaded(sysroot, module) {
         return Ok(());
     }
-    const HELP: &str = "`mdp2p module status` tells whether it is built and installed for this \
-        kernel, and `mdp2p doctor` what is in its way";
+    const HELP: &str = "`mdp2p module status` shows whether it is built and installed for this \
+        kernel, and `mdp2p doctor` what prevents loading it";
     let modprobe = program("modprobe").with_context(|| {
         format!("{module} is not loaded, and modprobe is not found: install kmod")
     })?;
@@ -44,7 +44,7 @@ pub fn load_module(sysroot: &Sysroot, module: &str) -> Result<()> {
         );
     }
     if !is_loaded(sysroot, module) {
-        bail!("modprobe says that it has loaded {module}, but it is not there; {HELP}");
+        bail!("modprobe reported success, but {module} is not loaded; {HELP}");
     }
     Ok(())
 }

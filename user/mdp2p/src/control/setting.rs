@@ -18,11 +18,11 @@ use nix::libc;
 /// What becomes of peer I/O that cannot be direct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PolicyValue {
-    /// The CPU copies it
+    /// Let the CPU copy it
     Auto,
-    /// It is refused
+    /// Refuse it
     Direct,
-    /// No peer I/O at all
+    /// Refuse all peer I/O
     Off,
 }
 
@@ -48,7 +48,7 @@ pub fn parse_provider(text: &str) -> Result<ProviderValue, String> {
         address => ProviderValue::At(
             address
                 .parse()
-                .map_err(|why| format!("auto, none or a PCI address is wanted; {why}"))?,
+                .map_err(|why| format!("expected auto, none or a PCI address; {why}"))?,
         ),
     })
 }
@@ -101,15 +101,15 @@ impl Setting {
         match (self, error.raw_os_error()) {
             (Setting::Provider(ProviderValue::At(address)), Some(libc::ENODEV)) => {
                 format!(
-                    ": {address} is no device that publishes memory; {}",
+                    ": {address} does not publish memory; {}",
                     describe_providers(sysroot)
                 )
             }
             (_, Some(libc::EINVAL)) => {
-                format!(": the md-p2p that is loaded does not know `{self}`")
+                format!(": the loaded md-p2p does not know `{self}`")
             }
             (_, Some(libc::EACCES | libc::EPERM)) => ": only root can change it".into(),
-            (_, Some(libc::ENOENT)) => ": the array has gone, or is none of md-p2p's".into(),
+            (_, Some(libc::ENOENT)) => ": the array is gone, or is not md-p2p's".into(),
             _ => String::new(),
         }
     }
@@ -119,7 +119,7 @@ impl Setting {
 pub fn describe_providers(sysroot: &Sysroot) -> String {
     let devices = match Devices::read(sysroot) {
         Ok(devices) => devices,
-        Err(error) => return format!("which do cannot be told: {error:#}"),
+        Err(error) => return format!("it is not known which devices do: {error:#}"),
     };
     let addresses: Vec<String> = devices
         .providers()
@@ -127,7 +127,7 @@ pub fn describe_providers(sysroot: &Sysroot) -> String {
         .collect();
     match addresses.len() {
         0 => "no device of this machine does".into(),
-        _ => format!("those that do are {}", addresses.join(", ")),
+        _ => format!("the devices that do are {}", addresses.join(", ")),
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
         let array = array::find(&sysroot, "md0").expect("md0");
         let provider = Setting::Provider(ProviderValue::None);
         let error = provider.apply(&sysroot, &array).expect_err("no such file");
-        assert!(error.to_string().contains("the array has gone"), "{error}");
+        assert!(error.to_string().contains("the array is gone"), "{error}");
         let file = root.path().join("sys/block/md0/md/p2pdma_provider");
         assert!(!file.exists());
     }
@@ -201,7 +201,7 @@ mod tests {
         let policy = Setting::Policy(PolicyValue::Off);
         assert_eq!(
             explain(provider, libc::ENODEV),
-            ": 0000:0a:00.0 is no device that publishes memory; no device of this machine does"
+            ": 0000:0a:00.0 does not publish memory; no device of this machine does"
         );
         assert!(explain(policy, libc::EINVAL).contains("does not know `off`"));
         assert!(explain(policy, libc::EACCES).contains("root"));
@@ -218,6 +218,6 @@ mod tests {
         ] {
             put(root.path(), &format!("{device}/{file}"), content);
         }
-        assert!(explain(provider, libc::ENODEV).ends_with("those that do are 0000:0b:00.0"));
+        assert!(explain(provider, libc::ENODEV).ends_with("the devices that do are 0000:0b:00.0"));
     }
 }

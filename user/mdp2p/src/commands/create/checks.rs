@@ -29,11 +29,12 @@ pub fn check_name(sysroot: &Sysroot, node: &str) -> Result<()> {
     let name = &array.name;
     match array.driver {
         Driver::Md => bail!(
-            "{node} is taken: {name} is the kernel's md's; choose another name, or \
-             `mdadm --stop /dev/{name}`"
+            "{node} is taken: {name} is an array of the kernel's md; choose another name, or \
+             stop it with `mdadm --stop /dev/{name}`"
         ),
         Driver::MdP2p if !matches!(array.state.as_str(), "" | "clear") => bail!(
-            "{node} is taken: the array {name} is {}; choose another name, or `mdp2p stop {name}`",
+            "{node} is taken: the array {name} is {}; choose another name, or stop it with \
+             `mdp2p stop {name}`",
             array.state
         ),
         Driver::MdP2p => Ok(()),
@@ -55,24 +56,26 @@ pub fn check_numbers(
     let missing = members.iter().filter(|member| member.is_none()).count();
     if wanted > named {
         bail!(
-            "--raid-devices {wanted}: {named} are named; name more, or `missing` for those that \
-             are to come later"
+            "--raid-devices {wanted}: {named} members are named; name more, or write `missing` \
+             for those that you will add later"
         );
     }
     if wanted < named {
-        bail!("--raid-devices {wanted}: {named} are named; make spares of the others with --spare");
+        bail!(
+            "--raid-devices {wanted}: {named} members are named; make the others spares with --spare"
+        );
     }
     if missing == named {
-        bail!("all members are missing: at least one has to be there");
+        bail!("all members are missing: at least one must be present");
     }
     // With --force mdadm accepts an array of one member.
     let one_is_meant = named == 1 && level.number() < 4 && force;
     if named < least && !one_is_meant {
         bail!(
-            "{level} takes {least} members at least, and {named} {} named{}",
+            "{level} needs at least {least} members, but {named} {} named{}",
             if named == 1 { "is" } else { "are" },
             if level.number() < 2 {
-                "; mdadm takes one with `-- --force`"
+                "; mdadm accepts one with `-- --force`"
             } else {
                 ""
             }
@@ -80,7 +83,12 @@ pub fn check_numbers(
     }
     if missing > missing_at_most {
         bail!(
-            "{missing} members are missing, and {level} of {named} can do without {missing_at_most}"
+            "{missing} of {named} members {} missing, but {level} needs all{}",
+            if missing == 1 { "is" } else { "are" },
+            match missing_at_most {
+                0 => " of them".into(),
+                some => format!(" but {some}"),
+            }
         );
     }
     if spares > 0 && !level.is_redundant() {
@@ -94,7 +102,7 @@ pub fn check_copies(copies: &[Vec<usize>], members: &[Option<BlockDevice>]) -> R
     let is_lost = |set: &&Vec<usize>| set.iter().all(|&slot| members[slot].is_none());
     match copies.iter().find(is_lost) {
         Some(set) => bail!(
-            "members {} are missing, and they are all that have copies of some of the data",
+            "members {} are missing, but only they have copies of some of the data",
             ui::list(set)
         ),
         None => Ok(()),
@@ -103,7 +111,7 @@ pub fn check_copies(copies: &[Vec<usize>], members: &[Option<BlockDevice>]) -> R
 
 pub fn check_journal(level: Level, journal: Option<&BlockDevice>) -> Result<()> {
     if journal.is_some() && spread(level) != Spread::Cached {
-        bail!("--write-journal: {level} has none; raid4, raid5 and raid6 have");
+        bail!("--write-journal: {level} cannot have a journal; raid4, raid5 and raid6 can");
     }
     Ok(())
 }
@@ -127,7 +135,7 @@ pub fn check_devices(devices: &[&BlockDevice]) -> Result<()> {
         }
         if device.bytes < SMALLEST {
             bail!(
-                "{node} is too small: it has {}, and a member needs {}",
+                "{node} is too small: it has {}, but a member needs {}",
                 ui::bytes(device.bytes),
                 ui::bytes(SMALLEST)
             );
@@ -143,7 +151,7 @@ pub fn check_provider(
 ) -> Result<()> {
     match wanted {
         Some(ProviderValue::At(address)) if !there.contains(&address) => bail!(
-            "--provider {address}: this is no device that publishes memory; {}",
+            "--provider {address}: this device does not publish memory; {}",
             setting::describe_providers(sysroot)
         ),
         _ => Ok(()),

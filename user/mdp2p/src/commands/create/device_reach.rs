@@ -32,7 +32,7 @@ pub fn measure(
         why,
     };
     if device.controllers.is_empty() {
-        return unreachable("it is no PCI device by itself".into());
+        return unreachable("it is not a PCI device itself".into());
     }
     if let Some(driver) = other_driver(machine, device) {
         return unreachable(format!("its driver, {driver}, cannot map peer memory"));

@@ -94,7 +94,7 @@ impl Forecaster<'_> {
                     true => ", spares too",
                     false => "",
                 };
-                let note = format!("a write goes to all members{spares}, and {far}");
+                let note = format!("a write goes to all members{spares}, but {far}");
                 Expectation::new(Outcome::of(route), note)
             }
             (route, _) => Expectation::new(Outcome::of(route), self.describe_unreached(reached)),
@@ -106,7 +106,7 @@ impl Forecaster<'_> {
         if reached.iter().all(|&reached| reached) {
             return Expectation::new(Outcome::Direct, "");
         }
-        self.partly(format!("direct where {} has it", self.names(reached, true)))
+        self.partly(format!("direct for data on {}", self.names(reached, true)))
     }
 
     /// Forecasts a read that any member with a copy can serve.
@@ -118,7 +118,7 @@ impl Forecaster<'_> {
         match self.copies.iter().all(is_near) {
             true if members.iter().all(|&it| it) => Expectation::new(Outcome::Direct, ""),
             true => Expectation::new(Outcome::Direct, format!("from {near}")),
-            false => self.partly(format!("direct where {near} has a copy")),
+            false => self.partly(format!("direct for data with a copy on {near}")),
         }
     }
 
@@ -208,9 +208,9 @@ impl Forecaster<'_> {
     fn resync_note(&self, provider: Bdf) -> &'static str {
         let first = self.devices.first();
         match self.level.number() {
-            10 => "but a resync is host: the CPU compares",
+            10 => "but a resync uses host memory, because the CPU compares the data",
             _ if first.is_some_and(|first| first.controllers.contains(&provider)) => {
-                "but not in a resync, where it is the one that is read"
+                "but not in a resync, which reads from it"
             }
             _ => "",
         }

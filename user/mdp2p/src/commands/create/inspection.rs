@@ -38,7 +38,7 @@ pub fn inspect_again(
         let now = BlockDevice::find(sysroot, &device.node)?;
         if now.number != device.number || now.bytes != device.bytes {
             bail!(
-                "{} has become another device meanwhile; nothing was changed",
+                "{} is now another device; nothing was changed",
                 device.node.display()
             );
         }
@@ -57,10 +57,7 @@ pub fn allowed_to_overwrite(
         let is_it = |device: &&BlockDevice| device.number == wanted.number;
         match plan.overwritten().into_iter().find(is_it) {
             Some(device) => Ok(device.number.clone()),
-            None => bail!(
-                "--overwrite {}: this is no device of the array",
-                path.display()
-            ),
+            None => bail!("--overwrite {}: not a device of the array", path.display()),
         }
     };
     paths.iter().map(number).collect()
@@ -78,7 +75,7 @@ pub fn refuse(
 ) -> Result<()> {
     let reasons = refusals(&plan.overwritten(), findings, overwrite, unknown_matters);
     if !reasons.is_empty() {
-        bail!("nothing was changed, since\n{}", indented(&reasons));
+        bail!("nothing was changed, because\n{}", indented(&reasons));
     }
     Ok(())
 }
@@ -98,7 +95,7 @@ fn refusals(
             found
                 .users
                 .iter()
-                .map(|user| format!("{user}: what is in use is never taken")),
+                .map(|user| format!("{user}: a device in use is never taken")),
         );
         if overwrite.contains(&device.number) {
             continue;
@@ -106,13 +103,13 @@ fn refusals(
         let node = programs::command_line([&device.node]);
         match &found.contents {
             Contents::Something(what) => reasons.push(format!(
-                "{} holds {what}: `--overwrite {node}` takes it all the same, and what is on it \
-                 is lost",
+                "{} holds {what}: `--overwrite {node}` takes it anyway, and its contents are \
+                 lost",
                 device.name
             )),
             Contents::Unknown(why) if unknown_matters => reasons.push(format!(
-                "it is not known what {} holds ({why}): `--overwrite {node}` takes it all the \
-                 same, and what is on it is lost",
+                "it is not known what {} holds ({why}): `--overwrite {node}` takes it anyway, \
+                 and its contents are lost",
                 device.name
             )),
             Contents::Unknown(_) | Contents::Nothing => {}
@@ -143,7 +140,7 @@ mod tests {
                 let text = refusals_of(&user, Contents::Nothing, overwrite, strict);
                 assert_eq!(
                     text,
-                    "nvme0n1 is mounted on /: what is in use is never taken"
+                    "nvme0n1 is mounted on /: a device in use is never taken"
                 );
             }
         }

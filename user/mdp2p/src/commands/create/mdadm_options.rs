@@ -70,13 +70,15 @@ impl MdadmOptions {
             .try_get_matches_from(words)
             .map_err(|error| anyhow!("{}", describe(&error)))?;
         if let Some((name, _, instead)) = OURS.iter().find(|(name, ..)| is_given(&matches, name)) {
-            bail!("--{name} after `--`: mdp2p tells mdadm that itself, for `{instead}` before it");
+            bail!(
+                "--{name} after `--`: mdp2p passes it to mdadm itself; use `{instead}` before `--`"
+            );
         }
         let value = |name: &str| matches.get_one::<String>(name).cloned();
         if let Some(file) = value("bitmap").filter(|it| it.contains('/')) {
             bail!(
-                "--bitmap {file}: a file for the bitmap would be written without a look at it; \
-                 internal and none are for `mdp2p create`"
+                "--bitmap {file}: the file would be overwritten without an inspection; `mdp2p create` \
+                 accepts only internal and none"
             );
         }
         Ok(Self {
@@ -135,14 +137,14 @@ fn describe(error: &clap::Error) -> String {
     };
     match error.kind() {
         ErrorKind::UnknownArgument if about.starts_with('-') && about.len() > 1 => format!(
-            "{about} after `--`: this is no option for making arrays; `mdp2p mdadm -- …` passes \
-             everything"
+            "{about} after `--`: not an option for making arrays; `mdp2p mdadm -- …` accepts all \
+             options"
         ),
         ErrorKind::UnknownArgument => format!(
-            "{about} after `--`: there mdadm's options are; members are named before it, so that \
-             they are looked at"
+            "{about} after `--`: only options of mdadm go there; name members before `--`, so that \
+             they are inspected"
         ),
-        ErrorKind::ArgumentConflict => format!("{about} after `--`: it is there twice"),
+        ErrorKind::ArgumentConflict => format!("{about} after `--`: it is given twice"),
         ErrorKind::InvalidValue => format!("{about} after `--`: a value is missing"),
         _ => format!("after `--`: {error}"),
     }
@@ -242,7 +244,7 @@ mod tests {
             for words in [&[word][..], &["--chunk=64", word], &["--force", word]] {
                 let error = read(words).expect_err("a device").to_string();
                 assert!(error.starts_with(&format!("{word} after `--`")), "{error}");
-                assert!(error.contains("named before it"), "{error}");
+                assert!(error.contains("name members before `--`"), "{error}");
             }
         }
         // This is not the option's value, because getopt_long(3) expects an optional value after

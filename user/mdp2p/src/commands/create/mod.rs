@@ -63,7 +63,7 @@ impl Command for Create {
             let not_direct = plan.not_direct();
             if !not_direct.is_empty() {
                 bail!(
-                    "--require-direct: not all would be direct; nothing was changed\n{}",
+                    "--require-direct: not all I/O would be direct; nothing was changed\n{}",
                     indented(&not_direct)
                 );
             }
@@ -76,7 +76,10 @@ impl Command for Create {
         }
 
         let program = mdadm::find()?;
-        let question = format!("Make {}? What is on its members is lost.", plan.node);
+        let question = format!(
+            "Make {}? The contents of its members will be lost.",
+            plan.node
+        );
         ui::confirm(&question, self.yes)?;
         modprobe::load(sysroot)?;
         modprobe::load_module(sysroot, plan.level.module())?;
@@ -85,8 +88,8 @@ impl Command for Create {
         if status != 0 {
             writeln!(
                 anstream::stderr(),
-                "mdp2p: mdadm ended with status {status}; what it did until then it says itself, and \
-                 mdp2p has loaded modules and changed nothing else"
+                "mdp2p: mdadm exited with status {status}; its messages say what it did, and mdp2p has \
+                 loaded modules and changed nothing else"
             )?;
             return Ok(status);
         }
@@ -94,7 +97,7 @@ impl Command for Create {
         for setting in &plan.settings {
             setting
                 .apply(sysroot, &array)
-                .with_context(|| format!("{} is there, but not as it was asked for", plan.node))?;
+                .with_context(|| format!("{} was made, but without this setting", plan.node))?;
         }
         // Read again, because the settings have changed it.
         print_array(&Array::read(sysroot, &array.name)?)?;
@@ -126,7 +129,7 @@ fn wait_until_running(sysroot: &Sysroot, node: &str, patience: Duration) -> Resu
                     Err(error) => format!("{error:#}"),
                 };
                 bail!(
-                    "mdadm has made {node}, but after {} s it does not run: {why}; the kernel \
+                    "mdadm has made {node}, but it does not run after {} s: {why}; the kernel \
                      log (`dmesg`) may say more",
                     patience.as_secs()
                 );

@@ -12,51 +12,51 @@ use crate::control::setting::{PolicyValue, ProviderValue, parse_provider};
 /// `mdp2p create`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-What is in use (mounted, swap, member of another array, held by another driver) is never taken. \
-What holds a filesystem, a partition table or an old array is taken only if --overwrite names it. \
-After `--` there is room for mdadm's options for making arrays, none of which may name a device.
+A device in use (mounted, swap, member of another array, held by another driver) is never taken. \
+A device that holds a filesystem, a partition table or an old array is taken only if --overwrite \
+names it. Options for mdadm --create follow `--`; they must not name a device.
 
 Examples:
   mdp2p create /dev/md0 --level 10 /dev/nvme[0-3]n1
   mdp2p create /dev/md/data --level 5 --spare /dev/nvme4n1 /dev/nvme[0-3]n1 --dry-run
   mdp2p create md1 --level 1 --require-direct /dev/nvme0n1 /dev/nvme1n1 -- --bitmap=none")]
 pub struct Create {
-    /// The array to make: md0, /dev/md0, /dev/md/NAME
+    /// Array to make: md0, /dev/md0 or /dev/md/NAME
     pub array: String,
-    /// linear, 0, 1, 4, 5, 6 or 10
+    /// RAID level: linear, 0, 1, 4, 5, 6 or 10
     #[arg(long, short, value_name = "LEVEL", allow_hyphen_values = true)]
     pub level: String,
-    /// How many members without spares [default: as many as are named]
+    /// Number of members, not counting spares [default: as many as are named]
     #[arg(long, short = 'n', value_name = "N")]
     pub raid_devices: Option<u32>,
-    /// A spare; may be given several times
+    /// Spare device; may be given several times
     #[arg(long, value_name = "DEVICE")]
     pub spare: Vec<PathBuf>,
-    /// Where raid4, 5 or 6 are to log what they are about to write
+    /// Journal device, where raid4, 5 or 6 log writes first
     #[arg(long, value_name = "DEVICE")]
     pub write_journal: Option<PathBuf>,
     /// Block devices, or `missing`
     #[arg(required = true, value_name = "MEMBER")]
     pub members: Vec<PathBuf>,
-    /// Fail, and make nothing, if anything would be staged
+    /// Fail, and make nothing, if any I/O would not be direct
     #[arg(long)]
     pub require_direct: bool,
-    /// What becomes of peer I/O that cannot be direct
+    /// What to do with peer I/O that cannot be direct
     #[arg(long, value_enum)]
     pub policy: Option<PolicyValue>,
-    /// Whose memory rebuilds use: auto, none or a PCI address
+    /// Provider whose memory rebuilds use: auto, none or a PCI address
     #[arg(long, value_parser = parse_provider)]
     pub provider: Option<ProviderValue>,
-    /// Take a device although it holds a filesystem, a partition table or an old array
+    /// Take a device even if it holds a filesystem, a partition table or an old array
     #[arg(long, value_name = "DEVICE")]
     pub overwrite: Vec<PathBuf>,
     /// Show the plan, and make nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// Options for mdadm
+    /// Options for mdadm --create
     #[arg(last = true, value_name = "MDADM-OPTION")]
     pub options: Vec<String>,
 }

@@ -221,7 +221,7 @@ fn policy(sysroot: &Sysroot, wanted: Option<PolicyValue>) -> Result<Policy> {
             match sysroot.read_if(path)? {
                 None => Policy::Auto,
                 Some(word) => Policy::parse(word.as_bytes()).ok_or_else(|| {
-                    garbage(&sysroot.path(path), &word, &"auto, direct or off is wanted")
+                    garbage(&sysroot.path(path), &word, &"expected auto, direct or off")
                 })?,
             }
         }

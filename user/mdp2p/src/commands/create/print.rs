@@ -69,7 +69,7 @@ pub fn print_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<(
             "{}",
             styled(
                 DIM,
-                "What they hold was not looked at: it is another machine."
+                "The devices were not inspected, because they are on another machine."
             )
         )?;
     }
@@ -85,7 +85,7 @@ pub fn print_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<(
             "{}",
             styled(
                 DIM,
-                "Computed by the kernel's rules; the kernel itself is asked once the array is there."
+                "Computed by the kernel's rules; the kernel itself decides once the array exists."
             )
         )?;
     }
@@ -291,7 +291,7 @@ fn unknown_contents(findings: &[Findings], is_here: bool) -> Vec<String> {
         .collect();
     reasons
         .into_iter()
-        .map(|why| format!("what the devices hold is not known: {why}"))
+        .map(|why| format!("it is not known what the devices hold: {why}"))
         .collect()
 }
 

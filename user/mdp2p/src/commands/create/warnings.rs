@@ -18,14 +18,14 @@ pub fn of(plan: &Plan) -> Vec<String> {
     if plan.providers.is_empty() {
         warnings.push(
             "no device of this machine publishes its memory, so there is no peer I/O: \
-             `mdp2p doctor` tells more"
+             see `mdp2p doctor`"
                 .into(),
         );
     }
     for (index, device) in devices.iter().enumerate() {
         let reaches = &plan.reaches[index];
         if !reaches.is_empty() && reaches.iter().all(|reach| reach.distance.is_none()) {
-            warnings.push(format!("{} reaches no provider at all", device.name));
+            warnings.push(format!("{} reaches no provider", device.name));
         }
     }
     let uncertain: BTreeSet<&str> = plan
@@ -45,7 +45,7 @@ pub fn of(plan: &Plan) -> Vec<String> {
         .count();
     if missing > 0 {
         warnings.push(format!(
-            "the array begins degraded, since {} missing",
+            "the array starts degraded, because {} missing",
             match missing {
                 1 => "a member is".into(),
                 count => format!("{count} members are"),
@@ -55,13 +55,13 @@ pub fn of(plan: &Plan) -> Vec<String> {
     match plan.policy {
         Policy::Direct if !plan.not_direct().is_empty() && !plan.providers.is_empty() => {
             warnings.push(
-                "the policy is direct: peer I/O that is shown as refused ends with EREMOTEIO, \
-                 which its application has to be ready for"
+                "the policy is direct: peer I/O that is shown as refused fails with EREMOTEIO, \
+                 which the application must handle"
                     .into(),
             );
         }
         Policy::Off => {
-            warnings.push("the policy is off: the array takes no peer I/O".into());
+            warnings.push("the policy is off: the array refuses all peer I/O".into());
         }
         Policy::Auto | Policy::Direct => {}
     }
@@ -79,7 +79,7 @@ fn unused_space(plan: &Plan) -> Option<String> {
         .collect();
     (plan.level.is_redundant() && !larger.is_empty()).then(|| {
         format!(
-            "the sizes differ: of {} no more is used than the {} that {} has",
+            "the sizes differ: of {} only {} is used, which is the size of {}",
             larger.join(", "),
             ui::bytes(smallest.bytes),
             smallest.name
@@ -103,7 +103,7 @@ fn shared_controllers(devices: &[&BlockDevice]) -> Vec<String> {
                 .collect();
             (names.len() > 1).then(|| {
                 format!(
-                    "{} are all behind one controller, {controller}: if it fails, they do",
+                    "{} are all behind one controller, {controller}: if it fails, they all fail",
                     names.join(", ")
                 )
             })

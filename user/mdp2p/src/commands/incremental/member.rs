@@ -35,7 +35,7 @@ impl Member {
         member().ok_or_else(|| {
             let complaint = String::from_utf8_lossy(&output.stderr);
             anyhow!(
-                "{} is no member of an array: {}",
+                "{} is not a member of an array: {}",
                 device.display(),
                 complaint.trim()
             )

@@ -37,16 +37,16 @@ use crate::control::{mdadm, privilege};
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  mdp2p incremental /dev/nvme0n1")]
 pub struct Incremental {
-    /// The member
+    /// Member that has appeared
     #[arg(required_unless_present_any = ["runs", "export"])]
     pub device: Option<PathBuf>,
-    /// It has gone: its array is to forget it
+    /// Remove the member from its array, because it has gone
     #[arg(long)]
     pub fail: bool,
-    /// Tell, by the exit status, whether md-p2p runs the array of this UUID beside the kernel's md
+    /// Tell by the exit status whether md-p2p runs the array of this UUID beside the kernel's md
     #[arg(long, value_name = "UUID", conflicts_with_all = ["device", "fail"])]
     pub runs: Option<Uuid>,
-    /// Tell udev of an array of md-p2p beside the kernel's md: its UUID and its name
+    /// Print, for udev, the UUID and the name of an array of md-p2p beside the kernel's md
     #[arg(long, value_name = "ARRAY", conflicts_with_all = ["device", "fail", "runs"])]
     pub export: Option<String>,
 }
@@ -71,7 +71,7 @@ impl Command for Incremental {
         }
         privilege::need_root("add members")?;
         let mdadm = mdadm::find()?;
-        let device = self.device.as_deref().context("a device is wanted")?;
+        let device = self.device.as_deref().context("no device is named")?;
         match self.fail {
             true => fail(sysroot, &mdadm, device),
             false => add(sysroot, &mdadm, device),
@@ -187,7 +187,7 @@ fn wait_for_more(sysroot: &Sysroot, place: &Place) -> Result<()> {
         .status()
         .context("systemctl")?;
     if !status.success() {
-        bail!("systemctl start {timer} ended with {status}");
+        bail!("systemctl start {timer} failed with {status}");
     }
     Ok(())
 }

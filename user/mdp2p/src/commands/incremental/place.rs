@@ -97,7 +97,7 @@ impl Place {
         let mut output = String::new();
         File::from(read)
             .read_to_string(&mut output)
-            .context("what mdadm says")?;
+            .context("reading what mdadm prints")?;
         // Also for the journal.
         std::io::stdout()
             .write_all(output.as_bytes())
@@ -109,7 +109,7 @@ impl Place {
 /// Loads the modules for a level. The kernel's md is loaded first: then it keeps the arrays that
 /// are not enrolled, and udev and mdadm treat them as before.
 fn load(sysroot: &Sysroot, level: Option<Level>) -> Result<()> {
-    let level = level.context("md-p2p has no such level")?;
+    let level = level.context("md-p2p does not support its level")?;
     if !modules::is_loaded(sysroot, "md-p2p") {
         // A kernel without md-mod is no error, because md-p2p is then alone.
         let _ = modprobe::load_module(sysroot, "md-mod");

@@ -53,9 +53,9 @@ fn describe_missing_headers(sysroot: &Sysroot, release: &str) -> String {
     let series: Vec<&str> = release.split(['.', '-', '+']).take(2).collect();
     let headers = display(&release::folder(sysroot, release).join("build"));
     format!(
-        "there are no headers of kernel {release} in {headers}; install what builds the modules: \
+        "there are no headers of kernel {release} in {headers}; install what the build needs: \
          apt install linux-headers-{release} linux-source-{} {TOOLS} \
-         (or say where the headers are: -- KDIR=FOLDER)",
+         (or name their folder: -- KDIR=FOLDER)",
         series.join(".")
     )
 }

@@ -102,7 +102,7 @@ impl InUse {
     /// Fails if `out` cannot be written.
     pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Some(build) = &self.build else {
-            writeln!(out, "in force none")?;
+            writeln!(out, "in use   none")?;
             return match &self.refused {
                 Some(why) => writeln!(out, "refused  {}", why.trim_end()),
                 None => Ok(()),
@@ -110,14 +110,14 @@ impl InUse {
         };
         writeln!(
             out,
-            "in force {}, installed {}",
+            "in use   {}, installed {}",
             build.path,
             build.by.describe()
         )?;
         for other in &build.also {
             writeln!(
                 out,
-                "         also there: one installed {}, and depmod may take either; remove those in \
+                "         also present: one installed {}; depmod may choose either, so remove those in \
                  updates/ and run depmod, or purge the package",
                 other.describe()
             )?;
@@ -148,8 +148,8 @@ impl UsedBuild {
                 Installer::Make => "CERTIFICATE".into(),
             };
             format!(
-                "sudo mokutil --import {file} asks for a password; reboot, and give it to the blue \
-                 screen that comes up"
+                "sudo mokutil --import {file} asks for a password; reboot, and enter it on the \
+                 blue screen"
             )
         };
         match (&self.signer, self.enrolled) {

@@ -44,10 +44,10 @@ pub fn load(sysroot: &Sysroot, modules: &[String], dry_run: bool) -> Result<u8> 
         return Ok(0);
     }
     if status != 0 {
-        bail!("modprobe failed with status {status}; mdp2p doctor looks for the reason");
+        bail!("modprobe failed with status {status}; see mdp2p doctor");
     }
     match modules::mode(sysroot) {
-        None => bail!("modprobe was content, and md-p2p is not loaded: see dmesg"),
+        None => bail!("modprobe reported success, but md-p2p is not loaded: see dmesg"),
         mode => writeln!(ui::out(), "{MAIN}: {}", describe_mode(mode))?,
     }
     if modules::mode(sysroot) == Some(Mode::Beside) {

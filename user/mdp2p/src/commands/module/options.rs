@@ -29,41 +29,41 @@ pub struct Module {
 pub enum ModuleVerb {
     /// Show which modules are built, installed, signed and loaded
     Status {
-        /// The kernel [default: the running one]
+        /// Release of the kernel [default: the running one]
         #[arg(long, value_name = "RELEASE", value_parser = release::parse)]
         kernel: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Build them: make -C kbuild
+    /// Build the modules: make -C kbuild
     Build(Build),
-    /// Install them where modprobe finds them
+    /// Install the modules where modprobe finds them
     Install(Build),
-    /// Load them
+    /// Load the modules
     Load {
-        /// Personalities: linear, raid0, raid1, raid10, raid456 [default: md-p2p alone, which loads them as arrays need them]
+        /// Personalities: linear, raid0, raid1, raid10, raid456 [default: only md-p2p, which loads them when arrays need them]
         #[arg(value_name = "MODULE", value_parser = parse_personality)]
         modules: Vec<String>,
         /// Print the commands, and run nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Unload all of them
+    /// Unload all modules
     Unload {
         /// Print the commands, and run nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Sign those that are installed, with the machine's owner key
+    /// Sign the installed modules with the machine owner key
     Sign {
-        /// The kernel [default: the running one]
+        /// Release of the kernel [default: the running one]
         #[arg(long, value_name = "RELEASE", value_parser = release::parse)]
         kernel: Option<String>,
-        /// Private key [default: that of DKMS]
+        /// Private key [default: DKMS's]
         #[arg(long, value_name = "FILE", requires = "certificate")]
         key: Option<PathBuf>,
-        /// Certificate, DER
+        /// Certificate in DER form
         #[arg(long, value_name = "FILE", requires = "key")]
         certificate: Option<PathBuf>,
         /// Print the commands, and run nothing
@@ -75,16 +75,16 @@ pub enum ModuleVerb {
 /// What the modules are built from, and for which kernel.
 #[derive(Args, Debug)]
 pub struct Build {
-    /// The kernel [default: the running one]
+    /// Release of the kernel [default: the running one]
     #[arg(long, value_name = "RELEASE", value_parser = release::parse)]
     pub kernel: Option<String>,
-    /// The source of md-p2p [default: /usr/src/md-p2p-*, or the folder we are in]
+    /// Source of md-p2p [default: /usr/src/md-p2p-*, or the current folder]
     #[arg(long, value_name = "FOLDER")]
     pub source: Option<PathBuf>,
     /// Print the commands, and run nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Arguments for make, KDIR=…, KSRC=… and V=1 among them; see make -C kbuild help
+    /// Arguments for make, such as KDIR=…, KSRC=… and V=1; see make -C kbuild help
     #[arg(last = true, value_name = "MAKE-ARGUMENT")]
     pub make: Vec<String>,
 }
@@ -115,7 +115,7 @@ fn parse_personality(text: &str) -> Result<String, String> {
     let name = format!("{level}-p2p");
     match MODULES.contains(&name.as_str()) {
         true => Ok(name),
-        false => Err("there are linear, raid0, raid1, raid10 and raid456".into()),
+        false => Err("the personalities are linear, raid0, raid1, raid10 and raid456".into()),
     }
 }
 

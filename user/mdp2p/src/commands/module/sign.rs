@@ -33,8 +33,8 @@ pub fn sign(
     }
     if let Some(packed) = installed.iter().find(|it| it.compression.is_some()) {
         bail!(
-            "{}: only plain modules can be signed, and this one is compressed; unpack all of \
-             them, or install them again: sudo mdp2p module install --kernel {release}",
+            "{}: a compressed module cannot be signed; unpack all of them, or install them again: \
+             sudo mdp2p module install --kernel {release}",
             display(&packed.path)
         );
     }
@@ -71,15 +71,15 @@ pub fn sign(
     if !done.is_empty() {
         writeln!(
             out,
-            "signed before: {}; for another key, install and sign again",
+            "already signed: {}; to use another key, install and sign again",
             done.len()
         )?;
     }
     writeln!(
         out,
-        "signed now: {}. If the key is not enrolled yet, have the firmware trust it:\n  \
+        "signed now: {}. If the firmware does not have the key yet, enroll it:\n  \
          mokutil --import {}\n\
-         It asks for a password; reboot, and give it to the blue screen that comes up.",
+         It asks for a password; reboot, and enter it on the blue screen.",
         todo.len(),
         programs::command_line([&certificate])
     )?;

@@ -18,7 +18,7 @@ pub fn find_source(sysroot: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
     if let Some(folder) = named {
         if !is_source(folder) {
             bail!(
-                "{}: not the source of md-p2p, there is no kbuild/Makefile of it in there",
+                "{}: not the source of md-p2p, because it has no kbuild/Makefile",
                 folder.display()
             );
         }
@@ -37,15 +37,15 @@ pub fn find_source(sysroot: &Sysroot, named: Option<&Path>) -> Result<PathBuf> {
     }
     if !sysroot.is_here() {
         bail!(
-            "there is no source of md-p2p in /usr/src/md-p2p-*; say where it is: --source FOLDER"
+            "there is no source of md-p2p in /usr/src/md-p2p-*; name its folder: --source FOLDER"
         );
     }
-    let here = env::current_dir().context("the folder we are in has gone")?;
+    let here = env::current_dir().context("the current folder is gone")?;
     let above = here.ancestors().find(|folder| is_source(folder));
     above.map(Path::to_owned).with_context(|| {
         format!(
             "there is no source of md-p2p in /usr/src/md-p2p-*, nor in {} or above it; \
-             say where it is: --source FOLDER",
+             name its folder: --source FOLDER",
             here.display()
         )
     })

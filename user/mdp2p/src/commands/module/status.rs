@@ -103,7 +103,7 @@ impl ModuleStatus {
 
     fn print(&self) -> Result<()> {
         let mut out = ui::out();
-        let runs = if self.running { " (it runs)" } else { "" };
+        let runs = if self.running { " (running)" } else { "" };
         writeln!(out, "kernel   {}{runs}", self.kernel)?;
         let headers = self.headers.as_deref().unwrap_or("none");
         writeln!(out, "headers  {headers}")?;

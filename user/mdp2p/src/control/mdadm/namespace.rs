@@ -180,7 +180,7 @@ fn may_make_arrays(arguments: &[OsString]) -> bool {
 
 fn bind(from: &Path, to: &Path) -> Result<()> {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .with_context(|| format!("putting {} over {}", from.display(), to.display()))
+        .with_context(|| format!("mounting {} over {}", from.display(), to.display()))
 }
 
 fn interrupts() -> SigSet {
@@ -194,7 +194,7 @@ fn interrupts() -> SigSet {
 fn block(signals: &SigSet) -> Result<SigSet> {
     signals
         .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-        .context("holding signals back")
+        .context("blocking signals")
 }
 
 #[cfg(test)]
