@@ -145,8 +145,11 @@ pub struct Metric {
     /// What the metric counts.
     pub help: &'static str,
     /// The counters, each with its labels.
-    pub samples: &'static [(Labels, fn(&Counters) -> u64)],
+    pub samples: &'static [LabelledCounter],
 }
+
+/// A counter with its labels.
+type LabelledCounter = (Labels, fn(&Counters) -> u64);
 
 /// Pairs of a label's name and its value.
 type Labels = &'static [(&'static str, &'static str)];
