@@ -75,7 +75,7 @@ refused 1 'only root can change an array' as_user mdp2p provider md0 none
 refused 1 'only root can run mdadm' as_user mdp2p mdadm -- --stop /dev/md0
 for command in 'verify md0' 'verify md0 --destructive --yes' 'bench md0 --seconds 0.1'; do
 	# shellcheck disable=SC2086 # they are words
-	refused 1 'takes root' as_user mdp2p $command
+	refused 1 'needs root' as_user mdp2p $command
 done
 for command in load unload install sign; do
 	refused 1 root as_user mdp2p module "$command"

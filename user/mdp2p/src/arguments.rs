@@ -20,7 +20,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// Parses a size greater than zero, and rounds it up to whole pages.
 pub fn some_pages(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
-        0 => Err("the size must be greater than zero".into()),
+        0 => Err("the size must not be zero".into()),
         bytes if bytes > i64::MAX as u64 - 4096 => Err("no array is that large".into()),
         bytes => Ok(bytes.next_multiple_of(4096)),
     }

@@ -183,8 +183,8 @@ fn agree(question: &str, yes: bool, somebody: Option<(impl BufRead, impl Write)>
     }
     let Some((mut from, mut to)) = somebody else {
         bail!(
-            "{question} But there is no terminal to ask on: nothing was changed; add --yes if \
-             that is meant"
+            "{question} But there is no terminal to ask on, so nothing was changed; add --yes to \
+             go ahead"
         );
     };
     write!(to, "\n{question} [y/N] ")?;

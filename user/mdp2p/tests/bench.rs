@@ -85,7 +85,7 @@ fn both_memories_are_measured_for_each_size_and_nothing_is_changed() {
     }
     let notes = report.notes.join("\n");
     assert!(
-        notes.contains("1 of 64 KiB are under way at a time"),
+        notes.contains("Blocks of 64 KiB: only 1 in flight"),
         "{notes}"
     );
     assert!(notes.contains("too little for a block of 1 MiB"), "{notes}");

@@ -50,7 +50,7 @@ fn everything_about_an_array_is_shown() {
     Reason     nvme3n1 does not reach 0000:03:00.0
                nvme3n1 does not reach 0000:04:00.0
     Policy     auto: what cannot be direct is staged
-    Provider   0000:04:00.0; auto was asked for
+    Provider   0000:04:00.0; set to auto
 
     REBUILD
     Action     recover
@@ -119,9 +119,9 @@ fn of_the_kernels_own_it_says_how_to_bring_it_over() {
     sdb        1  in_sync  no PCI device
     sdc        -  faulty   no PCI device
 
-    The kernel's own md drives this array, not md-p2p: peer-to-peer DMA is what that
-    makes of it, and is not counted. Its data are as good under md-p2p. When it is
-    not in use:
+    The kernel's own md drives this array, not md-p2p. Peer-to-peer DMA is up to the
+    kernel then, and is not counted. md-p2p can run the array with its data as they
+    are. When the array is not in use:
       mdadm --stop /dev/md127
       mdp2p assemble /dev/md127 /dev/sda /dev/sdb
     ");

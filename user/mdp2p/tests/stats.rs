@@ -232,7 +232,7 @@ fn for_people_it_is_a_page() {
     let root = common::plant("arrays");
     let mut watched = Watched::start(root.path(), &[]);
     let page = watched.until(str::is_empty);
-    assert!(page[0].contains("UTC: by the second, over 0."), "{page:?}");
+    assert!(page[0].contains("UTC, per second, over 0."), "{page:?}");
     assert!(page.iter().any(|line| line.starts_with("md0 ")), "{page:?}");
     assert!(
         page.iter().any(|line| line.starts_with(" nvme5n1 ")),

@@ -101,7 +101,7 @@ fn peer_to_peer(p2p: &P2p) -> String {
     let policy = match p2p.policy.as_str() {
         "auto" => "auto: what cannot be direct is staged",
         "direct" => "direct: what cannot be direct is refused",
-        "off" => "off: all of it is refused",
+        "off" => "off: all peer I/O is refused",
         other => other,
     };
     let provider = match p2p.provider {
@@ -114,7 +114,7 @@ fn peer_to_peer(p2p: &P2p) -> String {
         ("Policy", policy.to_owned()),
         (
             "Provider",
-            format!("{provider}; {} was asked for", p2p.provider_wanted),
+            format!("{provider}; set to {}", p2p.provider_wanted),
         ),
     ];
     format!(
@@ -139,7 +139,7 @@ fn rebuild_block(rebuild: &Rebuild, bar: bool) -> String {
             }
             facts.push(("Done", done));
         }
-        _ if rebuild.action != "frozen" => facts.push(("Done", "it waits".to_owned())),
+        _ if rebuild.action != "frozen" => facts.push(("Done", "waiting".to_owned())),
         _ => {}
     }
     if let Some(speed) = rebuild.speed {
@@ -218,7 +218,7 @@ fn distances(members: &[Member], width: usize) -> Vec<String> {
         .collect();
     let providers: Vec<Bdf> = providers.into_iter().collect();
     if providers.is_empty() {
-        return vec!["No device publishes memory for others: there is no provider.\n".to_owned()];
+        return vec!["No device publishes its memory, so there is no provider.\n".to_owned()];
     }
     /// The width of an address and the space beside it.
     const COLUMN: usize = 14;
@@ -261,9 +261,9 @@ fn how_to_take_over(array: &Array) -> String {
         .map(|member| format!(" /dev/{}", member.name))
         .collect();
     format!(
-        "The kernel's own md drives this array, not md-p2p: peer-to-peer DMA is what that\n\
-         makes of it, and is not counted. Its data are as good under md-p2p. When it is\n\
-         not in use:\n  mdadm --stop /dev/{name}\n  mdp2p assemble /dev/{name}{members}\n",
+        "The kernel's own md drives this array, not md-p2p. Peer-to-peer DMA is up to the\n\
+         kernel then, and is not counted. md-p2p can run the array with its data as they\n\
+         are. When the array is not in use:\n  mdadm --stop /dev/{name}\n  mdp2p assemble /dev/{name}{members}\n",
         name = array.name,
         members = members.concat()
     )

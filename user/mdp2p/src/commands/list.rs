@@ -118,7 +118,7 @@ fn progress(rebuild: &Rebuild) -> String {
     match rebuild.part() {
         Some(part) => format!("{action} {} %", percent(part)),
         None if action == "frozen" => action.clone(),
-        None => format!("{action} waits"),
+        None => format!("{action} waiting"),
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
             let text = progress(&rebuild(Some(done), Some(1000)));
             assert_eq!(text, format!("recover {percent}"));
         }
-        assert_eq!(progress(&rebuild(None, None)), "recover waits");
+        assert_eq!(progress(&rebuild(None, None)), "recover waiting");
     }
 
     #[test]

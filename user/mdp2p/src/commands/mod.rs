@@ -49,11 +49,11 @@ commands! {
     Doctor(doctor::Doctor),
     /// List the arrays
     List(list::List),
-    /// Show all there is to know of an array
+    /// Show everything about an array
     Detail(detail::Detail),
     /// Show which way the bytes went
     Stats(stats::Stats),
-    /// Watch which way the bytes go, on the whole screen
+    /// Watch on the whole screen which way the bytes go
     Top(top::Top),
     /// Make an array: show what it will be able to do, then let mdadm make it
     Create(create::Create),
@@ -74,9 +74,9 @@ commands! {
     Policy(settings::SetPolicy),
     /// Show or set the provider whose memory rebuilds use
     Provider(settings::SetProvider),
-    /// Move data between each provider and an array, and tell whether it went direct
+    /// Move data between providers and an array, and check the data and their path
     Verify(verify::Verify),
-    /// Compare peer memory with host memory
+    /// Measure peer memory against host memory
     Bench(bench::Bench),
     /// Build, install, load, sign and inspect the kernel modules
     Module(module::Module),

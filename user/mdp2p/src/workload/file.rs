@@ -29,7 +29,7 @@ pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) 
             .open(&path)
             .map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EBUSY) => anyhow!(
-                    "{} is in use, by whom the kernel does not say; it is not overwritten",
+                    "{} is in use, but the kernel does not say by whom; it is not overwritten",
                     path.display()
                 ),
                 _ => with_remedy(anyhow::Error::new(error).context(path.display().to_string())),
@@ -41,7 +41,7 @@ pub(super) fn open(sysroot: &Sysroot, array: &Array, options: &mut OpenOptions) 
         metadata.file_type().is_block_device() && device == users::number(sysroot, &array.name)?;
     if sysroot.is_here() && !is_array {
         bail!(
-            "{} is not {}, or not any more; is udev at work?",
+            "{} is not {}; udev may still be at work: try again",
             path.display(),
             array.name
         );
@@ -54,11 +54,11 @@ pub(super) fn create(path: &Path, options: &OpenOptions, bytes: u64) -> Result<F
     let name = || path.display().to_string();
     let file = options.open(path).with_context(name).map_err(with_remedy)?;
     fs::remove_file(path)
-        .with_context(|| format!("{} was made, and cannot be removed", path.display()))?;
+        .with_context(|| format!("{} was created but cannot be removed", path.display()))?;
     // Sets O_DIRECT only now: if the filesystem lacks it, open() creates the file and then fails.
     match fcntl(&file, FcntlArg::F_SETFL(OFlag::O_DIRECT)) {
         Err(Errno::EINVAL) => bail!(
-            "{}: no O_DIRECT in this filesystem, which peer memory needs",
+            "{}: no O_DIRECT in this filesystem, but peer memory needs it",
             path.display()
         ),
         done => done.with_context(name)?,
@@ -68,7 +68,7 @@ pub(super) fn create(path: &Path, options: &OpenOptions, bytes: u64) -> Result<F
         // Not every filesystem can preallocate.
         Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(bytes).with_context(name)?,
         Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => bail!(
-            "{}: no room for {}; a smaller file may do",
+            "{}: no room for {}; a smaller file may fit",
             path.display(),
             ui::bytes(bytes)
         ),
@@ -88,7 +88,7 @@ pub fn with_remedy(error: anyhow::Error) -> anyhow::Error {
             )
     };
     match error.chain().any(is_denied) {
-        true => anyhow!("{error:#}; that takes root: run mdp2p with sudo"),
+        true => anyhow!("{error:#}; this needs root: run mdp2p with sudo"),
         false => error,
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("/dev/md0: Permission denied"), "{text}");
         assert!(
-            text.ends_with("that takes root: run mdp2p with sudo"),
+            text.ends_with("this needs root: run mdp2p with sudo"),
             "{text}"
         );
         let other = with_remedy(anyhow!("something else"));

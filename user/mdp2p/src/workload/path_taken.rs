@@ -130,28 +130,28 @@ impl PathTaken {
         Some(match (self, policy) {
             (PathTaken::Direct | PathTaken::Nowhere, _) => return None,
             (PathTaken::PartlyStaged | PathTaken::Staged, _) if parity => {
-                format!("What is written to {name} is staged always, since parity takes the CPU.")
+                format!("Writes to {name} are always staged, because the CPU computes parity.")
             }
             (PathTaken::PartlyStaged | PathTaken::Staged, _) => format!(
-                "Staged data are right, but the CPU copied them. `mdp2p topology` shows what is \
-                 in the way; with `mdp2p policy {name} direct` they are refused instead."
+                "Staged data are right, but the CPU copied them. `mdp2p topology` shows what \
+                 prevents direct I/O; with `mdp2p policy {name} direct` such I/O is refused instead."
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, Some("off")) => format!(
                 "The policy of {name} is off: it refuses all peer I/O (EREMOTEIO). \
-                 `mdp2p policy {name} auto` ends that."
+                 `mdp2p policy {name} auto` allows it."
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, Some(_)) => format!(
-                "{name} refused what cannot be direct (EREMOTEIO). With `mdp2p policy {name} \
+                "{name} refused I/O that cannot be direct (EREMOTEIO). With `mdp2p policy {name} \
                  auto` the CPU copies it."
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, None) => format!(
                 "{name} is an array of the kernel's md, which refuses peer I/O at some levels \
-                 (EREMOTEIO). md-p2p takes it at all of them: stop {name}, and assemble it with \
+                 (EREMOTEIO). md-p2p accepts it at every level: stop {name}, and assemble it with \
                  `mdp2p assemble`."
             ),
             (PathTaken::NotCounted, _) => format!(
-                "{name} has counted less peer I/O than went through: the filesystem, or whatever \
-                 else is above {name}, has copied the rest itself."
+                "{name} counted less peer I/O than was moved: the filesystem, or another layer \
+                 above {name}, copied the rest itself."
             ),
             (PathTaken::Unknown, _) => format!(
                 "{name} is an array of the kernel's md, which does not count which way bytes go."

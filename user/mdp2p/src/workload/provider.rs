@@ -77,7 +77,7 @@ pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
     if providers.is_empty() {
         bail!(
             "no device of this machine publishes p2pmem, so there is no peer memory to move data \
-             through; `mdp2p doctor` tells what is missing"
+             through; `mdp2p doctor` says what is missing"
         );
     }
     Ok(providers)
@@ -124,7 +124,7 @@ pub fn nearest(providers: &[Provider], array: &str) -> Result<Provider> {
             let each: Vec<String> = providers.iter().map(|p| p.address.to_string()).collect();
             bail!(
                 "no member of {array} reaches the memory of any provider ({}); `mdp2p topology` \
-                 tells why. With --provider it is measured all the same, staged",
+                 shows why. With --provider it is measured anyway, staged",
                 each.join(", ")
             )
         }
@@ -178,8 +178,8 @@ impl Provider {
     /// Explains why there is no room for a block.
     pub fn why_no_room(&self, block: usize) -> String {
         format!(
-            "{} has {} of its {} of p2pmem available, too little for a block of {}; what is lent \
-             comes back when the programs end that hold it",
+            "{} has {} of its {} of p2pmem available, too little for a block of {}; memory is \
+             free again when the programs that hold it end",
             self.address,
             ui::bytes(self.available_bytes),
             ui::bytes(self.bytes),

@@ -63,16 +63,16 @@ impl Site {
         let name = &array.name;
         if array.bytes < PAGE as u64 || array.state == "inactive" || array.state == "clear" {
             bail!(
-                "{name} does not run, or has no size: it is {}; `mdp2p assemble` starts it",
+                "{name} is not running, or has no size (its state is {}); `mdp2p assemble` starts it",
                 array.state
             );
         }
         let writes = destructive || write_file.is_some();
         if writes && array.driver == Driver::Md {
             bail!(
-                "{name} is an array of the kernel's md, which can lose what is written from peer \
-                 memory and call it a success; it is only read here. Stop it, and assemble it with \
-                 `mdp2p assemble`, to have md-p2p write"
+                "{name} is an array of the kernel's md, which can lose writes from peer memory and \
+                 report success, so it is only read here. To write, stop it and assemble it with \
+                 `mdp2p assemble`"
             );
         }
         if writes && array.state == "readonly" {
@@ -102,8 +102,7 @@ impl Site {
     fn on_filesystem(sysroot: &Sysroot, array: &Array, path: &Path) -> Result<Self> {
         if fs::symlink_metadata(path).is_ok() {
             bail!(
-                "--write-file {}: it is there already; name a file that is not, so that nothing \
-                 is overwritten",
+                "--write-file {}: it exists already; name a new file, so that nothing is overwritten",
                 path.display()
             );
         }
@@ -116,7 +115,7 @@ impl Site {
             .with_context(|| folder.display().to_string())
             .with_context(option)?;
         if !metadata.is_dir() || path.file_name().is_none() {
-            bail!("{}: a file in a folder that is there is wanted", option());
+            bail!("{}: name a file in an existing folder", option());
         }
         let device = (major(metadata.dev()), minor(metadata.dev()));
         uses::check_is_on_array(sysroot, array, device).with_context(option)?;
@@ -130,7 +129,7 @@ impl Site {
         let uses = uses::of(sysroot, array)?;
         if !uses.is_empty() {
             bail!(
-                "{name} is in use: {}. It is not overwritten, whatever is said",
+                "{name} is in use: {}. An array in use is never overwritten",
                 uses.join(", ")
             );
         }
@@ -146,9 +145,7 @@ impl Site {
             Contents::Nothing => None,
             Contents::Something(what) => Some(what),
             Contents::Unknown(why) => {
-                bail!(
-                    "nobody can tell whether {name} holds something: {why}; it is not overwritten"
-                )
+                bail!("cannot tell whether {name} holds data: {why}; it is not overwritten")
             }
         };
         Ok(site)
@@ -164,7 +161,7 @@ impl Site {
         if self.mode != Mode::Destructive {
             return Ok(());
         }
-        let question = format!("{}. Go on?", self.question(array, what));
+        let question = format!("{}. Continue?", self.question(array, what));
         ui::confirm(&question, yes)
     }
 
@@ -172,7 +169,7 @@ impl Site {
     pub fn loss(&self, array: &Array) -> Option<String> {
         let holds = self.holds.as_ref()?;
         Some(format!(
-            "{} holds {holds}, which will be lost; that takes a yes, or --yes.",
+            "{} holds {holds}, which will be lost; a real run asks first, unless --yes is given.",
             array.name
         ))
     }
@@ -300,7 +297,7 @@ mod tests {
             (Mode::WriteFile, path.as_path())
         );
         let error = survey(&folder.path().join("proc/swaps")).expect_err("it is there");
-        assert!(error.to_string().contains("there already"), "{error}");
+        assert!(error.to_string().contains("exists already"), "{error}");
         let error = survey(&folder.path().join("none/new")).expect_err("no such folder");
         assert!(
             format!("{error:#}").contains("none: No such file"),

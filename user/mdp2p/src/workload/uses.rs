@@ -61,10 +61,10 @@ pub(super) fn check_is_on_array(
     let name = &array.name;
     match on_array.first() {
         Some(mount) => bail!(
-            "it lies on {there}, not on {name}, which is mounted on {}",
+            "it is on {there}, not on {name}, which is mounted on {}",
             mount.at
         ),
-        None => bail!("it lies on {there}, not on {name}, which is not mounted"),
+        None => bail!("it is on {there}, not on {name}, which is not mounted"),
     }
 }
 

@@ -63,7 +63,7 @@ fn check_svg_path(path: &Path) -> Result<()> {
     };
     if path.is_dir() || !folder.is_dir() {
         bail!(
-            "--svg {}: a file in a folder that is there is wanted",
+            "--svg {}: name a file in an existing folder",
             path.display()
         );
     }
@@ -103,7 +103,7 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
         report.notes.extend(site.loss(&array));
         return Ok(report);
     }
-    let what = "blocks anywhere on it are overwritten";
+    let what = "blocks at random places of it will be overwritten";
     site.confirm(&array, what, options.yes)?;
     let open = site.open(sysroot, &array, bytes)?;
     let turns = Turns {

@@ -39,8 +39,8 @@ pub fn add(report: &mut BenchReport, array: &Array) {
             .filter(|o| *o > 0)
         {
             report.notes.push(format!(
-                "Others moved {} through peer memory beside the {}s of {block}: the counters \
-                 have both.",
+                "Other programs moved {} through peer memory during the {}s of {block}; the counters \
+                 include that.",
                 ui::bytes(others),
                 row.operation
             ));

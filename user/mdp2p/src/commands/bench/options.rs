@@ -14,10 +14,10 @@ use crate::arguments::{block_size, seconds, some_pages};
 /// `mdp2p bench`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Peer memory and host memory take turns, so that what disturbs one disturbs the other. By default \
-it only reads, blocks anywhere in the array; where nothing was ever written drives answer without \
-looking, and the figures are too good. CPU is the time of mdp2p itself, ALL CPU that of the whole \
-machine, where the kernel's workers are that copy what is staged, and whatever else runs.
+Peer memory and host memory take turns, so that a disturbance affects both. By default bench only \
+reads, at random places of the array. Where nothing was ever written, drives answer without reading \
+their medium, and the figures are too good. CPU is the time of mdp2p itself. ALL CPU is the time of \
+the whole machine, including the kernel's workers that copy staged data, and any other load.
 
 Examples:
   mdp2p bench md0
@@ -26,37 +26,37 @@ Examples:
 pub struct Bench {
     /// The array
     pub array: String,
-    /// Whose memory [default: the nearest provider that the members reach]
+    /// Provider to use [default: the nearest provider that the members reach]
     #[arg(long, value_name = "ADDRESS")]
     pub provider: Option<Bdf>,
-    /// Sizes of a block
+    /// Block sizes
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = block_size, default_value = "4K,64K,1M")]
     pub block_size: Vec<u64>,
-    /// Seconds for each size and each memory
+    /// Seconds for each block size, operation and memory
     #[arg(long, value_parser = seconds, default_value = "3")]
     pub seconds: Duration,
-    /// Blocks that are under way at a time
+    /// Blocks in flight
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub depth: u32,
-    /// Write too: into this file on the array's filesystem, which is made, and removed at the end
+    /// Also write to this file, which is created on the array's filesystem and removed at the end
     #[arg(long, value_name = "PATH", conflicts_with = "destructive")]
     pub write_file: Option<PathBuf>,
-    /// Size of that file [default: 1G, and no more than a quarter of what is free]
+    /// Size of that file [default: 1G, but at most a quarter of the free space]
     #[arg(long, value_name = "SIZE", value_parser = some_pages, requires = "write_file")]
     pub file_size: Option<u64>,
-    /// Write too: onto the array itself, whose data are lost
+    /// Also write to the array itself; its data are lost
     #[arg(long)]
     pub destructive: bool,
-    /// Say what would be moved, and move nothing
+    /// Show what would be moved, but move nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Draw it into a file
+    /// Draw the results into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

@@ -40,12 +40,12 @@ const PANELS: [Panel; 3] = [
         most: None,
     },
     Panel {
-        title: "Latency, microseconds: median, whisker to 99 of 100",
+        title: "Latency, microseconds: median, whisker to the 99th percentile",
         value: |figures| figures.p50_us,
         most: Some(|figures| figures.p99_us),
     },
     Panel {
-        title: "CPU of the whole machine, seconds for each GiB",
+        title: "CPU of the whole machine, seconds per GiB",
         value: |figures| figures.machine_cpu_seconds_per_gib,
         most: None,
     },
@@ -59,7 +59,7 @@ pub fn svg(report: &BenchReport) -> Result<String> {
     let mut text = String::new();
     let height = HEAD + PANEL * PANELS.len() as u32;
     let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
-    draw(&area, report).map_err(|error| anyhow!("the drawing: {error}"))?;
+    draw(&area, report).map_err(|error| anyhow!("cannot draw: {error}"))?;
     drop(area);
     Ok(text)
 }

@@ -33,9 +33,9 @@ impl BenchReport {
             write!(out, "\n{}", self.table())?;
             writeln!(
                 out,
-                "\nP50, P99: microseconds. CPU: seconds of mdp2p for each GiB; ALL CPU: those of the \
-                 whole\nmachine, with what stages in the kernel and all else that runs. RATIO: \
-                 peer by host."
+                "\nP50, P99: microseconds. CPU: seconds of mdp2p per GiB. ALL CPU: seconds of the \
+                 whole\nmachine per GiB, including kernel workers and other load. RATIO: peer \
+                 divided by host."
             )?;
         }
         for note in &self.notes {
@@ -49,10 +49,10 @@ impl BenchReport {
         let what = match self.mode {
             Mode::ReadOnly => format!("read blocks anywhere in {path} ({bytes})"),
             Mode::WriteFile => format!(
-                "make {path} of {bytes}, read and write blocks anywhere in it, and remove it"
+                "create {path} with {bytes}, read and write blocks anywhere in it, and remove it"
             ),
             Mode::Destructive => format!(
-                "read and overwrite blocks anywhere in {path} ({bytes}); what was there is lost"
+                "read and overwrite blocks anywhere in {path} ({bytes}); the data there are lost"
             ),
         };
         format!(

@@ -116,8 +116,8 @@ impl BenchReport {
     pub fn warning(&self) -> Option<String> {
         let vendor = self.virtual_machine.as_ref()?;
         Some(format!(
-            "This is a virtual machine ({vendor}): the figures mean nothing: drives and peer \
-             memory are emulated."
+            "This is a virtual machine ({vendor}): the figures mean nothing, because drives and \
+             peer memory are emulated."
         ))
     }
 

@@ -24,7 +24,7 @@ pub fn fit(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
     for &block in &options.block_size {
         if block > bytes {
             notes.push(format!(
-                "{} was left out: there are {} to move it in.",
+                "{} was left out: there are only {} to move it in.",
                 ui::bytes(block),
                 ui::bytes(bytes)
             ));
@@ -35,9 +35,9 @@ pub fn fit(provider: &Provider, options: &Bench, bytes: u64) -> Result<Sizes> {
             Some(room) => {
                 if room.depth < depth {
                     notes.push(format!(
-                        "{} of {} are under way at a time, for want of p2pmem: {} has {} available.",
-                        room.depth,
+                        "Blocks of {}: only {} in flight, because {} has {} of p2pmem available.",
                         ui::bytes(block as u64),
+                        room.depth,
                         provider.address,
                         ui::bytes(provider.available_bytes)
                     ));
@@ -59,8 +59,8 @@ pub fn check_sectors(sysroot: &Sysroot, array: &Array, blocks: &[u64]) -> Result
     let sector = sysroot.value_if::<u64>(path)?.unwrap_or(512).max(1);
     match blocks.iter().find(|block| *block % sector != 0) {
         Some(block) => bail!(
-            "--block-size {block}: {} has sectors of {sector} bytes, and a block is a multiple of \
-             that",
+            "--block-size {block}: {} has sectors of {sector} bytes, and a block must be a \
+             multiple of that",
             array.name
         ),
         None => Ok(()),

@@ -24,8 +24,8 @@ use mdp2p_machine::sysroot::Sysroot;
 /// `mdp2p stats`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Without --watch: what was counted since each array was started. With it: what was counted in each \
-interval.
+Without --watch the counts are those since each array was started. With --watch they are those of \
+each interval.
 
 Examples:
   mdp2p stats
@@ -33,16 +33,16 @@ Examples:
   mdp2p stats --prometheus >/var/lib/prometheus/node-exporter/mdp2p.prom.new &&
     mv /var/lib/prometheus/node-exporter/mdp2p.prom.new /var/lib/prometheus/node-exporter/mdp2p.prom")]
 pub struct Stats {
-    /// The arrays [default: all of md-p2p]
+    /// Arrays to show [default: all arrays of md-p2p]
     #[arg(value_name = "ARRAY")]
     pub arrays: Vec<String>,
-    /// Print again every so many seconds
+    /// Print again every SECONDS seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub watch: Option<Duration>,
-    /// Print JSON; with --watch, one line each time
+    /// Print JSON; with --watch, one line for each interval
     #[arg(long)]
     pub json: bool,
-    /// Print what node_exporter's textfile collector reads
+    /// Print metrics for node_exporter's textfile collector
     #[arg(long, conflicts_with_all = ["json", "watch"])]
     pub prometheus: bool,
 }
@@ -93,7 +93,7 @@ fn watch(sysroot: &Sysroot, selection: &Selection, interval: Duration, json: boo
             print_line(time, elapsed, arrays, sample.providers.clone())?;
         } else {
             let (clock, seconds) = (clock(time), elapsed.as_secs_f64());
-            let heading = format!("{clock}: by the second, over {seconds:.1} s:");
+            let heading = format!("{clock}, per second, over {seconds:.1} s:");
             let mut out = ui::out();
             print_page(&mut out, &heading, &arrays)?;
             writeln!(out)?;

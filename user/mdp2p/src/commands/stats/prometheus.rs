@@ -41,11 +41,11 @@ fn array_metrics(text: &mut String, arrays: &[ArrayCounts]) {
         all.map(|state| (vec![("state", state)], u64::from(state == array.state)))
             .collect()
     });
-    let help = "What peer I/O meets now: 1 for the state that the array is in.";
+    let help = "What happens to peer I/O now: 1 for the current state, 0 for the others.";
     write_metric(text, "mdp2p_array_state", "gauge", help, states);
 
     let degraded = samples(arrays, |array| vec![(vec![], u64::from(array.degraded))]);
-    let help = "Members that are missing.";
+    let help = "Missing members.";
     write_metric(text, "mdp2p_array_degraded", "gauge", help, degraded);
 
     for Metric {
@@ -88,7 +88,7 @@ fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
     let help = "Bytes of memory that a provider publishes.";
     let all = each(|provider| provider.bytes);
     write_metric(text, "mdp2p_provider_bytes", "gauge", help, all);
-    let help = "Bytes of it that nobody has taken.";
+    let help = "Bytes of published memory that nobody has allocated.";
     let free = each(|provider| provider.available_bytes);
     write_metric(text, "mdp2p_provider_free_bytes", "gauge", help, free);
 }

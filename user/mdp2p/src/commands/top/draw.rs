@@ -51,9 +51,7 @@ fn heading(screen: &Screen) -> Line<'static> {
     let interval = screen.interval.as_secs_f64();
     Line::from(vec![
         Span::from("mdp2p top").bold(),
-        Span::from(format!(
-            "  {arrays}, bytes by the second, every {interval} s"
-        )),
+        Span::from(format!("  {arrays}, bytes per second, every {interval} s")),
     ])
 }
 
@@ -277,7 +275,7 @@ mod tests {
         let mut screen = screen();
         press(&mut screen, KeyCode::Char('m'));
         insta::assert_snapshot!(drawn(&screen, 80, 13), @r"
-        mdp2p top  2 arrays, bytes by the second, every 1 s
+        mdp2p top  2 arrays, bytes per second, every 1 s
                              READ     READ    WRITE    WRITE  REFUSED  REBUILD  REBUILD
         ARRAY     P2P      DIRECT   STAGED   DIRECT   STAGED     I/OS     PEER     HOST
         md0       direct  1.5 GiB 1000 MiB   12 MiB    512 B        7   64 MiB    4 KiB
@@ -296,7 +294,7 @@ mod tests {
     #[test]
     fn a_narrow_terminal_has_fewer_columns() {
         insta::assert_snapshot!(drawn(&screen(), 40, 10), @r"
-        mdp2p top  2 arrays, bytes by the second
+        mdp2p top  2 arrays, bytes per second, e
 
         ARRAY        DIRECT   STAGED  REBUILD
         md0         1.5 GiB 1000 MiB   64 MiB █

@@ -28,13 +28,13 @@ use screen::Screen;
 /// `mdp2p top`
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Keys: q ends it, m shows members, + and - change the interval, the arrows scroll."
+    after_help = "Keys: q quits, m shows members, + and - change the interval, the arrow keys scroll."
 )]
 pub struct Top {
-    /// The arrays [default: all of md-p2p]
+    /// Arrays to show [default: all arrays of md-p2p]
     #[arg(value_name = "ARRAY")]
     pub arrays: Vec<String>,
-    /// Seconds between looks
+    /// Seconds between samples
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
     pub interval: Duration,
 }
@@ -46,7 +46,7 @@ impl Command for Top {
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            bail!("top wants a terminal; for a file or a pipe there is `mdp2p stats --watch 1`");
+            bail!("top needs a terminal; for a file or a pipe use `mdp2p stats --watch 1`");
         }
         let selection = Selection::of(sysroot, &self.arrays)?;
         let first = Sample::take(sysroot, &selection)?;

@@ -88,7 +88,7 @@ pub fn report(sysroot: &Sysroot, options: &Verify) -> Result<VerifyReport> {
         report.notes.extend(notes::no_memory(&report.results));
         return Ok(report);
     }
-    let what = format!("{} of it are overwritten, all over it", ui::bytes(bytes));
+    let what = format!("{} spread over it will be overwritten", ui::bytes(bytes));
     site.confirm(&array, &what, options.yes)?;
     let open = site.open(sysroot, &array, bytes)?;
     let work = Comparison {

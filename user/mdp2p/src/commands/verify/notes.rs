@@ -21,7 +21,8 @@ pub fn of(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String
         notes.extend(row.went.advice(array, row.operation));
         notes.extend(bytes_of_others(row).map(|bytes| {
             format!(
-                "Others moved {} through peer memory at the same time: {}'s counters have both.",
+                "Other programs moved {} through peer memory at the same time; the counters of {} \
+                 include that.",
                 ui::bytes(bytes),
                 array.name
             )
@@ -29,14 +30,15 @@ pub fn of(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String
     }
     if rows.iter().any(|row| row.data == Data::Changed) {
         notes.push(format!(
-            "{} changed while it was read, so nobody can tell: try again while it is idle.",
+            "{} changed while it was read, so the comparison proves nothing: try again while it is \
+             idle.",
             array.name
         ));
     }
     let uses = uses::of(sysroot, array)?;
     if rows.iter().any(|row| row.data == Data::Wrong) && !uses.is_empty() {
         notes.push(format!(
-            "{} is in use ({}); to be sure that it did not just change, try again while it is idle.",
+            "{} is in use ({}), so its data may just have changed: try again while it is idle.",
             array.name,
             uses.join(", ")
         ));
@@ -58,7 +60,7 @@ pub fn no_memory(rows: &[Trial]) -> Option<String> {
     providers.dedup();
     (!providers.is_empty()).then(|| {
         format!(
-            "Not all is known: nothing could be moved through the memory of {}.",
+            "This run is incomplete: nothing could be moved through the memory of {}.",
             ui::list(providers)
         )
     })

@@ -13,15 +13,15 @@ use crate::arguments::some_pages;
 /// `mdp2p verify`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-By default it only reads: each block through peer memory and through host memory, and compares. \
---write-file and --destructive write patterns through the one and read them back through the other. \
-What is moved is spread over the whole array. Bytes that were staged are no failure.
+By default verify only reads: it reads each block through peer memory and through host memory, and \
+compares them. --write-file and --destructive write patterns through one memory and read them back \
+through the other. The data are spread over the whole array. Staged bytes are not a failure.
 
---destructive never touches an array that is in use (mounted, swap, held by something else), \
-whatever is said; one that holds a filesystem or a partition table it overwrites if its question is \
-answered with yes, or if --yes is given too.
+--destructive never overwrites an array that is in use (mounted, swap, or held by another device). \
+Before it overwrites an array, it says what the array holds, and asks; --yes answers the question.
 
-Exit status: 0 the data are right, 1 they are not or could not be moved, if only through one provider.
+Exit status: 0 the data are right, 1 they are wrong or could not be moved, even if only through one \
+provider.
 
 Examples:
   mdp2p verify md0
@@ -31,22 +31,22 @@ Examples:
 pub struct Verify {
     /// The array
     pub array: String,
-    /// Whose memory; may be given several times [default: each provider]
+    /// Provider to use; may be repeated [default: all providers]
     #[arg(long, value_name = "ADDRESS")]
     pub provider: Vec<Bdf>,
-    /// How much to move
+    /// How much data to move
     #[arg(long, value_parser = some_pages, default_value = "16M")]
     pub size: u64,
-    /// Write too: into this file on the array's filesystem, which is made, and removed at the end
+    /// Also write to this file, which is created on the array's filesystem and removed at the end
     #[arg(long, value_name = "PATH", conflicts_with = "destructive")]
     pub write_file: Option<PathBuf>,
-    /// Write too: onto the array itself, whose data are lost
+    /// Also write to the array itself; its data are lost
     #[arg(long)]
     pub destructive: bool,
-    /// Say what would be moved, and move nothing
+    /// Show what would be moved, but move nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
     /// Print JSON

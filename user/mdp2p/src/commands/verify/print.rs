@@ -39,7 +39,7 @@ impl Trial {
         let more = (self.wrong + self.failed).saturating_sub(lines.len() as u64);
         match (lines.is_empty(), more) {
             (_, 0) => {}
-            (true, _) => lines.push(format!("{more} blocks are not as through host memory")),
+            (true, _) => lines.push(format!("{more} blocks differ from what host memory saw")),
             (false, _) => lines.push(format!("and {more} more")),
         }
         let (provider, operation) = (self.provider, self.operation);
@@ -97,22 +97,22 @@ impl VerifyReport {
         let bytes = ui::bytes(self.bytes);
         let pieces = match self.pieces {
             1 => String::new(),
-            pieces => format!(" in {pieces} pieces all over it"),
+            pieces => format!(" in {pieces} pieces spread over it"),
         };
         let what = match self.mode {
             Mode::ReadOnly => format!(
-                "would read {bytes} of {path}{pieces}, through peer and host memory, and compare"
+                "would read {bytes} of {path}{pieces}, through peer and host memory, and compare them"
             ),
             Mode::WriteFile => format!(
-                "would make {path} of {bytes}, write it through peer memory and read it back \
+                "would create {path} with {bytes}, write it through peer memory and read it back \
                  through host memory, then the other way round, and remove it"
             ),
             Mode::Destructive => format!(
                 "would overwrite {bytes} of {path}{pieces} through peer memory and read them back \
-                 through host memory, then the other way round; what was there is lost"
+                 through host memory, then the other way round; the data there are lost"
             ),
         };
-        let mut plan = what + "\npeer memory of:\n";
+        let mut plan = what + "\nproviders:\n";
         for provider in &self.providers {
             plan += &format!(
                 "  {}: distance {}; {} of {} available\n",
