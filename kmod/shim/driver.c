@@ -16,6 +16,7 @@ int md_p2p_register_blkdev(void (*probe)(dev_t devt))
 	int ret;
 
 	shim_stage_init();
+	shim_pci_init(md_p2p_glue_providers_changed);
 	ret = shim_rebuild_init();
 	if (ret)
 		return ret;
@@ -25,7 +26,7 @@ int md_p2p_register_blkdev(void (*probe)(dev_t devt))
 		return ret;
 	}
 
-	shim_pci_watch(md_p2p_glue_providers_changed);
+	shim_pci_watch();
 	md_p2p_glue_providers_changed();
 	return 0;
 }

@@ -169,9 +169,13 @@ static struct notifier_block pci_notifier = {
 	.notifier_call = pci_event,
 };
 
-void shim_pci_watch(void (*changed)(void))
+void shim_pci_init(void (*changed)(void))
 {
 	tell = changed;
+}
+
+void shim_pci_watch(void)
+{
 	bus_register_notifier(&pci_bus_type, &pci_notifier);
 }
 

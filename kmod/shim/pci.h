@@ -6,10 +6,12 @@
 #define MD_P2P_PCI_H
 
 /*
- * Calls @changed from a workqueue soon after a driver has been bound or unbound,
- * a device has gone, or shim_look_for_providers() has been called.
+ * Called once, before there is an array. @changed is called from a workqueue soon
+ * after shim_look_for_providers() has been called.
  */
-void shim_pci_watch(void (*changed)(void));
+void shim_pci_init(void (*changed)(void));
+/* Looks for providers whenever a driver is bound or unbound, or a device goes. */
+void shim_pci_watch(void);
 /* Returns when @changed does not run, and is not called any more. */
 void shim_pci_unwatch(void);
 

@@ -85,7 +85,7 @@ pub fn print_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<(
             "{}",
             styled(
                 DIM,
-                "Computed by the kernel's rules; the kernel itself decides once the array exists."
+                "As the kernel says, or else by its rules; it decides once the array exists."
             )
         )?;
     }
