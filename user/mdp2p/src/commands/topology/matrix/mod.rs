@@ -87,7 +87,7 @@ impl Matrix {
         evidence
     }
 
-    /// Makes columns with equal cells one.
+    /// Merges columns with equal cells.
     fn merge_columns(&mut self, tree: &Tree) {
         let column = |at: usize| -> Vec<Cell> {
             let cells = self.cells.iter().map(|cells| cells[at].clone());
@@ -100,7 +100,7 @@ impl Matrix {
         }
     }
 
-    /// Makes rows with equal cells one.
+    /// Merges rows with equal cells.
     fn merge_rows(&mut self, tree: &Tree) {
         let equal = group::equal_indices(self.cells.iter().cloned());
         self.rows = merge(tree, &self.rows, &equal);

@@ -38,10 +38,15 @@ pub enum Cause {
 /// The ports and host bridges that the causes of all cells are about.
 #[derive(Default)]
 pub struct Evidence {
+    /// Ports that redirect.
     redirecting: BTreeSet<Bdf>,
+    /// Ports that might redirect.
     unknown: BTreeSet<Bdf>,
+    /// Host bridges that the kernel does not trust, with vendor and device.
     bridges: BTreeMap<String, Option<(u16, u16)>>,
+    /// Host bridges that the kernel trusts only between devices that are both below them.
     same: BTreeSet<String>,
+    /// All causes.
     pub causes: BTreeSet<Cause>,
 }
 
