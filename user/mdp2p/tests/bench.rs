@@ -74,7 +74,7 @@ fn both_memories_are_measured_for_each_size_and_nothing_is_changed() {
     assert_eq!(sizes, [(4096, 4), (65536, 1)]);
     for row in &report.results {
         assert_eq!(
-            (row.operation, row.went),
+            (row.operation, row.path_taken),
             (Operation::Read, PathTaken::NotCounted)
         );
         for side in [row.host, row.peer] {

@@ -61,7 +61,7 @@ fn data_are_read_through_both_memories_and_nothing_is_changed() {
     assert_eq!((row.data, row.operation), (Data::Right, Operation::Read));
     assert_eq!(row.bytes as usize, BYTES);
     // Nobody counts in the counters of this machine, which are files.
-    assert_eq!(row.went, PathTaken::NotCounted);
+    assert_eq!(row.path_taken, PathTaken::NotCounted);
     assert_eq!(report.notes.len(), 1, "{report:?}");
     let sum: String = Sha256::digest(&before)
         .iter()
@@ -211,7 +211,7 @@ fn a_provider_without_memory_is_reported_and_the_others_are_tried() {
         let of = |provider: &str| {
             let rows = report.results.iter();
             let rows = rows.filter(|row| row.provider.to_string() == provider);
-            rows.map(|row| (row.operation, row.data, row.went, row.bytes > 0))
+            rows.map(|row| (row.operation, row.data, row.path_taken, row.bytes > 0))
                 .collect::<Vec<_>>()
         };
         let expected = |data, went, moved| {

@@ -195,8 +195,9 @@ impl fmt::Display for PathTaken {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::array;
     use super::*;
-    use mdp2p_machine::md::array::{Driver, P2p};
+    use mdp2p_machine::md::array::P2p;
 
     fn path_of(bytes: u64, refused: u64, direct_bytes: u64, staged_bytes: u64) -> PathTaken {
         let counted = Counted {
@@ -233,7 +234,6 @@ mod tests {
     #[test]
     fn advice_fits_the_array_and_what_was_done() {
         let mut array = Array {
-            name: "md0".into(),
             level: "raid1".into(),
             p2p: Some(P2p {
                 policy: "auto".into(),
@@ -247,16 +247,7 @@ mod tests {
                 provider_wanted: "auto".into(),
                 counters: Counters::default(),
             }),
-            aliases: Vec::new(),
-            driver: Driver::MdP2p,
-            raid_disks: 2,
-            bytes: 0,
-            state: "clean".into(),
-            degraded: 0,
-            chunk_bytes: 0,
-            metadata: "1.2".into(),
-            members: Vec::new(),
-            rebuild: None,
+            ..array(0, 0, 2)
         };
         let says = |path: PathTaken, array: &Array, operation, part: &str| {
             let advice = path.advice(array, operation).unwrap_or_default();

@@ -47,8 +47,8 @@ pub fn add(report: &mut BenchReport, array: &Array) {
         }
     }
     for row in &report.results {
-        let reasons = row.went.reasons(array, report.provider.address);
-        let advice = row.went.advice(array, row.operation);
+        let reasons = row.path_taken.reasons(array, report.provider.address);
+        let advice = row.path_taken.advice(array, row.operation);
         for note in reasons.into_iter().chain(advice) {
             if !report.notes.contains(&note) {
                 report.notes.push(note);

@@ -141,8 +141,8 @@ fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> DrawResult {
             chart.draw_series([label])?;
         }
         let mut name = format!("{} {}", ui::bytes(row.block_bytes as u64), row.operation);
-        if row.went != PathTaken::Direct {
-            name += &format!(", {}", row.went);
+        if row.path_taken != PathTaken::Direct {
+            name += &format!(", {}", row.path_taken);
         }
         let (x, y) = chart.backend_coord(&(middle, 0.0));
         let (left, above) = area.get_base_pixel();

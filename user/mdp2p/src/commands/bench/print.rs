@@ -88,7 +88,7 @@ impl Measurement {
             line(
                 [none(), none(), "peer".to_owned()],
                 &self.peer,
-                [ratio, self.went.styled()],
+                [ratio, self.path_taken.styled()],
             ),
         ]
     }
@@ -144,7 +144,7 @@ mod tests {
             host: figures,
             peer: figures,
             ratio: Some(1.0),
-            went: PathTaken::PartlyStaged,
+            path_taken: PathTaken::PartlyStaged,
             counted: Some(Counted::default()),
         };
         let table = ui::table(

@@ -57,7 +57,8 @@ pub struct Measurement {
     /// Throughput of peer memory divided by that of host memory.
     pub ratio: Option<f64>,
     /// The path that peer I/O took.
-    pub went: PathTaken,
+    #[serde(rename = "went")]
+    pub path_taken: PathTaken,
     /// How far the counters of the array grew; `None` if it has no counters.
     pub counted: Option<Counted>,
 }

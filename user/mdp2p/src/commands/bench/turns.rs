@@ -126,7 +126,7 @@ impl Turns<'_> {
             ratio: ratio(peer.bytes_per_second, host.bytes_per_second),
             host,
             peer,
-            went: PathTaken::of(&moved, counted.as_ref()),
+            path_taken: PathTaken::of(&moved, counted.as_ref()),
             counted,
         })
     }

@@ -17,8 +17,8 @@ use mdp2p_machine::sysroot::Sysroot;
 pub fn of(sysroot: &Sysroot, array: &Array, rows: &[Trial]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for row in rows {
-        notes.extend(row.went.reasons(array, row.provider));
-        notes.extend(row.went.advice(array, row.operation));
+        notes.extend(row.path_taken.reasons(array, row.provider));
+        notes.extend(row.path_taken.advice(array, row.operation));
         notes.extend(bytes_of_others(row).map(|bytes| {
             format!(
                 "Other programs moved {} through peer memory at the same time; the counters of {} \

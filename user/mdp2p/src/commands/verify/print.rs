@@ -27,7 +27,7 @@ impl Trial {
             distance,
             self.operation.to_string(),
             ui::bytes(self.bytes),
-            self.went.styled(),
+            self.path_taken.styled(),
             styled(style, self.data),
             sum.unwrap_or_default().to_owned(),
         ]
@@ -53,7 +53,7 @@ impl Trial {
     fn shares(&self) -> Option<String> {
         let counted = self.counted.filter(|_| {
             matches!(
-                self.went,
+                self.path_taken,
                 PathTaken::PartlyStaged | PathTaken::PartlyRefused | PathTaken::NotCounted
             )
         })?;
@@ -153,7 +153,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.add_peer_io(1023 << 10, Ok(()));
         let mut row = row(tally);
-        row.went = PathTaken::PartlyRefused;
+        row.path_taken = PathTaken::PartlyRefused;
         row.data = Data::Changed;
         let table = ui::table(&[""; 7], [row.cells("unreachable".to_owned())], &[3]);
         let plain = anstream::adapter::strip_str(&table).to_string();
@@ -169,7 +169,10 @@ mod tests {
         let mut tally = Tally::default();
         tally.add_peer_io(1024, Ok(()));
         let row = row(tally);
-        assert_eq!((row.data, row.went), (Data::Right, PathTaken::PartlyStaged));
+        assert_eq!(
+            (row.data, row.path_taken),
+            (Data::Right, PathTaken::PartlyStaged)
+        );
         let shares = row.shares().expect("not all of it was one");
         assert_eq!(
             shares,

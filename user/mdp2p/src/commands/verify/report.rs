@@ -49,7 +49,8 @@ pub struct Trial {
     /// Bytes of the I/Os through peer memory that completed.
     pub bytes: u64,
     /// The path that the bytes took.
-    pub went: PathTaken,
+    #[serde(rename = "went")]
+    pub path_taken: PathTaken,
     /// How far the counters of the array grew; `None` if it has no counters.
     pub counted: Option<Counted>,
     /// Whether the data are right.
@@ -96,7 +97,7 @@ impl Trial {
             provider,
             operation,
             bytes: 0,
-            went: PathTaken::Nowhere,
+            path_taken: PathTaken::Nowhere,
             counted: None,
             data: Data::NoMemory,
             sha256: None,

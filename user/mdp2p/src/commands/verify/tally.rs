@@ -130,7 +130,7 @@ impl Tally {
             provider,
             operation,
             bytes: self.moved.bytes,
-            went: PathTaken::of(&self.moved, counted.as_ref()),
+            path_taken: PathTaken::of(&self.moved, counted.as_ref()),
             counted,
             data,
             sha256: sum(self.peer),
@@ -204,7 +204,10 @@ pub mod tests {
         tally.add_host_io(Err(failure(Errno::EREMOTEIO)));
         assert_eq!((tally.moved.refused, tally.failed), (1, 3));
         let row = row(tally);
-        assert_eq!((row.data, row.went), (Data::Failed, PathTaken::Refused));
+        assert_eq!(
+            (row.data, row.path_taken),
+            (Data::Failed, PathTaken::Refused)
+        );
         assert_eq!(row.sha256, None);
         assert!(
             row.details[0].ends_with("Remote I/O error (through peer memory)"),
