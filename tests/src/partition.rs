@@ -5,7 +5,10 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::libc::{c_int, c_longlong, c_void};
+
+use crate::wait::until;
 
 /// `struct blkpg_partition` of `linux/blkpg.h`.
 #[repr(C)]
@@ -39,9 +42,12 @@ pub fn add(disk: &Path, start: u64, length: u64) -> Result<()> {
     tell(disk, 1, start, length)
 }
 
-/// Makes the kernel forget partition 1.
+/// Makes the kernel forget partition 1, as soon as nobody has it open: udev looks into what is new.
 pub fn remove(disk: &Path) -> Result<()> {
-    tell(disk, 2, 0, 0)
+    until(|| match tell(disk, 2, 0, 0) {
+        Err(error) if error.downcast_ref() == Some(&Errno::EBUSY) => Ok(false),
+        done => done.map(|()| true),
+    })
 }
 
 fn tell(disk: &Path, operation: c_int, start: u64, length: u64) -> Result<()> {
