@@ -160,4 +160,5 @@ nested)
 	is 'its node' "$(readlink -f /dev/md/other)" /dev/md511
 	! is_ours md127 || fail "$(cat /proc/mdstat*)"
 	;;
+*) fail "there is no stage $1" ;;
 esac

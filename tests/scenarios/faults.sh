@@ -4,6 +4,7 @@
 # topology: switch
 # modules: p2p
 # build: faulty.c
+# seed: yes
 # timeout: 480
 #
 # SPDX-License-Identifier: GPL-2.0

@@ -56,4 +56,5 @@ dracut)
 	root_was '/dev/md128 is ours'
 	is_whole md128 || fail 'the root is not whole'
 	;;
+*) fail "there is no stage $1" ;;
 esac

@@ -100,4 +100,5 @@ p2p)
 	nothing_was_wrong
 	is 'free peer memory' "$(pools)" "$free"
 	;;
+*) fail "there is no stage $1" ;;
 esac

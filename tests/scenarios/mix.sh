@@ -5,6 +5,7 @@
 # soak: switch nocmb mixed big iommu
 # parallel: yes
 # modules: p2p
+# seed: yes
 # timeout: 300
 #
 # SPDX-License-Identifier: GPL-2.0

@@ -3,6 +3,7 @@
 # topology: split
 # modules: p2p
 # build: faulty.c
+# seed: yes
 # timeout: 480
 #
 # SPDX-License-Identifier: GPL-2.0

@@ -122,4 +122,5 @@ back)
 	io check "$(bdf near0)" 2 $half
 	check_parity
 	;;
+*) fail "there is no stage $1" ;;
 esac

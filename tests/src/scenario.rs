@@ -33,6 +33,9 @@ pub struct Head {
     pub system: bool,
     /// Whether the machine's processors run at the same time even if they are emulated.
     pub parallel: bool,
+    /// Whether its first argument is a seed. Others are told by their arguments how far they came
+    /// before the machine booted again.
+    pub seed: bool,
     /// A script that runs in a copy of the environment. The machine then boots from this copy.
     pub prepare: Option<String>,
     /// Files that the scenario needs: names in `files`, or paths in the repository.
@@ -70,6 +73,7 @@ impl Head {
             modules: "p2p".to_owned(),
             system: false,
             parallel: false,
+            seed: false,
             prepare: None,
             files: Vec::new(),
             sources: Vec::new(),
@@ -106,6 +110,7 @@ impl Head {
             "modules" => self.modules = value.to_owned(),
             "system" => self.system = yes(value)?,
             "parallel" => self.parallel = yes(value)?,
+            "seed" => self.seed = yes(value)?,
             "prepare" => self.prepare = Some(value.to_owned()),
             "add" => self.files.extend(words(value)),
             "build" => self.sources.extend(words(value)),
@@ -115,7 +120,7 @@ impl Head {
                 self.timeout = Duration::from_secs(seconds);
             }
             _ => bail!(
-                "the keys are run, topology, soak, modules, system, parallel, prepare, add, build, trace and timeout"
+                "the keys are run, topology, soak, modules, system, parallel, seed, prepare, add, build, trace and timeout"
             ),
         }
         Ok(())
@@ -188,15 +193,47 @@ mod tests {
         }
     }
 
+    /// A stage is an argument that the scenario gives itself. Whatever else comes must not look like
+    /// success.
+    #[test]
+    fn a_scenario_with_stages_takes_no_seed_and_refuses_other_stages() {
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let mut stages = 0;
+        for entry in fs::read_dir(&scenarios).expect("scenarios") {
+            let path = entry.expect("an entry").path();
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let boots_again = ["vmctl kill", "vmctl reboot"]
+                .iter()
+                .any(|verb| text.contains(verb));
+            if !boots_again || path.ends_with("lib.bash") {
+                continue;
+            }
+            let head = Head::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error:#}"));
+            assert!(
+                !head.seed,
+                "{path:?} boots again, so its argument is no seed"
+            );
+            if let Some((_, rest)) = text.split_once("\ncase ${1-") {
+                assert!(
+                    rest.contains("\n*)"),
+                    "{path:?} does nothing in an unknown stage"
+                );
+                stages += 1;
+            }
+        }
+        assert!(stages > 0, "no scenario has stages");
+    }
+
     #[test]
     fn a_head_ends_with_an_empty_line() {
-        let text = "# All is well.\n# run: test\n# topology: split\n# system: yes\n# parallel: yes\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
+        let text = "# All is well.\n# run: test\n# topology: split\n# system: yes\n# parallel: yes\n# seed: yes\n# add: c\n# trace: a\n# trace: b\n# timeout: 60\n#\n# SPDX: no key\ntrue\n";
         let head = Head::parse(text).expect("a head");
         assert_eq!(head.promise, "All is well.");
         assert_eq!(head.topologies, ["split"]);
         assert_eq!(head.modules, "p2p");
         assert!(head.system);
         assert!(head.parallel);
+        assert!(head.seed);
         assert_eq!(head.files, ["c"]);
         assert_eq!(head.traces, ["a", "b"]);
         assert_eq!(head.timeout, Duration::from_secs(60));
@@ -208,6 +245,7 @@ mod tests {
         assert_eq!(head.topologies, ["switch"]);
         assert!(!head.system);
         assert!(!head.parallel);
+        assert!(!head.seed);
         assert!(head.traces.is_empty());
     }
 

@@ -7,7 +7,7 @@
 //! `cargo test --package md-p2p-tests --test vm [-- NAME] [--nocapture]` runs the scenarios with this
 //! name. Without a name it runs those that say `# run: test` or, with `MD_P2P_SOAK=1` in the
 //! environment, all. `MD_P2P_KERNEL=RELEASE` chooses the kernel, which else is the newest.
-//! `MD_P2P_SEED=N` becomes the first argument of the scenario. It is for scenarios that make up I/O.
+//! `MD_P2P_SEED=N` becomes the first argument of scenarios with `# seed: yes`, which make up I/O.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -167,7 +167,7 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
     if let Ok(release) = std::env::var(KERNEL) {
         run = run.kernel(release);
     }
-    if let Ok(seed) = std::env::var(SEED) {
+    if let (true, Ok(seed)) = (head.seed, std::env::var(SEED)) {
         run = run.arguments([seed]);
     }
     Ok(run)
