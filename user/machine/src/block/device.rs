@@ -140,7 +140,7 @@ fn find_elsewhere(sysroot: &Sysroot, path: &Path) -> Result<(String, PathBuf)> {
 ///
 /// # Errors
 /// Fails if a file of the machine cannot be read or understood.
-fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
+pub fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
     let arrays = array::all(sysroot)?;
     let mut users = Vec::new();
     for name in device.family() {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::counters::Counters;
 use crate::pci::bdf::Bdf;
 use crate::pci::controllers;
+use crate::programs::command_line;
 use crate::sysroot::{self, Sysroot, garbage};
 
 /// The driver of an array.
@@ -159,6 +160,7 @@ pub fn find(sysroot: &Sysroot, wanted: &str) -> Result<Array> {
         return Array::read(sysroot, &name);
     }
     let there: Vec<String> = all(sysroot)?.into_iter().map(|array| array.name).collect();
+    let wanted = command_line([wanted]);
     if there.is_empty() {
         bail!("there is no array {wanted}: no array is running");
     }
@@ -178,7 +180,18 @@ fn name_of(sysroot: &Sysroot, wanted: &str) -> Option<String> {
             return name;
         }
     }
-    sysroot.link(format!("dev/md/{alias}")).filter(is_array)
+    let link = |alias: &str| sysroot.link(format!("dev/md/{alias}")).filter(is_array);
+    link(alias).or_else(|| link(&encoded(alias)))
+}
+
+/// Writes a name as udev does in `/dev`: with `\x20` for a space, and so on.
+fn encoded(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_/".contains(c) || !c.is_ascii();
+    let encode = |c: char| match is_plain(c) {
+        true => c.to_string(),
+        false => format!("\\x{:02x}", u32::from(c)),
+    };
+    name.chars().map(encode).collect()
 }
 
 impl Array {

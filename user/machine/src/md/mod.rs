@@ -3,8 +3,10 @@
 
 pub mod array;
 pub mod counters;
+pub mod external;
 pub mod level;
 pub mod name;
 pub mod raid10;
 pub mod reach;
+pub mod uses;
 pub mod uuid;
