@@ -5,8 +5,24 @@
 
 use anstyle::Style;
 use mdp2p_machine::md::array::Array;
+use mdp2p_machine::md::external::External;
 
 use crate::ui::{self, styled};
+
+/// Returns the level of an array, or `container`, which has none.
+pub fn level(array: &Array) -> &str {
+    match (External::of(array), array.level.as_str()) {
+        (Some(External::Container { .. }), _) => "container",
+        (_, "") => "none yet",
+        (_, level) => level,
+    }
+}
+
+/// Returns the state of an array; `None` for a container, which is never more than inactive.
+pub fn state(array: &Array) -> Option<&str> {
+    let is_container = matches!(External::of(array), Some(External::Container { .. }));
+    (!is_container).then_some(array.state.as_str())
+}
 
 /// Returns how many members are present, of how many: `4/4`, `3/4 degraded`.
 pub fn members(array: &Array) -> String {

@@ -95,7 +95,8 @@ fn help_fits_100_columns() {
 
 #[test]
 fn an_option_that_is_not_there_is_refused() {
-    for (path, _) in commands() {
+    // mdadm has options that mdp2p does not know.
+    for (path, _) in commands().into_iter().filter(|(path, _)| path[0] != "mdadm") {
         let (status, out, err) = said(&with(&path, &["--no-such-option"]));
         assert_eq!((status, out.as_str()), (2, ""), "{path:?}");
         assert!(err.contains("--no-such-option"), "{path:?}: {err}");

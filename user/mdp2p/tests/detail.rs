@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -120,11 +121,183 @@ fn of_the_kernels_own_it_says_how_to_bring_it_over() {
     sdc        -  faulty   no PCI device
 
     The kernel's own md drives this array, not md-p2p. Peer-to-peer DMA is up to the
-    kernel then, and is not counted. md-p2p can run the array with its data as they
-    are. When the array is not in use:
-      mdadm --stop /dev/md127
-      mdp2p assemble /dev/md127 /dev/sda /dev/sdb
+    kernel then, and is not counted. md127 is frozen. A program, such as `mdadm
+    --grow`, is at work on it, and that has to end first.
     ");
+    common::put(root.path(), "sys/block/md127/md/sync_action", "idle\n");
+    let text = output(&mut detail(root.path(), "md127"));
+    let advice = "\
+md-p2p can run the array with its data as they
+are. md127 is degraded (2 of 3 members): an error while it moves could cost
+data. When the array is not in use:
+  mdadm --stop /dev/md127
+  mdp2p assemble /dev/md/old /dev/sda /dev/sdb
+";
+    assert!(text.ends_with(advice), "{text}");
+}
+
+/// Returns the last block of `mdp2p detail`, as one line.
+fn advice(root: &Path, array: &str) -> String {
+    let text = output(&mut detail(root, array));
+    let block = text.rsplit("\n\n").next().expect("a block");
+    block.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Makes a machine of the kernel's md with a DDF container, md127, and two volumes in it.
+fn ddf() -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut arrays = vec![("md127", "", "0", "inactive", "external:ddf")];
+    arrays.push(("md125", "raid1", "2", "clean", "external:/md127/0"));
+    arrays.push(("md9", "raid0", "2", "clean", "external:-md127/1"));
+    for (name, level, disks, state, metadata) in arrays {
+        let md = format!("sys/block/{name}/md");
+        for (file, text) in [
+            ("level", level),
+            ("raid_disks", disks),
+            ("array_state", state),
+            ("metadata_version", metadata),
+            ("dev-sda/state", "in_sync"),
+            ("dev-sdb/state", "in_sync"),
+        ] {
+            common::put(root.path(), &format!("{md}/{file}"), format!("{text}\n"));
+        }
+    }
+    root
+}
+
+#[test]
+fn a_volume_moves_with_its_container_and_nobody_is_told_to_try() {
+    let vroc = common::plant("machines/08-vmd-switch-mpath-vroc");
+    let ddf = ddf();
+    for (root, arrays, stop) in [
+        (&vroc, ["md126", "md127"], "stop md126, then md127;"),
+        (&ddf, ["md125", "md127"], "stop md9, md125, then md127;"),
+        (&ddf, ["md9", "md127"], "stop md9, md125, then md127;"),
+    ] {
+        for array in arrays {
+            let text = advice(root.path(), array);
+            for part in [
+                stop,
+                "assemble the container from its drives, then the volumes",
+                "(mdadm --incremental)",
+                "mdmon",
+                "never been tried with md-p2p",
+            ] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+            assert!(!text.contains("mdadm --stop"), "{text}");
+            assert!(!text.contains("mdp2p assemble"), "{text}");
+        }
+    }
+    for (root, array, what) in [
+        (&vroc, "md126", "Level raid5, a volume of container md127"),
+        (&vroc, "imsm0", "Level container of md126"),
+        (&ddf, "md9", "Level raid0, a volume of container md127"),
+        (&ddf, "md127", "Level container of md9, md125"),
+    ] {
+        let text = output(&mut detail(root.path(), array));
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(what), "{text}");
+    }
+    for root in [&vroc, &ddf] {
+        let text = output(&mut detail(root.path(), "md127"));
+        assert!(!text.contains("inactive") && !text.contains("none yet"));
+    }
+}
+
+#[test]
+fn nobody_is_told_to_stop_an_array_in_the_midst_of_something() {
+    let slots = common::plant("machines/17-synology-and-reshape-slots");
+    let text = advice(slots.path(), "md2");
+    for part in ["being reshaped (48 %)", "Do not stop it", "backup file"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!text.contains("--stop") && !text.contains("assemble /dev"));
+
+    let set = |file: &str, text: &str| {
+        let root = common::plant("machines/21-raid6-journal-cockpit");
+        let array = fs::read_dir(root.path().join("sys/block")).expect("disks");
+        let mut names = array.map(|it| it.expect("a disk").file_name().into_string());
+        let is_array = |it: &Result<String, _>| it.as_ref().is_ok_and(|it| it.starts_with("md"));
+        let name = names.find(is_array).expect("an array").expect("a name");
+        common::put(root.path(), &format!("sys/block/{name}/md/{file}"), text);
+        advice(root.path(), &name)
+    };
+    assert!(set("sync_action", "idle\n").contains("mdadm --stop /dev/md"));
+    for (file, text, why) in [
+        ("sync_action", "reshape", "is being reshaped"),
+        // A reshape that was interrupted, or waits.
+        ("reshape_position", "4096", "is being reshaped"),
+        ("metadata_version", "0.91", "is being reshaped"),
+        ("sync_action", "recover", "is being recovered"),
+        ("sync_action", "resync", "is being resynced"),
+        ("sync_action", "frozen", "is frozen"),
+        ("array_state", "inactive", "does not run"),
+        ("array_state", "clear", "does not run"),
+        ("array_state", "broken", "has lost more members"),
+        ("metadata_version", "none", "has no superblock"),
+        (
+            "metadata_version",
+            "",
+            "does not say what superblock it has",
+        ),
+        ("level", "faulty", "has the level \"faulty\""),
+    ] {
+        let said = set(file, &format!("{text}\n"));
+        assert!(said.contains(why), "{file} {text}: {said}");
+        assert!(!said.contains("--stop"), "{file} {text}: {said}");
+        assert!(!said.contains("mdp2p assemble"), "{file} {text}: {said}");
+    }
+    // A kernel's name is not always that of the node.
+    let said = set("dev-cciss!c0d0/state", "in_sync\n");
+    assert!(said.contains(" /dev/cciss/c0d0"), "{said}");
+    // Nothing is lost if a check does not end.
+    let said = set("sync_action", "check\n");
+    assert!(said.contains("mdadm --stop /dev/md"), "{said}");
+    assert!(said.contains("Its check ends when it is stopped"), "{said}");
+}
+
+#[test]
+fn what_uses_an_array_has_to_end_before_it_moves() {
+    let root = common::plant("machines/18-names-names");
+    let number = "9:127\n";
+    common::put(root.path(), "sys/block/md127/dev", number);
+    common::put(root.path(), "sys/class/block/md127/dev", number);
+    let mounted = |at: &str| {
+        let line = format!("36 1 9:127 / {at} rw - ext4 /dev/md127 rw\n");
+        common::put(root.path(), "proc/self/mountinfo", line);
+        advice(root.path(), "md127")
+    };
+    let said = mounted("/srv");
+    assert!(said.contains("md127 is mounted on /srv: end that first."));
+    assert!(said.contains("mdadm --stop /dev/md127"), "{said}");
+    // The root filesystem cannot end.
+    let said = mounted("/");
+    assert!(said.contains("`mdp2p enroll md127`"), "{said}");
+    assert!(!said.contains("--stop"), "{said}");
+}
+
+#[test]
+fn arrays_are_found_by_all_kinds_of_names() {
+    let root = common::plant("machines/18-names-names");
+    for (name, array) in [
+        ("node1:pv1", "md127"),
+        ("/dev/md/node1:pv1", "md127"),
+        ("my raid", "md126"),
+        (r"my\x20raid", "md126"),
+        ("größe-データ", "md125"),
+        ("md_d0", "md_d0"),
+        ("/dev/md_d0", "md_d0"),
+    ] {
+        assert_eq!(json(root.path(), name)["array"]["name"], array, "{name}");
+    }
+    for (name, shown) in [("", "no array '';"), ("a b", "no array 'a b';")] {
+        let assert = detail(root.path(), name).assert().code(1);
+        assert.stderr(contains(shown));
+    }
+    // A name that mdadm may refuse is not the one to assemble it by.
+    let said = advice(root.path(), "md127");
+    assert!(said.contains("mdp2p assemble /dev/md127 /dev/"), "{said}");
 }
 
 #[test]

@@ -642,11 +642,67 @@ fn arrays_of_the_kernels_md_are_warned_of() {
         "arrays",
         "warning",
         "md0 under the kernel's md",
-        "mdp2p assemble",
+        "mdp2p detail ARRAY says how to move md0 to md-p2p",
         |root| {
-            put(root, "sys/block/md0/md/level", "raid1");
+            for (file, text) in [
+                ("level", "raid1"),
+                ("array_state", "clean"),
+                ("metadata_version", "1.2"),
+            ] {
+                put(root, &format!("sys/block/md0/md/{file}"), text);
+            }
         },
     );
+}
+
+#[test]
+fn only_arrays_that_may_move_are_said_to() {
+    for (tree, found, remedy) in [
+        (
+            "machines/08-vmd-switch-mpath-vroc",
+            "md126 (a volume of container md127)",
+            "not now: md126 is a volume of the container md127",
+        ),
+        (
+            "machines/18-names-names",
+            "md125, md126, md127, md_d0 under the kernel's md",
+            "mdp2p detail ARRAY says how to move md125, md126, md127, md_d0 to md-p2p",
+        ),
+        (
+            "machines/17-synology-and-reshape-slots",
+            "md0, md1, md2 under the kernel's md",
+            "how to move md0, md1 to md-p2p; not now: md2 is being reshaped (48 %)",
+        ),
+    ] {
+        let root = plant(tree);
+        for (file, text) in [
+            ("size", "67108864"),
+            ("available", "67108864"),
+            ("published", "1"),
+        ] {
+            put(
+                root.path(),
+                &format!("sys/bus/pci/devices/0000:00:00.0/p2pmem/{file}"),
+                text,
+            );
+        }
+        put(root.path(), "proc/sys/kernel/osrelease", "7.2.12\n");
+        let report = report(root.path());
+        let checks = report["checks"].as_array().expect("checks");
+        let arrays = checks
+            .iter()
+            .find(|it| it["name"] == "arrays")
+            .expect("arrays");
+        assert!(text_of(arrays, "found").contains(found), "{tree}: {arrays}");
+        assert!(
+            text_of(arrays, "remedy").contains(remedy),
+            "{tree}: {arrays}"
+        );
+    }
+}
+
+fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
 }
 
 #[test]

@@ -80,6 +80,40 @@ fn a_name_that_udev_would_take_for_two_is_none() {
 }
 
 #[test]
+fn an_array_without_a_number_is_enrolled_by_a_plain_name_only() {
+    let root = machine();
+    fs::remove_file(root.path().join("dev/md/data")).expect("its link");
+    let blocks = root.path().join("sys/block");
+    let mut now = "md0".to_owned();
+    let mut rename = |name: &str| {
+        fs::rename(blocks.join(&now), blocks.join(name)).expect("its link");
+        now = name.to_owned();
+    };
+    rename("md_home");
+    let enroll = |name: &str| {
+        let mut command = at(&root);
+        command.args(["enroll", "--dry-run", name]);
+        command.assert()
+    };
+    enroll("md_home")
+        .success()
+        .stdout(contains("MD_DEVNAME=home\n"));
+    // udev would take these for two lines, for a folder, or for nothing.
+    for name in [
+        "md_x\nSYSTEMD_WANTS=evil.service",
+        "md_..",
+        "md_.",
+        "md_",
+        "md_a b",
+    ] {
+        rename(name);
+        enroll(name).code(1).stdout("").stderr(
+            contains("has neither a number nor a name").and(contains("nothing was changed")),
+        );
+    }
+}
+
+#[test]
 fn a_number_that_mdadm_chose_is_not_kept_and_one_by_which_udev_calls_it_is() {
     let root = machine();
     let rename = |from: &str, to: &str| {
@@ -153,6 +187,15 @@ fn what_would_not_come_up_is_refused() {
         .code(1)
         .stdout("")
         .stderr(contains("md0 has a superblock of version 0.90"));
+    for text in ["external:/md127/0\n", "external:ddf\n"] {
+        put(root.path(), "sys/block/md0/md/metadata_version", text);
+        at(&root)
+            .args(["enroll", "--dry-run", "md0"])
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(contains("md0 has external metadata"));
+    }
     put(root.path(), "sys/block/md0/md/metadata_version", "1.2\n");
     put(root.path(), "sys/block/md0/md/uuid", "\n");
     at(&root)
@@ -254,4 +297,10 @@ fn garbage_is_named_with_its_file() {
             .stdout("")
             .stderr(contains(OTHER).and(contains("expected MD_P2P_NUMBER=0 to 1048575")));
     }
+    enrolled(&root, OTHER, "MD_P2P_NUMBER=1\nMD_DEVNAME=../sda\n");
+    at(&root)
+        .arg("enroll")
+        .assert()
+        .code(1)
+        .stderr(contains("expected MD_DEVNAME="));
 }

@@ -79,6 +79,30 @@ fn json_has_all_of_them() {
 }
 
 #[test]
+fn a_container_is_no_inactive_array() {
+    let root = common::plant("machines/08-vmd-switch-mpath-vroc");
+    let text = output(&mut list(root.path()));
+    assert!(
+        text.contains("md127  container      -  4        -      md\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("md126  raid5      3 TiB  4/4      clean  md\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_drive_in_a_container_is_no_spare() {
+    let root = common::plant("machines/08-vmd-switch-mpath-vroc");
+    let mut command = Command::cargo_bin("mdp2p").expect("the program");
+    command.arg("--sysroot").arg(root.path()).arg("topology");
+    let text = output(&mut command);
+    assert!(text.contains("md126  container md127"), "{text}");
+    assert!(!text.contains("spare"), "{text}");
+}
+
+#[test]
 fn without_arrays_it_says_so() {
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("sys")).expect("sys");

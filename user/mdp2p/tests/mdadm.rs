@@ -230,17 +230,34 @@ fn commands_reach_mdadm_and_settings_reach_sysfs() {
     program(root.path(), "mdadm", script);
     for (words, arguments) in [
         (&["mdadm", "--", "--detail", "a b"][..], "<--detail><a b>"),
-        (&["stop", "md0"], "<--stop></dev/md0>"),
+        (&["mdadm", "--detail", "a b"], "<--detail><a b>"),
+        (&["mdadm", "-D", "a", "--json"], "<-D><a><--json>"),
         (
-            &["assemble", "other", "--", "--uuid=1"],
-            "<--assemble></dev/md/other><--uuid=1>",
+            &["mdadm", "/dev/md0", "--fail", "x"],
+            "</dev/md0><--fail><x>",
         ),
+        (&["mdadm", "--", "--help"], "<--help>"),
     ] {
         let status = mdp2p_there(&root, words).expect("its end");
         // 4: mdadm sees that md_p2p is loaded.
         assert_eq!(status.code(), Some(4), "{words:?}");
         assert_eq!(text(&root, "arguments"), arguments);
     }
+    for (words, arguments) in [
+        (&["stop", "md0"][..], "<--stop></dev/md0>"),
+        (
+            &["assemble", "other", "--", "--uuid=1"],
+            "<--assemble></dev/md/other><--uuid=1>",
+        ),
+    ] {
+        // Whatever status mdadm ends with: 2 would say that mdp2p was called wrongly.
+        let status = mdp2p_there(&root, words).expect("its end");
+        assert_eq!(status.code(), Some(1), "{words:?}");
+        assert_eq!(text(&root, "arguments"), arguments);
+    }
+    program(root.path(), "mdadm", "exit 0");
+    let status = mdp2p_there(&root, &["stop", "md0"]).expect("its end");
+    assert_eq!(status.code(), Some(0));
     for (words, file, content) in [
         (["policy", "md0", "direct"], "p2pdma_policy", "direct"),
         (
@@ -356,11 +373,7 @@ fn who_is_not_root_is_told_so_before_anything_is_done() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    for words in [
-        &["mdadm"][..],
-        &["mdadm", "--"],
-        &["mdadm", "--detail", "/dev/md0"],
-    ] {
+    for words in [&["mdadm"][..], &["mdadm", "--"]] {
         assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("mdp2p"))
             .args(words)
             .assert()

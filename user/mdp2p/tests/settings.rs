@@ -54,6 +54,25 @@ fn a_setting_is_shown_in_one_word() {
 }
 
 #[test]
+fn a_dry_run_looks_whether_there_is_such_a_provider() {
+    let root = plant("iommu");
+    // No such device, and a device without p2pmem.
+    for address in ["0000:99:00.0", "0000:00:00.0"] {
+        at(&root)
+            .args(["provider", "md0", address, "--dry-run"])
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(contains(format!("{address} does not publish memory")));
+    }
+    for word in ["auto", "none"] {
+        let mut command = at(&root);
+        command.args(["provider", "md0", word, "--dry-run"]);
+        command.assert().success();
+    }
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_written_and_writes_nothing() {
     let root = plant("iommu");
     let file = root.path().join(MD).join("p2pdma_policy");

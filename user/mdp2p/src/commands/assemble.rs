@@ -9,11 +9,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::command::Command;
+use crate::control::moving::{self, Moving};
 use crate::control::{mdadm, modprobe, privilege};
+use crate::ui;
 use clap::Args;
-use mdp2p_machine::block::device::BlockDevice;
-use mdp2p_machine::md::array::{self, Driver};
-use mdp2p_machine::md::name;
+use mdp2p_machine::block::device::{self, BlockDevice};
+use mdp2p_machine::block::users::Use;
+use mdp2p_machine::md::array::{self, Array, Driver};
+use mdp2p_machine::md::{name, uses};
 use mdp2p_machine::sysroot::Sysroot;
 
 /// `mdp2p assemble`
@@ -43,36 +46,39 @@ impl Command for Assemble {
         !self.dry_run
     }
 
-    /// Lets mdadm put an array together, and returns its exit status.
+    /// Lets mdadm put an array together.
     ///
     /// # Errors
-    /// Fails if the name or a member is wrong, or if mdadm cannot be run.
+    /// Fails if the name or a member is wrong or in use, or if mdadm cannot be run or fails.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !self.dry_run {
             privilege::need_root("assemble arrays")?;
         }
         let node = name::node(&self.array)?;
+        let arrays = array::all(sysroot)?;
         if let Some(array) = name::find_by_node(sysroot, &node)? {
             if array.driver == Driver::Md {
                 bail!(
-                    "{node} is an array of the kernel's md, {}: stop it with `mdadm --stop /dev/{}`, \
-                     or choose another name",
+                    "{node} is an array of the kernel's md, {}. {}",
                     array.name,
-                    array.name
+                    Moving::of(sysroot, &arrays, &array).sentence(&array.name)
                 );
             }
         }
         let mut arguments: Vec<OsString> = vec!["--assemble".into(), node.into()];
         arguments.extend(self.options.iter().map(OsString::from));
         for member in &self.members {
-            arguments.push(BlockDevice::find(sysroot, member)?.node.into());
+            let device = BlockDevice::find(sysroot, member)?;
+            check_is_free(sysroot, &arrays, &device)?;
+            arguments.push(device.node.into());
         }
         if self.dry_run {
             return mdadm::print_instead(&arguments);
         }
         let program = mdadm::find()?;
         modprobe::load(sysroot)?;
-        mdadm::execute(sysroot, &program, &arguments)
+        mdadm::succeed(sysroot, &program, &arguments)?;
+        Ok(0)
     }
 }
 
@@ -93,34 +99,85 @@ impl Command for Stop {
         !self.dry_run
     }
 
-    /// Lets mdadm stop arrays, and returns its exit status.
+    /// Lets mdadm stop arrays.
     ///
     /// # Errors
-    /// Fails, and stops none, if an array does not exist or is not md-p2p's. Fails if mdadm cannot
-    /// be run.
+    /// Fails, and stops none, if an array does not exist, is not md-p2p's or is in use. Fails if
+    /// mdadm cannot be run or fails.
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !self.dry_run {
             privilege::need_root("stop arrays")?;
         }
-        let mut arguments: Vec<OsString> = vec!["--stop".into()];
+        let arrays = array::all(sysroot)?;
+        let mut chosen: Vec<Array> = Vec::new();
         for wanted in &self.arrays {
             let array = array::find(sysroot, wanted)?;
             if array.driver == Driver::Md {
                 bail!(
-                    "{wanted} is an array of the kernel's md, not of md-p2p: `mdadm --stop /dev/{}`; \
-                     nothing was stopped",
-                    array.name
+                    "{wanted} is an array of the kernel's md, not of md-p2p. {}; nothing was stopped",
+                    Moving::of(sysroot, &arrays, &array).sentence(&array.name)
                 );
             }
-            let node = OsString::from(format!("/dev/{}", array.name));
-            if !arguments.contains(&node) {
-                arguments.push(node);
+            if chosen.iter().all(|it| it.name != array.name) {
+                check_is_unused(sysroot, &array, &chosen, self.dry_run)?;
+                chosen.push(array);
             }
         }
+        let nodes = chosen.iter().map(|it| format!("/dev/{}", it.name).into());
+        let arguments: Vec<OsString> = std::iter::once("--stop".into()).chain(nodes).collect();
         if self.dry_run {
             return mdadm::print_instead(&arguments);
         }
         let program = mdadm::find()?;
-        mdadm::execute(sysroot, &program, &arguments)
+        mdadm::succeed(sysroot, &program, &arguments)?;
+        Ok(0)
     }
+}
+
+/// Checks that nothing uses a member. mdadm would only say that it is busy.
+fn check_is_free(sysroot: &Sysroot, arrays: &[Array], device: &BlockDevice) -> Result<()> {
+    let users = device::users(sysroot, device)?;
+    let Some(user) = users.first() else {
+        return Ok(());
+    };
+    let is_in = |array: &&Array| array.members.iter().any(|it| it.name == device.name);
+    let what_to_do = match arrays.iter().find(is_in) {
+        Some(array) if array.driver == Driver::Md => format!("; {}", moving::pointer(&array.name)),
+        Some(array) => format!("; `mdp2p stop {}` frees it", array.name),
+        None => String::new(),
+    };
+    bail!("{user}{what_to_do}; nothing was assembled")
+}
+
+/// Checks that nothing uses an array but those that are stopped before it. mdadm also waits for
+/// programs that have it open for a moment, so only a dry run looks for these.
+fn check_is_unused(
+    sysroot: &Sysroot,
+    array: &Array,
+    before: &[Array],
+    openers_too: bool,
+) -> Result<()> {
+    let name = &array.name;
+    for (device, used) in uses::of(sysroot, array)? {
+        let remedy = match &used {
+            Use::Mounted(place) => format!("umount {place}"),
+            Use::Swap => format!("swapoff /dev/{device}"),
+            Use::Holder(holder) if before.iter().any(|it| it.name == *holder) => continue,
+            Use::Holder(holder) => format!("stop {holder}"),
+        };
+        bail!(
+            "{device} is {used}, so {name} cannot be stopped: {remedy} first; nothing was stopped"
+        );
+    }
+    let openers = match openers_too {
+        true => uses::openers(sysroot, array)?,
+        false => Vec::new(),
+    };
+    if !openers.is_empty() {
+        bail!(
+            "{name} cannot be stopped, because programs have it open: {}",
+            ui::list(openers)
+        );
+    }
+    Ok(())
 }

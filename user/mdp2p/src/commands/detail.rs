@@ -11,10 +11,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::command::Command;
+use crate::control::moving::Moving;
 use crate::counters::presentation;
-use crate::status::{members, percent, state_style};
+use crate::status::{self, members, percent, state_style};
 use crate::ui::{self, styled};
 use mdp2p_machine::md::array::{self, Array, Driver, Member, P2p, Rebuild};
+use mdp2p_machine::md::external::{External, volumes};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -44,16 +46,21 @@ impl Command for Detail {
             ui::json(&Detailed { array })?;
             return Ok(0);
         }
+        let arrays = array::all(sysroot)?;
+        let mut blocks = describe(&arrays, &array, ui::width(), ui::is_terminal());
+        if array.p2p.is_none() {
+            blocks.push(how_to_take_over(&Moving::of(sysroot, &arrays, &array)));
+        }
         let mut out = ui::out();
-        write!(out, "{}", describe(&array, ui::width(), ui::is_terminal()))?;
+        write!(out, "{}", blocks.join("\n"))?;
         out.flush()?;
         Ok(0)
     }
 }
 
 /// Describes the array in blocks, with a progress bar if `bar` is set.
-fn describe(array: &Array, width: usize, bar: bool) -> String {
-    let mut blocks = vec![identity(array)];
+fn describe(arrays: &[Array], array: &Array, width: usize, bar: bool) -> Vec<String> {
+    let mut blocks = vec![identity(arrays, array)];
     blocks.extend(array.p2p.as_ref().map(peer_to_peer));
     blocks.extend(
         array
@@ -63,14 +70,13 @@ fn describe(array: &Array, width: usize, bar: bool) -> String {
     );
     blocks.extend(array.p2p.as_ref().map(counters));
     blocks.push(member_table(array));
-    match array.p2p {
-        Some(_) => blocks.extend(distances(&array.members, width)),
-        None => blocks.push(how_to_take_over(array)),
+    if array.p2p.is_some() {
+        blocks.extend(distances(&array.members, width));
     }
-    blocks.join("\n")
+    blocks
 }
 
-fn identity(array: &Array) -> String {
+fn identity(arrays: &[Array], array: &Array) -> String {
     let mut name = styled(ui::HEADING, &array.name);
     if !array.aliases.is_empty() {
         name += &format!(" ({})", array.aliases.join(", "));
@@ -79,22 +85,36 @@ fn identity(array: &Array) -> String {
         Driver::MdP2p => "md-p2p",
         Driver::Md => "the kernel's own md",
     };
-    let level = match array.level.as_str() {
-        "" => "none yet",
-        level => level,
-    };
+    let level = status::level(array);
     let mut facts = vec![
         ("Driver", driver.to_owned()),
-        ("Level", level.to_owned()),
+        ("Level", format!("{level}{}", belonging(arrays, array))),
         ("Members", members(array)),
-        ("Size", ui::bytes(array.bytes)),
     ];
+    if status::state(array).is_some() {
+        facts.push(("Size", ui::bytes(array.bytes)));
+    }
     if array.chunk_bytes > 0 {
         facts.push(("Chunk", ui::bytes(array.chunk_bytes)));
     }
     facts.push(("Metadata", array.metadata.clone()));
-    facts.push(("State", array.state.clone()));
+    facts.extend(status::state(array).map(|state| ("State", state.to_owned())));
     format!("{name}\n{}", lines(&facts))
+}
+
+/// Says which other arrays the array belongs to, as the end of its level.
+fn belonging(arrays: &[Array], array: &Array) -> String {
+    match External::of(array) {
+        Some(External::Volume { container }) => format!(", a volume of container {container}"),
+        Some(External::Container { .. }) => {
+            let names = volumes(arrays, &array.name).into_iter();
+            match ui::list(names.map(|it| it.name.as_str())).as_str() {
+                "" => " without a volume".to_owned(),
+                names => format!(" of {names}"),
+            }
+        }
+        None => String::new(),
+    }
 }
 
 fn peer_to_peer(p2p: &P2p) -> String {
@@ -252,21 +272,25 @@ fn distances(members: &[Member], width: usize) -> Vec<String> {
 }
 
 /// Explains how to bring an array of the kernel's md under md-p2p.
-fn how_to_take_over(array: &Array) -> String {
-    let usable = array
-        .members
-        .iter()
-        .filter(|member| !member.state.iter().any(|word| word == "faulty"));
-    let members: Vec<String> = usable
-        .map(|member| format!(" /dev/{}", member.name))
-        .collect();
-    format!(
-        "The kernel's own md drives this array, not md-p2p. Peer-to-peer DMA is up to the\n\
-         kernel then, and is not counted. md-p2p can run the array with its data as they\n\
-         are. When the array is not in use:\n  mdadm --stop /dev/{name}\n  mdp2p assemble /dev/{name}{members}\n",
-        name = array.name,
-        members = members.concat()
-    )
+fn how_to_take_over(moving: &Moving) -> String {
+    const WIDTH: usize = 80;
+    let begin = "The kernel's own md drives this array, not md-p2p. Peer-to-peer DMA is up to the \
+                 kernel then, and is not counted.";
+    let (rest, commands) = match moving {
+        Moving::Stay(hindrance) => (hindrance.full.clone(), String::new()),
+        Moving::Go {
+            cautions,
+            stop,
+            assemble,
+        } => {
+            let mut sentences = vec!["md-p2p can run the array with its data as they are."];
+            sentences.extend(cautions.iter().map(String::as_str));
+            sentences.push("When the array is not in use:");
+            (sentences.join(" "), format!("  {stop}\n  {assemble}\n"))
+        }
+    };
+    let prose = ui::wrapped(&format!("{begin} {rest}"), WIDTH);
+    format!("{}\n{commands}", prose.join("\n"))
 }
 
 /// Returns lines of names and values; a value may have several lines.

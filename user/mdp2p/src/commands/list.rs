@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::status::{members, percent, state_style};
+use crate::status::{level, members, percent, state, state_style};
 use crate::ui::{self, styled};
 use mdp2p_machine::md::array::{self, Array, Driver, Rebuild};
 use mdp2p_machine::sysroot::Sysroot;
@@ -85,10 +85,10 @@ fn table(arrays: &[Array], with_provider: bool) -> String {
     let row = |array: &Array| {
         let mut row = vec![
             array.name.clone(),
-            array.level.clone(),
-            ui::bytes(array.bytes),
+            level(array).to_owned(),
+            state(array).map_or("-".to_owned(), |_| ui::bytes(array.bytes)),
             members(array),
-            array.state.clone(),
+            state(array).unwrap_or("-").to_owned(),
             match &array.p2p {
                 Some(p2p) => styled(state_style(&p2p.state), &p2p.state),
                 None => styled(ui::DIM, "md"),

@@ -13,14 +13,23 @@ use crate::control::{mdadm, modprobe, privilege};
 /// `mdp2p mdadm`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The output and the exit status are those of mdadm.
+The output is mdadm's. The options that mdp2p has, such as --help, are mdadm's only after `--`.
+
+Exit status: mdadm's own. If mdp2p cannot run mdadm, it says so and ends with 1, or with 2 if it was \
+called wrongly.
 
 Examples:
-  mdp2p mdadm -- --detail /dev/md0
-  mdp2p mdadm -- /dev/md0 --fail /dev/nvme1n1")]
+  mdp2p mdadm --detail /dev/md0
+  mdp2p mdadm /dev/md0 --fail /dev/nvme1n1
+  mdp2p mdadm -- --help")]
 pub struct Mdadm {
     /// Arguments for mdadm
-    #[arg(required = true, last = true, value_name = "ARGUMENT")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENT"
+    )]
     pub arguments: Vec<std::ffi::OsString>,
 }
 

@@ -8,8 +8,8 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use crate::command::Command;
-use crate::control::privilege;
 use crate::control::setting::{PolicyValue, ProviderValue, Setting, parse_provider};
+use crate::control::{moving, privilege};
 use crate::ui;
 use clap::Args;
 use mdp2p_machine::md::array::{self, P2p};
@@ -91,10 +91,13 @@ fn show_or_set(
     let name = &array.name;
     let p2p = array.p2p.as_ref().with_context(|| {
         format!(
-            "{name} is an array of the kernel's md, which has no such setting: \
-             `mdadm --stop /dev/{name}`, then `mdp2p assemble` it"
+            "{name} is an array of the kernel's md, which has no such setting; {}",
+            moving::pointer(name)
         )
     })?;
+    if let Some(setting) = wanted {
+        setting.check(sysroot)?;
+    }
     match wanted {
         None => writeln!(ui::out(), "{}", now(p2p))?,
         Some(setting) if dry_run => writeln!(

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use mdp2p_machine::md::array::Array;
+use mdp2p_machine::md::external::External;
 use mdp2p_machine::md::level::Level;
+use mdp2p_machine::md::name::LAST_NUMBER;
 use mdp2p_machine::md::uuid::{self, Uuid};
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
@@ -17,16 +19,13 @@ use mdp2p_machine::sysroot::{Sysroot, garbage};
 const FOLDER: &str = "etc/md-p2p/enrolled";
 
 /// The numbers that mdadm chooses from: it counts down from 127, and people count up from 0.
-const MDADMS: Range<u32> = 100..128;
+pub const MDADMS: Range<u32> = 100..128;
 
 /// The numbers for enrolled arrays, which nobody else assigns.
 const OURS: Range<u32> = 128..512;
 
 /// The numbers for enrolled arrays whose own number is in use.
 pub const SUBSTITUTES: Range<u32> = 512..1024;
-
-/// The last number that md allows.
-const LAST: u32 = (1 << 20) - 1;
 
 /// An array that is to come up under md-p2p.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,9 +103,13 @@ impl Enrolled {
         Ok(Self {
             uuid,
             number: number
-                .filter(|number| *number <= LAST)
+                .filter(|number| *number <= LAST_NUMBER)
                 .ok_or("expected MD_P2P_NUMBER=0 to 1048575")?,
-            name: value("MD_DEVNAME").map(str::to_owned),
+            name: match value("MD_DEVNAME") {
+                None => None,
+                Some(name) if is_plain_name(name) => Some(name.to_owned()),
+                Some(_) => return Err("expected MD_DEVNAME= of letters, digits and . _ : -"),
+            },
         })
     }
 
@@ -129,6 +132,13 @@ impl Enrolled {
     /// Says why the array cannot be enrolled.
     pub fn of(sysroot: &Sysroot, array: &Array, others: &[Self]) -> Result<Self> {
         let name = &array.name;
+        if External::of(array).is_some() {
+            bail!(
+                "{name} has external metadata ({}), so it cannot be enrolled: `mdp2p detail {name}` \
+                 says more",
+                array.metadata
+            );
+        }
         if !array.metadata.starts_with("1.") {
             bail!(
                 "{name} has a superblock of version {}; only versions 1.0, 1.1 and 1.2 can \
@@ -151,7 +161,7 @@ impl Enrolled {
         let alias = match (called, number) {
             (Some(alias), _) => Some(alias.clone()),
             (None, Some(_)) => None,
-            (None, None) => Some(name.trim_start_matches("md_").to_owned()),
+            (None, None) => Some(own_name(name)?),
         };
         let is_free = |number: &u32| {
             !sysroot.has(format!("sys/block/md{number}"))
@@ -191,10 +201,22 @@ impl fmt::Display for Enrolled {
     }
 }
 
-/// Tells whether udev takes the text for exactly one name.
+/// Returns the name of an array without a number: `data` for `md_data`.
+fn own_name(name: &str) -> Result<String> {
+    let own = name.strip_prefix("md_").unwrap_or(name);
+    if !is_plain_name(own) {
+        bail!(
+            "{name:?} has neither a number nor a name of letters, digits and . _ : -, which udev's \
+             files need: assemble it by another name first; nothing was changed"
+        );
+    }
+    Ok(own.to_owned())
+}
+
+/// Tells whether udev and mdadm take the text for exactly one name, in their files too.
 pub fn is_plain_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    name.chars().all(is_plain) && !name.starts_with('.')
+    !name.is_empty() && name.chars().all(is_plain) && !name.starts_with('.')
 }
 
 #[cfg(test)]
@@ -222,7 +244,10 @@ mod tests {
             file::replace(&enrolled.path(&sysroot), &enrolled.to_string()).expect("written");
             assert_eq!(Enrolled::all(&sysroot).expect("one"), [enrolled]);
         }
-        for wrong in ["", "MD_P2P_NUMBER=-1\n", "MD_P2P_NUMBER=1048576\n"] {
+        let of_name = |name: &str| format!("MD_P2P_NUMBER=1\nMD_DEVNAME={name}\n");
+        let wrong = ["", "MD_P2P_NUMBER=-1\n", "MD_P2P_NUMBER=1048576\n"].map(str::to_owned);
+        let names = ["", ".", "..", "../sda", "a b", "\"x\"", "$x"].map(of_name);
+        for wrong in wrong.iter().chain(&names) {
             put(root.path(), &format!("{FOLDER}/{TEXT}"), wrong);
             let error = Enrolled::all(&sysroot).expect_err(wrong).to_string();
             assert!(error.contains(TEXT), "{error}");

@@ -6,5 +6,6 @@ pub mod file;
 pub mod initramfs;
 pub mod mdadm;
 pub mod modprobe;
+pub mod moving;
 pub mod privilege;
 pub mod setting;

@@ -7,11 +7,11 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 use mdp2p_machine::md::array::Array;
 use mdp2p_machine::pci::bdf::Bdf;
-use mdp2p_machine::pci::devices::Devices;
+use mdp2p_machine::pci::devices::{Device, Devices};
 use mdp2p_machine::sysroot::Sysroot;
 use nix::libc;
 
@@ -76,6 +76,24 @@ impl Setting {
         match self {
             Setting::Policy(_) => "policy",
             Setting::Provider(_) => "provider",
+        }
+    }
+
+    /// Checks what can be known before the setting is applied.
+    ///
+    /// # Errors
+    /// Fails if the kernel would not accept it.
+    pub fn check(self, sysroot: &Sysroot) -> Result<()> {
+        let Setting::Provider(ProviderValue::At(address)) = self else {
+            return Ok(());
+        };
+        let is_it = |device: &Device| device.address == address;
+        match Devices::read(sysroot)?.providers().any(is_it) {
+            true => Ok(()),
+            false => bail!(
+                "{address} does not publish memory; {}",
+                describe_providers(sysroot)
+            ),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::control::moving;
 use anyhow::{Result, bail};
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::pci::bdf::Bdf;
@@ -58,8 +59,8 @@ impl Selection {
             let Array { name, p2p, .. } = array::find(sysroot, wanted)?;
             if p2p.is_none() {
                 bail!(
-                    "{name} is an array of the kernel's own md, which counts no peer I/O; \
-                     `mdp2p detail {name}` says how to bring it under md-p2p"
+                    "{name} is an array of the kernel's own md, which counts no peer I/O; {}",
+                    moving::pointer(&name)
                 );
             }
             // md0 and /dev/md/data may be one array.

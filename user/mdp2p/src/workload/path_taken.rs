@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::control::moving;
 use crate::ui::{BAD, GOOD, WARNING, styled};
 use mdp2p_io::target::Operation;
 use mdp2p_machine::md::array::Array;
@@ -146,8 +147,8 @@ impl PathTaken {
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, None) => format!(
                 "{name} is an array of the kernel's md, which refuses peer I/O at some levels \
-                 (EREMOTEIO). md-p2p accepts it at every level: stop {name}, and assemble it with \
-                 `mdp2p assemble`."
+                 (EREMOTEIO). md-p2p accepts it at every level: {}.",
+                moving::pointer(name)
             ),
             (PathTaken::NotCounted, _) => format!(
                 "{name} counted less peer I/O than was moved: the filesystem, or another layer \

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::file;
 use super::uses;
+use crate::control::moving;
 use crate::ui;
 use mdp2p_io::memory::PAGE;
 use mdp2p_io::target::Target;
@@ -63,7 +64,7 @@ impl Site {
         let name = &array.name;
         if array.bytes < PAGE as u64 || array.state == "inactive" || array.state == "clear" {
             bail!(
-                "{name} is not running, or has no size (its state is {}); `mdp2p assemble` starts it",
+                "{name} is not running, or has no size (its state is {}): see `mdp2p detail {name}`",
                 array.state
             );
         }
@@ -71,8 +72,8 @@ impl Site {
         if writes && array.driver == Driver::Md {
             bail!(
                 "{name} is an array of the kernel's md, which can lose writes from peer memory and \
-                 report success, so it is only read here. To write, stop it and assemble it with \
-                 `mdp2p assemble`"
+                 report success, so it is only read here; {}",
+                moving::pointer(name)
             );
         }
         if writes && array.state == "readonly" {

@@ -5,31 +5,20 @@ use anyhow::{Result, bail};
 
 use mdp2p_machine::block::users;
 use mdp2p_machine::md::array::Array;
+use mdp2p_machine::md::uses;
 use mdp2p_machine::sysroot::Sysroot;
-
-/// Returns the names of the array and its partitions.
-fn block_devices(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
-    let folder = format!("sys/block/{}", array.name);
-    let mut names = vec![array.name.clone()];
-    let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
-    names.extend(sysroot.names(&folder)?.into_iter().filter(is_partition));
-    Ok(names)
-}
 
 /// Returns the known uses of an array and its partitions: `mounted on /data`.
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
 pub fn of(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
-    let mut sentences = Vec::new();
-    for name in block_devices(sysroot, array)? {
-        let sentence = |used: users::Use| match name == array.name {
-            true => used.to_string(),
-            false => format!("{name} is {used}"),
-        };
-        sentences.extend(users::of(sysroot, &name)?.into_iter().map(sentence));
-    }
-    Ok(sentences)
+    let sentence = |(name, used): (String, users::Use)| match name == array.name {
+        true => used.to_string(),
+        false => format!("{name} is {used}"),
+    };
+    let uses = uses::of(sysroot, array)?;
+    Ok(uses.into_iter().map(sentence).collect())
 }
 
 /// Fails unless the filesystem with this device number lies on the array.
@@ -40,7 +29,7 @@ pub(super) fn check_is_on_array(
 ) -> Result<()> {
     let mounts = users::mounts(sysroot)?;
     let mut on_array = Vec::new();
-    for name in block_devices(sysroot, array)? {
+    for name in uses::block_devices(sysroot, array)? {
         let number = users::number(sysroot, &name)?;
         if number == device {
             return Ok(());

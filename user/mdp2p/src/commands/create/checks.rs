@@ -14,6 +14,7 @@ use mdp2p_machine::sysroot::Sysroot;
 
 use super::forecaster::spread;
 use super::options::Create;
+use crate::control::moving;
 use crate::control::setting::{self, ProviderValue};
 use crate::ui;
 
@@ -29,8 +30,8 @@ pub fn check_name(sysroot: &Sysroot, node: &str) -> Result<()> {
     let name = &array.name;
     match array.driver {
         Driver::Md => bail!(
-            "{node} is taken: {name} is an array of the kernel's md; choose another name, or \
-             stop it with `mdadm --stop /dev/{name}`"
+            "{node} is taken: {name} is an array of the kernel's md; choose another name ({})",
+            moving::pointer(name)
         ),
         Driver::MdP2p if !matches!(array.state.as_str(), "" | "clear") => bail!(
             "{node} is taken: the array {name} is {}; choose another name, or stop it with \

@@ -74,7 +74,7 @@ impl Command for Incremental {
         let device = self.device.as_deref().context("no device is named")?;
         match self.fail {
             true => fail(sysroot, &mdadm, device),
-            false => add(sysroot, &mdadm, device),
+            false => add(sysroot, &mdadm, &node(device)),
         }
     }
 }
@@ -85,6 +85,13 @@ fn runs(sysroot: &Sysroot, uuid: Uuid) -> Result<u8> {
     let is_ours = modules::mode(sysroot) == Some(Mode::Beside)
         && uuid::find_array(sysroot, uuid)?.is_some_and(|array| array.driver == Driver::MdP2p);
     Ok(u8::from(!is_ours))
+}
+
+/// Returns the node of a device, of which systemd knows the name in sysfs only: there a `!` stands
+/// for a `/`, and in the name of a unit `\x21` for a `!`.
+fn node(device: &Path) -> PathBuf {
+    let path = device.to_string_lossy();
+    path.replace(r"\x21", "!").replace('!', "/").into()
 }
 
 fn add(sysroot: &Sysroot, mdadm: &Path, device: &Path) -> Result<u8> {
@@ -190,4 +197,21 @@ fn wait_for_more(sysroot: &Sysroot, place: &Place) -> Result<()> {
         bail!("systemctl start {timer} failed with {status}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_in_a_name_comes_back() {
+        for (path, expected) in [
+            ("/dev/nvme0n1", "/dev/nvme0n1"),
+            ("/dev/dm-0", "/dev/dm-0"),
+            (r"/dev/etherd\x21e0.0", "/dev/etherd/e0.0"),
+            ("/dev/cciss!c0d0p1", "/dev/cciss/c0d0p1"),
+        ] {
+            assert_eq!(node(Path::new(path)), Path::new(expected));
+        }
+    }
 }

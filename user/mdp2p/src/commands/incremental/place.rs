@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{self, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mdp2p_machine::kernel::modules;
 use mdp2p_machine::md::array::{Array, Driver};
 use mdp2p_machine::md::level::Level;
@@ -18,7 +18,7 @@ use mdp2p_machine::programs::exit_code;
 use mdp2p_machine::sysroot::Sysroot;
 
 use super::member::value;
-use crate::control::enrolled::{Enrolled, SUBSTITUTES};
+use crate::control::enrolled::{Enrolled, SUBSTITUTES, is_plain_name};
 use crate::control::mdadm::namespace::Namespace;
 use crate::control::modprobe;
 
@@ -70,6 +70,13 @@ impl Place {
     /// Writes a configuration file that has the place, for mdadm and for the last resort of the
     /// initramfs. Returns the option for mdadm.
     pub fn write(&self, sysroot: &Sysroot, uuid: Uuid) -> Result<OsString> {
+        // The kernel lets root give arrays any name.
+        if !is_plain_name(&self.name) {
+            bail!(
+                "{:?}: mdadm's configuration cannot hold this name: assemble the array by another",
+                self.name
+            );
+        }
         let path = sysroot.path(format!("{STATE}/{uuid}.conf"));
         let text = format!("ARRAY /dev/{} UUID={}\n", self.name, uuid.to_mdadm());
         fs::write(&path, text).with_context(|| path.display().to_string())?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use mdp2p_machine::md::array::Array;
+use mdp2p_machine::md::external::External;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::controllers;
 use mdp2p_machine::pci::devices::{Device, Devices};
@@ -51,6 +52,9 @@ pub struct Membership {
     pub member: String,
     /// The words in md's `state` file of the member.
     pub state: Vec<String>,
+    /// Whether the array is a container, all drives of which are spares to md.
+    #[serde(skip)]
+    pub is_container: bool,
 }
 
 /// Reads the models and disks of all devices that have any.
@@ -95,12 +99,14 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
     const BLOCK: &str = "sys/class/block";
     let mut members: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
     for array in arrays {
+        let is_container = matches!(External::of(array), Some(External::Container { .. }));
         for member in &array.members {
             for disk in disks_of(sysroot, &member.name, 0)? {
                 members.entry(disk).or_default().push(Membership {
                     array: array.name.clone(),
                     member: member.name.clone(),
                     state: member.state.clone(),
+                    is_container,
                 });
             }
         }

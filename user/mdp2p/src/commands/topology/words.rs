@@ -162,7 +162,11 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
         true => member.array.clone(),
         false => format!("{} on {}", member.array, member.member),
     };
+    if member.is_container {
+        text.insert_str(0, "container ");
+    }
     let style = match () {
+        () if member.is_container => Style::new(),
         () if has("faulty") => {
             text.push_str(" faulty");
             BAD

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mdp2p_machine::programs::{command_line, exit_code, program};
 use mdp2p_machine::sysroot::Sysroot;
 
@@ -38,6 +38,17 @@ pub fn execute(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Resul
     command.args(arguments);
     let status = Namespace::of(sysroot, arguments)?.run(command)?;
     Ok(exit_code(status))
+}
+
+/// Runs mdadm like [`execute`].
+///
+/// # Errors
+/// Fails also if mdadm does, which has said why.
+pub fn succeed(sysroot: &Sysroot, mdadm: &Path, arguments: &[OsString]) -> Result<()> {
+    match execute(sysroot, mdadm, arguments)? {
+        0 => Ok(()),
+        status => bail!("mdadm ended with status {status}; its messages say why, and what it did"),
+    }
 }
 
 /// Prints the command line of mdadm instead of running it: `--dry-run`.

@@ -4,10 +4,13 @@
 //! Tests: tests/doctor.rs.
 
 use anyhow::Result;
-use mdp2p_machine::md::array::{Driver, P2p};
+use mdp2p_machine::md::array::{Array, Driver, P2p};
+use mdp2p_machine::md::external::External;
 
 use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
+use crate::control::moving::Moving;
+use crate::ui;
 
 /// The checks of this file, in the order of the report.
 pub const CHECKS: &[Check] = &[("arrays", arrays)];
@@ -18,14 +21,14 @@ fn arrays(survey: &Survey) -> Result<Finding> {
         let of = survey.arrays.iter().filter(|it| it.driver == driver);
         of.map(|it| it.name.as_str()).collect()
     };
-    let (ours, kernels) = (names(Driver::MdP2p), names(Driver::Md));
+    let (ours, kernels) = (names(Driver::MdP2p), kernels(survey));
     if !kernels.is_empty() && survey.devices.providers().next().is_some() {
         return Ok(warning(
             format!(
                 "{} under the kernel's md, which may silently lose writes from peer memory",
-                kernels.join(", ")
+                ui::list(kernels.iter().map(|it| described(it)))
             ),
-            "to move it to md-p2p: mdadm --stop, then mdp2p assemble",
+            how_to_move(survey, &kernels),
         ));
     }
     // Levels with parity stage writes, because the CPU computes the parity.
@@ -45,7 +48,48 @@ fn arrays(survey: &Survey) -> Result<Finding> {
     }
     Ok(ok(match (&ours[..], &kernels[..]) {
         ([], []) => "none is running".into(),
-        ([], kernels) => format!("{} under the kernel's md", kernels.join(", ")),
+        ([], kernels) => format!(
+            "{} under the kernel's md",
+            ui::list(kernels.iter().map(|it| described(it)))
+        ),
         (ours, _) => format!("as direct as their levels allow: {}", ours.join(", ")),
     }))
+}
+
+/// Returns the arrays of the kernel's md that do I/O: a container's volumes do it, not the container.
+fn kernels<'a>(survey: &'a Survey<'_>) -> Vec<&'a Array> {
+    let is_container = |it: &Array| matches!(External::of(it), Some(External::Container { .. }));
+    let of_it = survey.arrays.iter().filter(|it| it.driver == Driver::Md);
+    of_it.filter(|it| !is_container(it)).collect()
+}
+
+fn described(array: &Array) -> String {
+    match External::of(array) {
+        Some(External::Volume { container }) => {
+            format!("{} (a volume of container {container})", array.name)
+        }
+        _ => array.name.clone(),
+    }
+}
+
+/// Says how the arrays move to md-p2p: those that can, and why the others stay.
+fn how_to_move(survey: &Survey, arrays: &[&Array]) -> String {
+    let (mut going, mut staying) = (Vec::new(), Vec::new());
+    for array in arrays {
+        match Moving::of(survey.sysroot, &survey.arrays, array) {
+            Moving::Go { .. } => going.push(array.name.as_str()),
+            Moving::Stay(hindrance) => staying.push((hindrance.brief, array.name.as_str())),
+        }
+    }
+    let mut remedies = Vec::new();
+    if !going.is_empty() {
+        let names = ui::list(&going);
+        remedies.push(format!(
+            "mdp2p detail ARRAY says how to move {names} to md-p2p"
+        ));
+    }
+    for (why, names) in ui::grouped(staying) {
+        remedies.push(format!("not now: {} {why}", ui::list(names)));
+    }
+    remedies.join("; ")
 }
