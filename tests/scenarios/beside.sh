@@ -45,7 +45,7 @@ quietly mdadm_p2p --zero-superblock "$(disk near2)" "$(disk near3)"
 sum=$(sha256sum "$(disk near2)" "$(disk near3)")
 refused 1 '/dev/md0 is already in use' mdadm_p2p --create /dev/md0 --run --level=1 --raid-devices=2 --size=8M "$(disk near2)" "$(disk near3)"
 is 'the drives' "$(sha256sum "$(disk near2)" "$(disk near3)")" "$sum"
-quietly mdp2p create data --level 1 --yes "$(disk near2)" missing -- --size=8M --assume-clean --name=0
+quietly mdp2p create data --level 1 --yes --bitmap none "$(disk near2)" missing -- --size=8M --assume-clean --name=0
 quietly mdadm --create /dev/md/other --run --level=1 --raid-devices=2 --size=8M --assume-clean "$(disk near3)" missing
 is 'their numbers' "$(basename -a "$(readlink -f /dev/md/data)" "$(readlink -f /dev/md/other)" | xargs)" 'md511 md127'
 quietly p2pio write --memory "$(bdf near0)" --seed 3 --length 1M /dev/md511
@@ -62,7 +62,7 @@ quietly mdadm --stop /dev/md127
 say 'two arrays that mdadm finds by itself'
 quietly mdadm --zero-superblock "$(disk near2)" "$(disk near3)"
 for number in 2 3; do
-	quietly mdp2p create "found$number" --level 1 --yes "$(disk near$number)" missing -- --size=8M --assume-clean
+	quietly mdp2p create "found$number" --level 1 --yes --bitmap none "$(disk near$number)" missing -- --size=8M --assume-clean
 done
 mdadm_p2p --detail --scan >>/etc/mdadm/mdadm.conf
 quietly mdadm_p2p --stop --scan

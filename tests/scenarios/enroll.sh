@@ -147,7 +147,7 @@ nested)
 	! is_ours "$(array_of inner)" || fail 'the inner one is not enrolled'
 	say 'names of arrays that are not enrolled'
 	is 'who has md127' "$(array_of inner)" md127
-	quietly mdp2p create named --level 1 --yes "$(disk near3)" missing -- --size=8M
+	quietly mdp2p create named --level 1 --yes --bitmap none "$(disk near3)" missing -- --size=8M
 	is 'its node' "$(readlink -f /dev/md/named)" /dev/md511
 	is 'its link by UUID' "$(readlink -f "/dev/disk/by-id/md-uuid-$(uuid_of named)")" /dev/md511
 	# A partition of 1 MiB.

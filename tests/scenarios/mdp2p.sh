@@ -124,7 +124,7 @@ slots=("$(disk near0)" missing "$(disk far0)" "$(disk near1)")
 seen=
 for layout in n2 f2 o2 n3 n4; do
 	layout=(-- --layout="$layout" --assume-clean --size=4M --chunk=64)
-	raid10=(mdp2p create md0 --level 10 --yes --overwrite "${slots[0]}" --overwrite "${slots[2]}" --overwrite "${slots[3]}" "${slots[@]}")
+	raid10=(mdp2p create md0 --level 10 --yes --bitmap none --overwrite "${slots[0]}" --overwrite "${slots[2]}" --overwrite "${slots[3]}" "${slots[@]}")
 	near=$(planned "$(bdf near0)" "${raid10[@]}") far=$(planned "$(bdf far0)" "${raid10[@]}")
 	quietly "${raid10[@]}" "${layout[@]}"
 	is "${layout[1]}, near" "$(came md0 "$(bdf near0)")" "$near"
@@ -147,6 +147,7 @@ say 'an array with a name is made as planned'
 all=("$(disk near0)" "$(disk near1)" "$(disk near2)" "$(disk far0)")
 made=$(mdp2p create md0 --level 10 --yes "${all[@]/#/--overwrite=}" "${all[@]}" -- --size=8M --chunk=64 2>&1) ||
 	fail "mdp2p create: $made"
+is 'consistency policy, after a yes to all questions' "$(attr md0 consistency_policy)" bitmap
 [[ $made != *md_mod* && $made != *md-mod* ]] || fail "noise: $made"
 until_true is_whole md0
 is 'state' "$(json 'it["array"]["p2p"]["state"]' mdp2p detail md0 --json)" "$(attr md0 p2pdma_state)"

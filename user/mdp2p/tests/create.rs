@@ -265,7 +265,7 @@ fn a_journal_is_looked_at_and_has_no_part_in_peer_io() {
     assert!(text.contains("\nnvme3n1  journal  "), "{text}");
     assert!(
         text.contains(
-            "--raid-devices=3 --write-journal /dev/nvme3n1 /dev/nvme0n1 /dev/nvme1n1 /dev/nvme2n1\n"
+            "--raid-devices=3 --write-journal /dev/nvme3n1 --bitmap=none /dev/nvme0n1 /dev/nvme1n1 /dev/nvme2n1\n"
         ),
         "{text}"
     );
@@ -331,7 +331,7 @@ fn the_exact_commands_are_shown_and_nothing_is_done() {
     assert_eq!(status, 0, "{text}");
     let commands = "
   modprobe raid456-p2p
-  mdadm --create /dev/md/data --level=5 --raid-devices=3 --spare-devices=1 --run '--name=it'\\''s mine' \
+  mdadm --create /dev/md/data --level=5 --raid-devices=3 --spare-devices=1 --bitmap=internal --run '--name=it'\\''s mine' \
         /dev/nvme0n1 /dev/nvme1n1 missing /dev/nvme3n1
   mdp2p policy /dev/md/data direct
   mdp2p provider /dev/md/data none
@@ -350,6 +350,74 @@ This was a dry run: nothing was changed.
             .all(|line| line.chars().count() <= 84),
         "{text}"
     );
+}
+
+#[test]
+fn mdadms_question_about_a_bitmap_is_shown_and_answered() {
+    let root = plant("split");
+    free(root.path());
+    let asks = "mdadm recommends a write-intent bitmap";
+    // The options, the answer that mdadm gets, and what is said of the question.
+    for (words, answer, said) in [
+        (&["-l1"][..], None, "and will ask;"),
+        (&["-l1", "--yes"], Some("internal"), "and --yes agrees;"),
+        (&["-l10", "--yes"], Some("internal"), "and --yes agrees;"),
+        (&["-l1", "--yes", "--bitmap=none"], Some("none"), ""),
+        (&["-l1", "--bitmap", "internal"], Some("internal"), ""),
+        // mdadm does not ask for these.
+        (&["-l0", "--yes"], None, ""),
+        (&["-llinear", "--yes", "--bitmap=none"], None, ""),
+        // A journal, or a partial parity log, takes the place of a bitmap.
+        (
+            &["-l5", "--yes", "--write-journal=nvme3n1"],
+            Some("none"),
+            "",
+        ),
+    ] {
+        let all = [&["x", "nvme0n1", "nvme1n1"][..], words].concat();
+        let (text, status) = dry_run(root.path(), &all);
+        assert_eq!(status, 0, "{text}");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(text.contains(asks), !said.is_empty(), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
+        match answer {
+            Some(answer) => assert!(text.contains(&format!(" --bitmap={answer} ")), "{text}"),
+            None => assert!(!text.contains(" --bitmap="), "{words:?}: {text}"),
+        }
+    }
+    for (option, answer) in [
+        ("-kppl", "--bitmap=none --run -kppl"),
+        ("-kbitmap", "--bitmap=internal --run -kbitmap"),
+        ("--bitmap=clustered", "--run --bitmap=clustered"),
+    ] {
+        let words = ["x", "-l5", "--yes", "nvme0n1", "nvme1n1", "--", option];
+        let (text, status) = dry_run(root.path(), &words);
+        assert_eq!(status, 0, "{text}");
+        assert!(text.contains(answer) && !text.contains(asks), "{text}");
+    }
+}
+
+#[test]
+fn what_only_some_versions_of_mdadm_refuse_is_left_to_mdadm() {
+    let root = plant("split");
+    free(root.path());
+    for (name, node, is_warned_of) in [
+        ("node1:pv2", "/dev/md/node1:pv2", true),
+        ("größe", "'/dev/md/größe'", true),
+        ("my raid", "'/dev/md/my raid'", true),
+        ("plain-1.2_x", "/dev/md/plain-1.2_x", false),
+        ("md1000000", "/dev/md1000000", false),
+    ] {
+        let (text, status) = dry_run(root.path(), &[name, "-l1", "nvme0n1", "nvme1n1"]);
+        assert_eq!(status, 0, "{text}");
+        let command = format!("mdadm --create {node} --level=1");
+        assert!(text.contains(&command), "{text}");
+        assert_eq!(
+            text.contains("mdadm 4.3 and 4.4 refuse"),
+            is_warned_of,
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -532,7 +600,40 @@ fn what_cannot_be_made_is_refused_with_a_reason() {
             &["/dev/nvme1n1", "-l1", pair[0], pair[1]],
             "not a name for an array",
         ),
-        (&["a b", "-l1", pair[0], pair[1]], "not a name for an array"),
+        (
+            &["md1048576", "-l1", pair[0], pair[1]],
+            "no array can have this number; the last one is 1048575",
+        ),
+        (
+            &["x", "-l0", "--bitmap=internal", pair[0], pair[1]],
+            "--bitmap internal: raid0 has no redundancy, so it has no bitmap",
+        ),
+        (
+            &[
+                "x",
+                "-l1",
+                "--bitmap=none",
+                pair[0],
+                pair[1],
+                "--",
+                "-b",
+                "internal",
+            ],
+            "--bitmap is given twice",
+        ),
+        (
+            &[
+                "x",
+                "-l5",
+                "--bitmap=internal",
+                pair[0],
+                pair[1],
+                "--",
+                "-k",
+                "ppl",
+            ],
+            "--bitmap contradicts the consistency policy, which is ppl",
+        ),
         (
             &["../x", "-l1", pair[0], pair[1]],
             "not a name for an array",

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use mdp2p_machine::block::device::BlockDevice;
 use mdp2p_machine::md::level::Level;
 
+use super::bitmap::Answer;
 use super::options::Create;
 
 pub fn mdadm_arguments(
@@ -17,6 +18,7 @@ pub fn mdadm_arguments(
     members: &[Option<BlockDevice>],
     spares: &[BlockDevice],
     journal: Option<&BlockDevice>,
+    bitmap: &Answer,
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec![
         "--create".into(),
@@ -31,6 +33,7 @@ pub fn mdadm_arguments(
         arguments.push("--write-journal".into());
         arguments.push(device.node.clone().into());
     }
+    arguments.extend(bitmap.argument.map(OsString::from));
     if options.yes {
         arguments.push("--run".into());
     }

@@ -13,6 +13,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 pub struct MdadmOptions {
     /// The layout, if one is given.
     pub layout: Option<String>,
+    /// The kind of bitmap, if one is given.
+    pub bitmap: Option<String>,
+    /// The consistency policy, if one is given.
+    pub consistency_policy: Option<String>,
     /// Whether mdadm is told to accept what looks like a mistake.
     pub force: bool,
 }
@@ -83,6 +87,8 @@ impl MdadmOptions {
         }
         Ok(Self {
             layout: value("layout"),
+            bitmap: value("bitmap"),
+            consistency_policy: value("consistency-policy"),
             force: is_given(&matches, "force"),
         })
     }

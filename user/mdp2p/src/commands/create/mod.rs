@@ -4,6 +4,7 @@
 //!
 //! Tests: tests/create.rs, the scenario mdp2p.sh, and below.
 
+mod bitmap;
 mod checks;
 mod device_reach;
 pub mod forecast;
@@ -41,7 +42,7 @@ impl Command for Create {
         !self.dry_run
     }
 
-    /// Makes the array and returns the exit status of mdadm.
+    /// Makes the array.
     ///
     /// # Errors
     /// Says why the array cannot or must not be made, and what was changed by then.
@@ -84,15 +85,8 @@ impl Command for Create {
         modprobe::load(sysroot)?;
         modprobe::load_module(sysroot, plan.level.module())?;
         inspect_again(sysroot, &plan, blkid.as_deref(), &overwrite)?;
-        let status = mdadm::execute(sysroot, &program, &plan.arguments)?;
-        if status != 0 {
-            writeln!(
-                anstream::stderr(),
-                "mdp2p: mdadm exited with status {status}; its messages say what it did, and mdp2p has \
-                 loaded modules and changed nothing else"
-            )?;
-            return Ok(status);
-        }
+        mdadm::succeed(sysroot, &program, &plan.arguments)
+            .context("mdp2p has loaded modules and changed nothing else")?;
         let array = wait_until_running(sysroot, &plan.node, PATIENCE)?;
         for setting in &plan.settings {
             setting

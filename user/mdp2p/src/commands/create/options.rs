@@ -5,9 +5,18 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::control::setting::{PolicyValue, ProviderValue, parse_provider};
+
+/// Where the write-intent bitmap is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bitmap {
+    /// On the members: after a crash, only what was being written is resynced
+    Internal,
+    /// After a crash, all is resynced
+    None,
+}
 
 /// `mdp2p create`
 #[derive(Args, Debug)]
@@ -19,7 +28,7 @@ names it. Options for mdadm --create follow `--`; they must not name a device.
 Examples:
   mdp2p create /dev/md0 --level 10 /dev/nvme[0-3]n1
   mdp2p create /dev/md/data --level 5 --spare /dev/nvme4n1 /dev/nvme[0-3]n1 --dry-run
-  mdp2p create md1 --level 1 --require-direct /dev/nvme0n1 /dev/nvme1n1 -- --bitmap=none")]
+  mdp2p create md1 --level 1 --require-direct /dev/nvme0n1 /dev/nvme1n1 -- --chunk=64")]
 pub struct Create {
     /// Array to make: md0, /dev/md0 or /dev/md/NAME
     pub array: String,
@@ -35,6 +44,9 @@ pub struct Create {
     /// Journal device, where raid4, 5 or 6 log writes first
     #[arg(long, value_name = "DEVICE")]
     pub write_journal: Option<PathBuf>,
+    /// Whether members note which blocks are being written [default: mdadm asks; --yes: internal]
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub bitmap: Option<Bitmap>,
     /// Block devices, or `missing`
     #[arg(required = true, value_name = "MEMBER")]
     pub members: Vec<PathBuf>,
@@ -53,7 +65,7 @@ pub struct Create {
     /// Show the plan, and make nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask for confirmation
+    /// Answer all questions with yes, also mdadm's own
     #[arg(long, short)]
     pub yes: bool,
     /// Options for mdadm --create

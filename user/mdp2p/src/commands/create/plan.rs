@@ -20,6 +20,7 @@ use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::programs;
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
+use super::bitmap::Answer;
 use super::checks::{
     check_copies, check_devices, check_journal, check_name, check_numbers, check_provider,
 };
@@ -55,6 +56,8 @@ pub struct Plan {
     pub forecasts: Vec<Forecast>,
     /// What `p2pdma_state` will say.
     pub state: State,
+    /// What becomes of mdadm's question about a bitmap.
+    pub bitmap: Answer,
     /// The modules to load, without those that are loaded.
     pub modules: Vec<&'static str>,
     /// mdadm's arguments.
@@ -84,6 +87,7 @@ impl Plan {
             .transpose()?;
         let mdadm_options = MdadmOptions::parse(&options.options)?;
         check_numbers(level, &members, spares.len(), options, mdadm_options.force)?;
+        let bitmap = Answer::of(level, options, &mdadm_options)?;
         let copies = copies(level, &mdadm_options, members.len())?;
         check_copies(&copies, &members)?;
         check_journal(level, journal.as_ref())?;
@@ -122,7 +126,16 @@ impl Plan {
         Ok(Self {
             policy,
             state: forecaster.state(&machine, &reaches),
-            arguments: mdadm_arguments(&node, level, options, &members, &spares, journal.as_ref()),
+            arguments: mdadm_arguments(
+                &node,
+                level,
+                options,
+                &members,
+                &spares,
+                journal.as_ref(),
+                &bitmap,
+            ),
+            bitmap,
             modules: ["md-p2p", level.module()]
                 .into_iter()
                 .filter(|module| !modules::is_loaded(sysroot, module))

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use md_p2p_decide::route::Policy;
 use mdp2p_machine::block::device::BlockDevice;
+use mdp2p_machine::md::name;
 use mdp2p_machine::pci::bdf::Bdf;
 
 use super::plan::Plan;
@@ -50,6 +51,13 @@ pub fn of(plan: &Plan) -> Vec<String> {
                 1 => "a member is".into(),
                 count => format!("{count} members are"),
             }
+        ));
+    }
+    warnings.extend(plan.bitmap.sentence());
+    if !name::is_portable(&plan.node) {
+        warnings.push(format!(
+            "mdadm 4.3 and 4.4 refuse names like {}, with other characters than letters, digits and . _ -",
+            plan.node
         ));
     }
     match plan.policy {
