@@ -3,9 +3,38 @@
 //!
 //! Tests: tests/verify.rs, tests/bench.rs and tests/stats.rs.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Command, Error};
 use mdp2p_io::size;
+
+/// A parser that also tells a shell which words it may offer. It may know more words than these.
+#[derive(Clone)]
+pub struct Offering<Value> {
+    /// The words.
+    pub words: &'static [&'static str],
+    /// The parser.
+    pub parse: fn(&str) -> Result<Value, String>,
+}
+
+impl<Value: Clone + Send + Sync + 'static> TypedValueParser for Offering<Value> {
+    type Value = Value;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        text: &OsStr,
+    ) -> Result<Value, Error> {
+        self.parse.parse_ref(command, argument, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.words.iter().map(PossibleValue::new)))
+    }
+}
 
 /// Parses a number of seconds, which may have a fraction.
 pub fn seconds(text: &str) -> Result<Duration, String> {

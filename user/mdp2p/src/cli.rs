@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The command line. clap makes the parser, `--help`, the manual pages and the completions from the
-//! options of the commands.
+//! The command line. clap makes the parser and `--help` from the options of the commands.
 //!
 //! Tests: tests/contract.rs.
 
@@ -13,6 +12,8 @@ use mdp2p_machine::sysroot::Sysroot;
 
 use crate::command::Command;
 use crate::commands::Verb;
+use crate::completions;
+use crate::manual;
 use crate::ui::Color;
 
 const EXAMPLES: &str = "\
@@ -75,7 +76,7 @@ pub struct Completions {
 
 /// `mdp2p manual`
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  mdp2p manual /usr/local/share/man/man1")]
+#[command(after_help = "Example:\n  mdp2p manual /usr/local/share/man/man8")]
 pub struct Manual {
     /// Existing folder to write them to
     pub folder: PathBuf,
@@ -90,8 +91,8 @@ pub fn run(arguments: Arguments) -> Result<u8> {
     let root = Sysroot::at(&arguments.sysroot)?;
     match &arguments.request {
         Request::Verb(verb) => run_command(verb.command(), &root, &arguments.sysroot),
-        Request::Completions(options) => completions(options),
-        Request::Manual(options) => manual(options),
+        Request::Completions(options) => print_completions(options),
+        Request::Manual(options) => write_manual(options),
     }
 }
 
@@ -106,22 +107,19 @@ fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8>
     command.run(root)
 }
 
-fn completions(options: &Completions) -> Result<u8> {
-    // Written to memory first, so that a pipe without a reader is an error and not a panic.
-    let mut text = Vec::new();
-    clap_complete::generate(options.shell, &mut Arguments::command(), "mdp2p", &mut text);
-    io::stdout().write_all(&text)?;
+fn print_completions(options: &Completions) -> Result<u8> {
+    let script = completions::script(&options.shell.to_string())?;
+    io::stdout().write_all(&script)?;
     Ok(0)
 }
 
 /// Writes a page for the whole program and one for each command.
-fn manual(options: &Manual) -> Result<u8> {
+fn write_manual(options: &Manual) -> Result<u8> {
     let folder = &options.folder;
     if !folder.is_dir() {
         bail!("{}: not a folder; make it first", folder.display());
     }
-    clap_mangen::generate_to(Arguments::command(), folder)
-        .map_err(|error| anyhow::Error::new(error).context(folder.display().to_string()))?;
+    manual::write(Arguments::command(), folder)?;
     Ok(0)
 }
 

@@ -4,10 +4,12 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use mdp2p::cli::{Arguments, run};
+use mdp2p::completions;
 
 fn main() -> ExitCode {
+    completions::answer(Arguments::command);
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(status) => ExitCode::from(status),

@@ -96,7 +96,10 @@ fn help_fits_100_columns() {
 #[test]
 fn an_option_that_is_not_there_is_refused() {
     // mdadm has options that mdp2p does not know.
-    for (path, _) in commands().into_iter().filter(|(path, _)| path[0] != "mdadm") {
+    for (path, _) in commands()
+        .into_iter()
+        .filter(|(path, _)| path[0] != "mdadm")
+    {
         let (status, out, err) = said(&with(&path, &["--no-such-option"]));
         assert_eq!((status, out.as_str()), (2, ""), "{path:?}");
         assert!(err.contains("--no-such-option"), "{path:?}: {err}");
@@ -301,9 +304,69 @@ fn there_is_a_manual_page_for_every_command() {
         if command.get_name() == "help" || command.is_hide_set() {
             continue;
         }
-        let page = folder.path().join(format!("mdp2p-{}.1", path.join("-")));
+        let name = format!("mdp2p-{}", path.join("-"));
+        let page = folder.path().join(format!("{name}.8"));
         let text = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        assert!(text.contains(".SH SYNOPSIS"), "{path:?}");
+        assert!(
+            text.contains(&format!(".TH {} 8 ", name.to_uppercase())),
+            "{text}"
+        );
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXIT STATUS",
+            "FILES",
+            "ENVIRONMENT",
+            "SEE ALSO",
+        ] {
+            let heading = [section, &format!("\"{section}\"")];
+            let is_it = |line: &str| heading.iter().any(|it| line == format!(".SH {it}"));
+            assert!(text.lines().any(is_it), "{path:?}: {section}: {text}");
+        }
+        // apropos(1) finds each page by what the program is for.
+        let after = text.split(".SH NAME\n").nth(1).expect("a name");
+        let line = after.lines().next().expect("a line").replace('\\', "");
+        assert!(line.starts_with(&format!("{name} - ")), "{line}");
+        assert!(
+            line.contains("RAID") && line.contains("peer-to-peer"),
+            "{line}"
+        );
+        assert!(
+            text.contains("mdadm(8)") && text.contains("mdp2p(8)"),
+            "{text}"
+        );
+        assert!(!text.contains("EXTRA"), "{text}");
+    }
+    assert!(folder.path().join("mdp2p.8").exists());
+    assert!(!folder.path().join("mdp2p-incremental.8").exists());
+    let files = fs::read_dir(folder.path()).expect("pages");
+    let sections = files.map(|it| {
+        it.expect("a page")
+            .path()
+            .extension()
+            .map(ToOwned::to_owned)
+    });
+    assert!(sections.flatten().all(|it| it == "8"));
+
+    // What is there to be pasted is not filled, and the synopsis has values and dots.
+    let page = fs::read_to_string(folder.path().join("mdp2p-create.8")).expect("a page");
+    let plain = page.replace(r"\-", "-");
+    let example = plain.split(".nf\n").nth(1).expect("lines");
+    let example = example.split(".fi").next().expect("their end");
+    let line =
+        "mdp2p create /dev/md/data --level 5 --spare /dev/nvme4n1 /dev/nvme[0-3]n1 --dry-run";
+    assert!(example.lines().any(|it| it == line), "{example}");
+    let synopsis = plain.split(".SH SYNOPSIS\n").nth(1).expect("a synopsis");
+    let synopsis = synopsis.split(".SH").next().expect("its end");
+    for part in [
+        " --level <LEVEL>",
+        " [--overwrite <DEVICE>]...",
+        "<MEMBER>...",
+        "[-- ",
+    ] {
+        assert!(synopsis.contains(part), "{part}: {synopsis}");
     }
     let (status, _, err) = said(&with(&[], &["manual", "/no/such/folder"]));
     assert_eq!(status, 1);
@@ -315,6 +378,66 @@ fn completions_are_made_for_the_shells_people_use() {
     for shell in ["bash", "zsh", "fish"] {
         let (status, out, err) = said(&with(&[], &["completions", shell]));
         assert_eq!((status, err.as_str()), (0, ""), "{shell}");
-        assert!(out.contains("require-direct"), "{shell}");
+        // The shell asks the program that is installed, not the one that wrote this.
+        assert!(out.contains("mdp2p") && !out.contains("/target/"), "{out}");
+        let output = mdp2p().env("MDP2P_COMPLETE", shell).output();
+        let (status, asked, err) = outcome(output);
+        assert_eq!((status, err.as_str()), (0, ""), "{shell}");
+        assert!(asked.contains("mdp2p"), "{shell}");
+    }
+}
+
+/// Returns what a shell offers after these words.
+fn offered(words: &[&str]) -> Vec<String> {
+    let mut words = words.to_vec();
+    words.push("");
+    let output = mdp2p()
+        .env("MDP2P_COMPLETE", "bash")
+        .env("_CLAP_IFS", "\n")
+        .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
+        .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+        .env("_CLAP_COMPLETE_SPACE", "true")
+        .args(["--", "mdp2p"])
+        .args(words)
+        .output();
+    let (status, out, err) = outcome(output);
+    assert_eq!((status, err.as_str()), (0, ""));
+    out.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_shell_offers_what_may_come_next() {
+    let commands = offered(&[]);
+    for command in ["topology", "create", "module"] {
+        assert!(commands.iter().any(|it| it == command), "{commands:?}");
+    }
+    assert!(
+        !commands.iter().any(|it| it == "incremental"),
+        "{commands:?}"
+    );
+    let levels = ["linear", "0", "1", "4", "5", "6", "10"];
+    assert_eq!(offered(&["create", "md0", "--level"]), levels);
+    for (words, expected) in [
+        (&["policy", "md0"][..], &["auto", "direct", "off"][..]),
+        (&["provider", "md0"], &["auto", "none"]),
+        (&["create", "md0", "--bitmap"], &["internal", "none"]),
+        (
+            &["module", "load"],
+            &["linear", "raid0", "raid1", "raid10", "raid456"],
+        ),
+    ] {
+        let words_offered = offered(words);
+        for word in expected {
+            assert!(
+                words_offered.iter().any(|it| it == word),
+                "{words:?}: {words_offered:?}"
+            );
+        }
+    }
+    // No names of files where arrays are wanted.
+    for command in ["detail", "stats", "stop", "policy", "verify", "enroll"] {
+        let words = offered(&[command]);
+        let is_strange = |it: &String| !it.starts_with('-') && it.contains('.');
+        assert!(!words.iter().any(is_strange), "{command}: {words:?}");
     }
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::command::Command;
+use crate::completions;
 use crate::control::moving::{self, Moving};
 use crate::control::{mdadm, modprobe, privilege};
 use crate::ui;
@@ -87,7 +88,7 @@ impl Command for Assemble {
 #[command(after_help = "Example:\n  mdp2p stop md0")]
 pub struct Stop {
     /// Arrays to stop
-    #[arg(required = true, value_name = "ARRAY")]
+    #[arg(required = true, value_name = "ARRAY", add = completions::array())]
     pub arrays: Vec<String>,
     /// Print the command, and run nothing
     #[arg(long)]

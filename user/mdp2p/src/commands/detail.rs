@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::command::Command;
+use crate::completions;
 use crate::control::moving::Moving;
 use crate::counters::presentation;
 use crate::status::{self, members, percent, state_style};
@@ -25,6 +26,7 @@ use mdp2p_machine::sysroot::Sysroot;
 #[command(after_help = "Examples:\n  mdp2p detail md0\n  mdp2p detail /dev/md/data --json")]
 pub struct Detail {
     /// The array: md0, /dev/md0, /dev/md/NAME or NAME
+    #[arg(add = completions::array())]
     pub array: String,
     /// Print JSON
     #[arg(long)]

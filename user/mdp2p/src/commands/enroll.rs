@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
 use crate::command::Command;
+use crate::completions;
 use crate::control::enrolled::Enrolled;
 use crate::control::initramfs::renew_initramfs;
 use crate::control::{file, privilege};
@@ -37,6 +38,7 @@ Examples:
   mdp2p enroll")]
 pub struct Enroll {
     /// Array to enroll [default: list the enrolled arrays]
+    #[arg(add = completions::array())]
     pub array: Option<String>,
     /// Print the list as JSON
     #[arg(long, conflicts_with = "array")]
@@ -105,7 +107,7 @@ Example:
   mdp2p release md0")]
 pub struct Release {
     /// Array to release: md0, /dev/md0, /dev/md/NAME, NAME, or its UUID
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", add = completions::array())]
     pub array: Option<String>,
     /// Release all enrolled arrays
     #[arg(long, conflicts_with = "array")]

@@ -8,6 +8,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use crate::command::Command;
+use crate::completions;
 use crate::control::setting::{PolicyValue, ProviderValue, Setting, parse_provider};
 use crate::control::{moving, privilege};
 use crate::ui;
@@ -20,6 +21,7 @@ use mdp2p_machine::sysroot::Sysroot;
 #[command(after_help = "Examples:\n  mdp2p policy md0\n  mdp2p policy md0 direct")]
 pub struct SetPolicy {
     /// Array to show or change
+    #[arg(add = completions::array())]
     pub array: String,
     /// New policy [default: show the current one]
     #[arg(value_enum)]
@@ -51,9 +53,10 @@ impl Command for SetPolicy {
 #[command(after_help = "Examples:\n  mdp2p provider md0\n  mdp2p provider md0 0000:04:00.0")]
 pub struct SetProvider {
     /// Array to show or change
+    #[arg(add = completions::array())]
     pub array: String,
     /// New provider: auto, none or a PCI address [default: show the current one]
-    #[arg(value_parser = parse_provider)]
+    #[arg(value_parser = parse_provider, add = completions::provider())]
     pub provider: Option<ProviderValue>,
     /// Show what would be changed, and change nothing
     #[arg(long)]

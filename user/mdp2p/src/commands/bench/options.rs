@@ -10,6 +10,7 @@ use clap::Args;
 use mdp2p_machine::pci::bdf::Bdf;
 
 use crate::arguments::{block_size, seconds, some_pages};
+use crate::completions;
 
 /// `mdp2p bench`
 #[derive(Args, Debug)]
@@ -25,6 +26,7 @@ Examples:
   mdp2p bench md0 --write-file /mnt/data/mdp2p.test --json")]
 pub struct Bench {
     /// The array
+    #[arg(add = completions::array())]
     pub array: String,
     /// Provider to use [default: the nearest provider that the members reach]
     #[arg(long, value_name = "ADDRESS")]

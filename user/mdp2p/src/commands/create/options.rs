@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::arguments::Offering;
+use crate::completions;
 use crate::control::setting::{PolicyValue, ProviderValue, parse_provider};
 
 /// Where the write-intent bitmap is.
@@ -17,6 +19,12 @@ pub enum Bitmap {
     /// After a crash, all is resynced
     None,
 }
+
+/// The levels to offer. Which others mdadm has is said where the plan is made.
+const LEVELS: Offering<String> = Offering {
+    words: &["linear", "0", "1", "4", "5", "6", "10"],
+    parse: |level| Ok(level.to_owned()),
+};
 
 /// `mdp2p create`
 #[derive(Args, Debug)]
@@ -33,7 +41,14 @@ pub struct Create {
     /// Array to make: md0, /dev/md0 or /dev/md/NAME
     pub array: String,
     /// RAID level: linear, 0, 1, 4, 5, 6 or 10
-    #[arg(long, short, value_name = "LEVEL", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        short,
+        value_name = "LEVEL",
+        allow_hyphen_values = true,
+        value_parser = LEVELS,
+        hide_possible_values = true
+    )]
     pub level: String,
     /// Number of members, not counting spares [default: as many as are named]
     #[arg(long, short = 'n', value_name = "N")]
@@ -57,7 +72,7 @@ pub struct Create {
     #[arg(long, value_enum)]
     pub policy: Option<PolicyValue>,
     /// Provider whose memory rebuilds use: auto, none or a PCI address
-    #[arg(long, value_parser = parse_provider)]
+    #[arg(long, value_parser = parse_provider, add = completions::provider())]
     pub provider: Option<ProviderValue>,
     /// Take a device even if it holds a filesystem, a partition table or an old array
     #[arg(long, value_name = "DEVICE")]

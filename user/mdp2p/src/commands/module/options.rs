@@ -9,6 +9,14 @@ use clap::{Args, Subcommand};
 use mdp2p_machine::kernel::modules::MODULES;
 use mdp2p_machine::kernel::release;
 
+use crate::arguments::Offering;
+
+/// The personalities to offer.
+const PERSONALITIES: Offering<String> = Offering {
+    words: &["linear", "raid0", "raid1", "raid10", "raid456"],
+    parse: parse_personality,
+};
+
 /// `mdp2p module`
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -43,7 +51,7 @@ pub enum ModuleVerb {
     /// Load the modules
     Load {
         /// Personalities: linear, raid0, raid1, raid10, raid456 [default: only md-p2p, which loads them when arrays need them]
-        #[arg(value_name = "MODULE", value_parser = parse_personality)]
+        #[arg(value_name = "MODULE", value_parser = PERSONALITIES, hide_possible_values = true)]
         modules: Vec<String>,
         /// Print the commands, and run nothing
         #[arg(long)]

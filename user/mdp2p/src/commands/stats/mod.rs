@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::arguments::seconds;
 use crate::command::Command;
+use crate::completions;
 use crate::counters::presentation::COLUMNS;
 use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::{ProviderMemory, Sample, Selection};
@@ -34,7 +35,7 @@ Examples:
     mv /var/lib/prometheus/node-exporter/mdp2p.prom.new /var/lib/prometheus/node-exporter/mdp2p.prom")]
 pub struct Stats {
     /// Arrays to show [default: all arrays of md-p2p]
-    #[arg(value_name = "ARRAY")]
+    #[arg(value_name = "ARRAY", add = completions::array())]
     pub arrays: Vec<String>,
     /// Print again every SECONDS seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]

@@ -19,6 +19,7 @@ use ratatui::crossterm::style::force_color_output;
 
 use crate::arguments::seconds;
 use crate::command::Command;
+use crate::completions;
 use crate::counters::sample::{Sample, Selection};
 use clap::Args;
 use draw::draw;
@@ -32,7 +33,7 @@ use screen::Screen;
 )]
 pub struct Top {
     /// Arrays to show [default: all arrays of md-p2p]
-    #[arg(value_name = "ARRAY")]
+    #[arg(value_name = "ARRAY", add = completions::array())]
     pub arrays: Vec<String>,
     /// Seconds between samples
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]

@@ -9,6 +9,7 @@ use clap::Args;
 use mdp2p_machine::pci::bdf::Bdf;
 
 use crate::arguments::some_pages;
+use crate::completions;
 
 /// `mdp2p verify`
 #[derive(Args, Debug)]
@@ -30,6 +31,7 @@ Examples:
   mdp2p verify md0 --destructive --yes")]
 pub struct Verify {
     /// The array
+    #[arg(add = completions::array())]
     pub array: String,
     /// Provider to use; may be repeated [default: all providers]
     #[arg(long, value_name = "ADDRESS")]
