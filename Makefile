@@ -5,12 +5,13 @@
 
 static := x86_64-unknown-linux-gnu
 
-.PHONY: help demo test soak soak-report mdp2p guest install deb
+.PHONY: help demo test soak soak-report mdp2p guest install uninstall deb
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
 	@echo "make deb    target/md-p2p_VERSION_amd64.deb: mdp2p, and the modules for DKMS"
 	@echo "make mdp2p  target/mdp2p, the program for the people who run md-p2p, as one static binary"
 	@echo "make install  put what the package has below DESTDIR= and PREFIX=/usr; then dkms install md-p2p/VERSION"
+	@echo "make uninstall  remove that again"
 	@echo "make test   in half an hour: format, lint, host tests, the build, the package, and the VM scenarios that matter most"
 	@echo "make soak   all tests, on all kernels; tests that passed at this commit are not run again"
 	@echo "            ONLY=REGEX of SOURCE/CASE KERNEL, HOURS=N, SEED=N, JOBS=N, LEDGER=FILE"
@@ -46,6 +47,9 @@ guest:
 
 install:
 	@packaging/install
+
+uninstall:
+	@packaging/uninstall
 
 deb: mdp2p
 	@packaging/deb
