@@ -11,3 +11,4 @@ pub mod programs;
 pub mod sysroot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;

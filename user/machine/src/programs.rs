@@ -5,8 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::{fs, io};
+
+use crate::text;
 
 /// Finds a program in `PATH`, or in root's folders, which are not in everybody's `PATH`.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -21,6 +23,38 @@ pub fn program(name: &str) -> Option<PathBuf> {
 fn is_program(file: &Path) -> io::Result<bool> {
     let status = fs::metadata(file)?;
     Ok(status.is_file() && status.mode() & 0o111 != 0)
+}
+
+/// What a program has answered.
+pub struct Answer {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote to standard output, without the spaces around it.
+    pub output: String,
+    /// What it wrote to standard error, without the spaces around it.
+    pub complaint: String,
+}
+
+/// Runs a program that asks nothing, and reads what it says. It may repeat what a drive or another
+/// machine told it, so that is made [harmless](text).
+///
+/// # Errors
+/// Fails if the program cannot be run.
+pub fn ask(command: &mut Command) -> io::Result<Answer> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.stdin(Stdio::null()).output()?;
+    let text = |bytes: Vec<u8>| {
+        let text = String::from_utf8_lossy(&bytes);
+        text::shown_columns(text.trim()).into_owned()
+    };
+    Ok(Answer {
+        status,
+        output: text(stdout),
+        complaint: text(stderr),
+    })
 }
 
 /// Returns the exit status as shells do: for a signal, 128 plus its number.

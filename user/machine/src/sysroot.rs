@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Reads the files of a machine below a root folder, which may hold the files of another machine.
 
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,16 +14,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{iter, panic, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::fcntl::{self, OFlag};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag, OpenHow, ResolveFlag};
 use nix::libc;
 use nix::sys::stat::Mode;
 
+use crate::text;
+
+/// The size of the largest file that is read. No file of a machine is near it: the list of PCI
+/// devices, `modules.dep`, and `/proc/cpuinfo` of a thousand processors have 1 to 2 MiB.
+const LARGEST: u64 = 8 << 20;
+
 /// The root folder of a machine.
+///
+/// The files of another machine are somebody else's: a link there may lead anywhere, a file may be a
+/// pipe or have no end, and a name may hold what a terminal obeys. So every access goes through here.
+/// Links are followed within the root, only regular files are read, up to a size, and texts and names
+/// are [harmless](text).
 #[derive(Clone, Debug)]
 pub struct Sysroot {
+    /// The folder in which paths begin, as it is shown.
     root: PathBuf,
-    /// The open root folder: files are looked up from here.
+    /// The open folder in which paths begin; on another machine, its root.
     open: Arc<OwnedFd>,
+    /// On another machine, the folder below its root in which paths begin.
+    elsewhere: Option<PathBuf>,
 }
 
 impl Sysroot {
@@ -36,25 +54,56 @@ impl Sysroot {
                 root.display()
             );
         }
-        Self::open(root.to_owned())
+        let open = fcntl::open(root, FOLDER, Mode::empty());
+        Ok(Self {
+            open: open.with_context(|| root.display().to_string())?.into(),
+            root: root.to_owned(),
+            elsewhere: (root != Path::new("/")).then(PathBuf::new),
+        })
     }
 
-    /// Opens a folder of the machine that much is read from. Paths then begin in this folder, and
-    /// the path to it is looked up only once.
+    /// Opens a folder of the machine that much is read from. Paths then begin in this folder. On
+    /// this machine, the path to it is looked up only once.
     ///
     /// # Errors
     /// Fails if there is no such folder.
     pub fn within(&self, folder: impl AsRef<Path>) -> Result<Self> {
-        Self::open(self.path(folder))
+        let folder = folder.as_ref();
+        let open = self.open(folder, FOLDER);
+        let open = open.with_context(|| self.shown(folder))?;
+        Ok(Self {
+            root: self.root.join(folder),
+            open: match self.elsewhere {
+                None => open.into(),
+                Some(_) => self.open.clone(),
+            },
+            elsewhere: self.elsewhere.as_ref().map(|above| above.join(folder)),
+        })
     }
 
-    fn open(root: PathBuf) -> Result<Self> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let open = fcntl::open(&root, flags, Mode::empty());
-        Ok(Self {
-            open: open.with_context(|| root.display().to_string())?.into(),
-            root,
-        })
+    /// Opens a file or a folder. On this machine, links lead where the kernel says. On another, none
+    /// leads out of its root, and an absolute link begins there.
+    fn open(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+        let flags = flags | OFlag::O_CLOEXEC;
+        let Some(above) = &self.elsewhere else {
+            return Ok(fcntl::openat(
+                &self.open,
+                &*real(path),
+                flags,
+                Mode::empty(),
+            )?);
+        };
+        let path = above.join(path);
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        // The kernel says EAGAIN if anything on the machine was renamed while it went up by `..`.
+        let mut tries = iter::repeat_with(|| fcntl::openat2(&self.open, &*real(&path), how));
+        let opened = tries
+            .by_ref()
+            .take(1000)
+            .find(|opened| !matches!(opened, Err(Errno::EAGAIN)));
+        Ok(opened.unwrap_or(Err(Errno::EAGAIN))?)
     }
 
     /// Tells whether this is the machine that we run on: no other machine can be changed.
@@ -62,23 +111,35 @@ impl Sysroot {
         self.root == Path::new("/")
     }
 
-    /// Returns the path of a file of the machine; `path` begins with `sys/`, `proc/` or the like.
+    /// Returns the path of a file of this machine, for what changes it or shows its path; `path`
+    /// begins with `sys/`, `proc/` or the like. Files of another machine must not be opened by it.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.root.join(path)
+        self.root.join(&*real(path.as_ref()))
+    }
+
+    /// Returns a path as messages have it.
+    fn shown(&self, path: impl AsRef<Path>) -> String {
+        text::shown(&self.root.join(path).to_string_lossy()).into_owned()
     }
 
     /// Tells whether a file exists.
     pub fn has(&self, path: impl AsRef<Path>) -> bool {
-        self.path(path).exists()
+        self.open(path.as_ref(), OFlag::O_PATH).is_ok()
     }
 
-    /// Returns the content of a file, without the spaces around it.
+    /// Tells whether a folder exists.
+    pub fn has_folder(&self, path: impl AsRef<Path>) -> bool {
+        self.open(path.as_ref(), FOLDER).is_ok()
+    }
+
+    /// Returns the content of a file that has one value, without the spaces around it.
     ///
     /// # Errors
     /// Names the file if it cannot be read.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<String> {
         let text = self.text(path.as_ref());
-        text.with_context(|| self.path(path).display().to_string())
+        text.map(|text| text::shown(&text).into_owned())
+            .with_context(|| self.shown(path))
     }
 
     /// Returns what [`Self::read`] does, or `None` if the file does not exist or its device has
@@ -87,31 +148,47 @@ impl Sysroot {
     /// # Errors
     /// Fails if the file exists and cannot be read.
     pub fn read_if(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
-        match self.text(path.as_ref()) {
-            Err(error) if is_gone(&error) => Ok(None),
-            text => text
-                .map(Some)
-                .with_context(|| self.path(path).display().to_string()),
-        }
+        unless_gone(self.text(path.as_ref()))
+            .map(|text| text.map(|text| text::shown(&text).into_owned()))
+            .with_context(|| self.shown(path))
+    }
+
+    /// Returns the lines of a file, without the spaces around them all; `None` if the file does not
+    /// exist or its device has just been removed.
+    ///
+    /// # Errors
+    /// Fails if the file exists and cannot be read.
+    pub fn lines_if(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
+        unless_gone(self.text(path.as_ref()))
+            .map(|text| text.map(|text| text::shown_columns(&text).into_owned()))
+            .with_context(|| self.shown(path))
     }
 
     fn text(&self, path: &Path) -> io::Result<String> {
-        const PAGE: usize = 4096;
-        let mut bytes = Vec::with_capacity(PAGE);
-        // The size of the file is not read, because sysfs does not know it.
-        let mut file = self.file(path)?.take(u64::MAX);
-        file.read_to_end(&mut bytes)?;
+        let bytes = bounded(self.file(path)?)?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
-    /// Opens a file for reading.
+    /// Returns the bytes of a file.
+    ///
+    /// # Errors
+    /// Returns the error of the system.
+    pub fn bytes(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+        bounded(self.file(path.as_ref())?)
+    }
+
+    /// Opens a regular file for reading.
     ///
     /// # Errors
     /// Returns the error of the system.
     pub fn file(&self, path: &Path) -> io::Result<File> {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let file = fcntl::openat(&self.open, path, flags, Mode::empty())?;
-        Ok(file.into())
+        // A pipe would have us wait for somebody who writes.
+        let file =
+            File::from(self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?);
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::new(ErrorKind::InvalidData, "not a regular file")),
+        }
     }
 
     /// Parses the content of a file: a number, or another type that is written as one word.
@@ -153,15 +230,23 @@ impl Sysroot {
     /// # Errors
     /// Names the folder if it cannot be read.
     pub fn names(&self, folder: impl AsRef<Path>) -> Result<Vec<String>> {
-        let path = self.path(folder);
-        let entries = match fs::read_dir(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.with_context(|| path.display().to_string())?,
+        let folder = folder.as_ref();
+        let opened = self.open(
+            folder,
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK,
+        );
+        let list = |opened: OwnedFd| {
+            let entries = Dir::from_fd(opened)?.into_iter();
+            let names = entries.map(|entry| Ok(name(entry?.file_name().to_bytes())));
+            names.collect::<nix::Result<Vec<_>>>()
         };
-        let mut names = entries
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect::<io::Result<Vec<_>>>()
-            .with_context(|| path.display().to_string())?;
+        let mut names = match opened {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened
+                .and_then(|opened| Ok(list(opened)?))
+                .with_context(|| self.shown(folder))?,
+        };
+        names.retain(|name| name != "." && name != "..");
         names.sort_by_cached_key(|name| natural(name));
         Ok(names)
     }
@@ -169,15 +254,77 @@ impl Sysroot {
     /// Returns the last component of a link's target, such as the name of a driver; `None` if there
     /// is no such link.
     pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
-        let target = PathBuf::from(fcntl::readlinkat(&self.open, path.as_ref()).ok()?);
-        Some(target.file_name()?.to_string_lossy().into_owned())
+        let target = self.target(path)?;
+        Some(target.file_name()?.to_str()?.to_owned())
+    }
+
+    /// Returns the target of a link, without following it; `None` if there is no such link.
+    pub fn target(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        let target = match self.elsewhere {
+            None => fcntl::readlinkat(&self.open, &*real(path.as_ref())),
+            Some(_) => {
+                let link = self.open(path.as_ref(), OFlag::O_PATH | OFlag::O_NOFOLLOW);
+                fcntl::readlinkat(link.ok()?, "")
+            }
+        };
+        Some(name(target.ok()?.as_bytes()).into())
     }
 
     /// Resolves a path of `sys/class` or `sys/bus` to `sys/devices/…`, below the root.
     pub fn device(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
-        let real = fs::canonicalize(self.path(path)).ok()?;
-        let root = fs::canonicalize(&self.root).ok()?;
-        real.strip_prefix(root).ok().map(Path::to_owned)
+        let file = self.open(path.as_ref(), OFlag::O_PATH).ok()?;
+        let [file, root] = [&file, &*self.open].map(|fd| {
+            let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            fcntl::readlink(&link[..]).ok().map(PathBuf::from)
+        });
+        let below = file?.strip_prefix(root?).ok()?.to_owned();
+        Some(name(below.as_os_str().as_bytes()).into())
+    }
+}
+
+/// The flags for a folder in which others are looked up.
+const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
+
+/// Returns the path that is meant by one made of harmless names.
+fn real(path: &Path) -> Cow<'_, Path> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return Cow::Borrowed(Path::new("."));
+    }
+    match path.to_str().map(text::original) {
+        Some(Cow::Owned(path)) => Cow::Owned(path.into()),
+        _ => Cow::Borrowed(path),
+    }
+}
+
+/// Makes a harmless name.
+fn name(bytes: &[u8]) -> String {
+    text::name(&String::from_utf8_lossy(bytes)).into_owned()
+}
+
+/// Reads a file to its end, unless it is too large.
+///
+/// # Errors
+/// Returns the error of the system.
+pub fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
+    const PAGE: usize = 4096;
+    // The size of the file is not asked for, because sysfs does not know it.
+    let mut bytes = Vec::with_capacity(PAGE);
+    from.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(io::Error::new(
+            ErrorKind::InvalidData,
+            format!("larger than {} MiB, which no such file is", LARGEST >> 20),
+        )),
+        false => Ok(bytes),
+    }
+}
+
+/// Turns the error that a file is not there into `None`.
+fn unless_gone<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if is_gone(&error) => Ok(None),
+        read => read.map(Some),
     }
 }
 
@@ -226,11 +373,11 @@ pub fn each<T: Send>(
 
 /// Makes the error for a file whose content cannot be understood.
 pub fn garbage(path: &Path, text: &str, why: &dyn Display) -> anyhow::Error {
-    let shown: String = text.chars().take(40).collect();
+    let quoted: String = text.chars().take(40).collect();
     anyhow!(
         "{}: `{}` cannot be understood: {why}",
-        path.display(),
-        shown.escape_debug()
+        text::shown(&path.to_string_lossy()),
+        text::shown(&quoted)
     )
 }
 
@@ -263,6 +410,144 @@ pub fn natural(name: &str) -> Vec<(String, u64)> {
 mod tests {
     use super::*;
     use crate::testing::put;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// Makes a machine's folder beside a secret that does not belong to it.
+    fn beside_a_secret() -> (tempfile::TempDir, Sysroot) {
+        let folder = tempfile::tempdir().expect("a folder");
+        put(folder.path(), "secret", "secret");
+        put(folder.path(), "secrets/name", "secret");
+        put(folder.path(), "root/sys/devices/x/file", "mine");
+        let sysroot = Sysroot::at(&folder.path().join("root")).expect("a machine");
+        (folder, sysroot)
+    }
+
+    #[test]
+    fn no_link_leads_out_of_the_root() {
+        let (folder, sysroot) = beside_a_secret();
+        let outside = folder.path().to_str().expect("a path");
+        for target in [
+            format!("{outside}/secret"),
+            "../../secret".into(),
+            "../../../../../../../../../../../../../etc/passwd".into(),
+            "/etc/passwd".into(),
+            "/proc/self/root/etc/passwd".into(),
+            "loop".into(),
+        ] {
+            let link = folder.path().join("root/sys/loop");
+            symlink(&target, &link).expect("a link");
+            assert!(sysroot.read("sys/loop").is_err(), "{target}");
+            assert!(sysroot.bytes("sys/loop").is_err(), "{target}");
+            assert!(!sysroot.has("sys/loop"), "{target}");
+            assert_eq!(sysroot.device("sys/loop"), None, "{target}");
+            let sys = sysroot.within("sys").expect("a folder");
+            assert!(sys.read("loop").is_err(), "{target}");
+            fs::remove_file(link).expect("removed");
+        }
+        for target in [
+            format!("{outside}/secrets"),
+            "../../secrets".into(),
+            "/etc".into(),
+        ] {
+            let link = folder.path().join("root/sys/folder");
+            symlink(&target, &link).expect("a link");
+            assert_eq!(
+                sysroot.names("sys/folder").expect("none"),
+                [""; 0],
+                "{target}"
+            );
+            assert!(!sysroot.has_folder("sys/folder"), "{target}");
+            assert!(sysroot.within("sys/folder").is_err(), "{target}");
+            assert!(sysroot.read("sys/folder/name").is_err(), "{target}");
+            fs::remove_file(link).expect("removed");
+        }
+        assert!(sysroot.read("../secret").is_err());
+    }
+
+    #[test]
+    fn a_link_is_followed_within_the_root() {
+        let (folder, sysroot) = beside_a_secret();
+        for target in [
+            "/sys/devices/x",
+            "devices/x",
+            "../sys/devices/x",
+            "../../../../sys/devices/x",
+        ] {
+            let link = folder.path().join("root/sys/link");
+            symlink(target, &link).expect("a link");
+            assert_eq!(sysroot.read("sys/link/file").expect(target), "mine");
+            let folder = sysroot.within("sys/link").expect(target);
+            assert_eq!(folder.read("file").expect(target), "mine");
+            assert_eq!(folder.names("").expect(target), ["file"]);
+            assert_eq!(
+                sysroot.device("sys/link").expect(target),
+                Path::new("sys/devices/x")
+            );
+            assert_eq!(sysroot.link("sys/link").as_deref(), Some("x"));
+            fs::remove_file(link).expect("removed");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_of_a_sane_size_are_read() {
+        let (folder, sysroot) = beside_a_secret();
+        let root = folder.path().join("root");
+        nix::unistd::mkfifo(&root.join("sys/pipe"), Mode::S_IRWXU).expect("a pipe");
+        let large = File::create(root.join("sys/large")).expect("a file");
+        large.set_len(1 << 40).expect("a size");
+        put(&root, "sys/full", &"x".repeat(LARGEST as usize));
+        for (path, why) in [
+            ("sys/pipe", "not a regular file"),
+            ("sys/devices", "not a regular file"),
+            ("sys/large", "larger than 8 MiB"),
+        ] {
+            let error = format!("{:#}", sysroot.read(path).expect_err(path));
+            assert!(error.contains(path) && error.contains(why), "{error}");
+            assert!(
+                sysroot.read_if(path).is_err() && sysroot.bytes(path).is_err(),
+                "{path}"
+            );
+        }
+        assert_eq!(
+            sysroot.read("sys/full").expect("a file").len() as u64,
+            LARGEST
+        );
+    }
+
+    #[test]
+    fn what_is_read_is_harmless_and_names_lead_back() {
+        let (folder, sysroot) = beside_a_secret();
+        let root = folder.path().join("root");
+        let evil = "E\u{1b}\u{1b}]0;T\u{7}\n\u{9b}\u{202e}";
+        put(&root, &format!("sys/{evil}/file"), &format!("\t{evil}\n"));
+        symlink(evil, root.join("sys/link")).expect("a link");
+        let names = sysroot.names("sys").expect("names");
+        let shown = "E\\u{1b}\\u{1b}]0;T\\u{7}\\u{a}\\u{9b}\\u{202e}";
+        assert_eq!(names, [shown, "devices", "link"]);
+        assert_eq!(sysroot.link("sys/link").as_deref(), Some(shown));
+        assert_eq!(
+            sysroot.device("sys/link"),
+            Some(format!("sys/{shown}").into())
+        );
+        for path in [format!("sys/{shown}/file"), "sys/link/file".into()] {
+            assert_eq!(sysroot.read(&path).expect("a file"), shown);
+            let lines = sysroot.lines_if(&path).expect("a file");
+            assert_eq!(lines, Some(shown.replace("\\u{a}", "\n")));
+        }
+        let within = sysroot.within(format!("sys/{shown}")).expect("a folder");
+        assert_eq!(within.read("file").expect("a file"), shown);
+        let error = within.value::<u32>("file").expect_err("no number");
+        assert!(
+            !format!("{error:#}").contains(char::is_control),
+            "{error:#}"
+        );
+        let error = within.read("none").expect_err("no file");
+        assert!(
+            !format!("{error:#}").contains(char::is_control),
+            "{error:#}"
+        );
+    }
 
     #[test]
     fn numbers_in_names_are_sorted_by_their_value() {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use mdp2p::cli::{Arguments, run};
 use mdp2p::completions;
+use mdp2p_machine::text::shown_lines;
 
 fn main() -> ExitCode {
     completions::answer(Arguments::command);
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
         // The reader has seen enough: `mdp2p list | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mdp2p: {error:#}");
+            // What it quotes may come from a drive or from somebody else's machine.
+            eprintln!("mdp2p: {}", shown_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

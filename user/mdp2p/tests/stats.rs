@@ -399,7 +399,7 @@ fn prometheus_gets_new_states_and_strange_names() {
     let samples = exposition(&output(stats(root.path()).arg("--prometheus")));
     let state = r#"mdp2p_array_state{array="md0",state="half\"way\\"}"#;
     assert_eq!(samples.get(state), Some(&1.0), "{samples:?}");
-    let name = r#"mdp2p_array_info{array="md1",name="a\"b\\c\nd",level="raid1"}"#;
+    let name = r#"mdp2p_array_info{array="md1",name="a\"b\\c\\u{a}d",level="raid1"}"#;
     assert_eq!(samples.get(name), Some(&1.0), "{samples:?}");
 }
 

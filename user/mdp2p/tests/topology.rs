@@ -628,7 +628,7 @@ fn the_drawing_is_well_formed_and_has_everything_on_it() {
         "host bridge pci0000:00",
         "01:00.0 switch",
         "03:00.0 nvme0n1",
-        "A <fast> & \"good\" ?[31m",
+        "A <fast> & \"good\" \\u{1b}[31m",
         "CMB 64 MiB published",
         "below 02:00.0 port, ACS",
         "md0 raid10",

@@ -5,10 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use nix::libc;
+
+use crate::programs;
 
 /// The result of an attempt to open a device exclusively.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,17 +62,10 @@ pub fn read(blkid: Option<&Path>, node: &Path) -> Contents {
     let Some(blkid) = blkid else {
         return Contents::Unknown("blkid is not found; install util-linux".into());
     };
-    let output = Command::new(blkid)
-        .args(["--probe", "--output", "export"])
-        .arg(node)
-        .stdin(Stdio::null())
-        .output();
-    match output {
-        Ok(output) => interpret(
-            output.status.code(),
-            &String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr).trim(),
-        ),
+    let mut command = Command::new(blkid);
+    command.args(["--probe", "--output", "export"]).arg(node);
+    match programs::ask(&mut command) {
+        Ok(answer) => interpret(answer.status.code(), &answer.output, &answer.complaint),
         Err(error) => Contents::Unknown(format!("{}: {error}", blkid.display())),
     }
 }
@@ -156,7 +151,7 @@ mod tests {
 
     #[test]
     fn blkid_itself_finds_what_is_there() {
-        let Some(blkid) = crate::programs::program("blkid") else {
+        let Some(blkid) = programs::program("blkid") else {
             eprintln!("skipped: no blkid");
             return;
         };

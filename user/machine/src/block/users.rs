@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 
 use anyhow::Result;
 
 use crate::sysroot::{Sysroot, garbage};
+use crate::text::shown;
 
 /// A use of a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
         .map(|mount| mount.at)
         .collect();
     let mut uses: Vec<Use> = places.into_iter().map(Use::Mounted).collect();
-    let swaps = sysroot.read_if("proc/swaps")?.unwrap_or_default();
+    let swaps = sysroot.lines_if("proc/swaps")?.unwrap_or_default();
     let mut paths = swaps
         .lines()
         .skip(1)
@@ -88,7 +88,7 @@ pub struct Mount {
 /// # Errors
 /// Fails if procfs cannot be read.
 pub fn mounts(sysroot: &Sysroot) -> Result<Vec<Mount>> {
-    let text = sysroot.read_if("proc/self/mountinfo")?.unwrap_or_default();
+    let text = sysroot.lines_if("proc/self/mountinfo")?.unwrap_or_default();
     Ok(text.lines().filter_map(Mount::parse).collect())
 }
 
@@ -113,7 +113,7 @@ impl Mount {
 /// Returns the kernel's name of the device at a path in `/dev`.
 fn node_name(sysroot: &Sysroot, path: &str) -> String {
     let inside = path.trim_start_matches('/');
-    let real = fs::canonicalize(sysroot.path(inside)).unwrap_or_else(|_| path.into());
+    let real = sysroot.device(inside).unwrap_or_else(|| path.into());
     let name = real.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
@@ -138,5 +138,5 @@ fn unescape(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    shown(&String::from_utf8_lossy(&bytes)).into_owned()
 }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Reads the options that a kernel was configured with.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 
 use super::release::{folder, headers, running};
-use crate::sysroot::{Sysroot, garbage};
+use crate::sysroot::{Sysroot, bounded, garbage};
+use crate::text::shown_columns;
 
 /// The options that a kernel was configured with.
 #[derive(Clone, Debug)]
@@ -32,7 +31,7 @@ impl Options {
         ];
         places.extend(headers(sysroot, release).map(|headers| headers.join(".config")));
         for file in places {
-            if let Some(text) = sysroot.read_if(&file)? {
+            if let Some(text) = sysroot.lines_if(&file)? {
                 return Self::of(sysroot, file, text).map(Some);
             }
         }
@@ -40,7 +39,7 @@ impl Options {
         if !sysroot.has(&packed) || running(sysroot)? != release {
             return Ok(None);
         }
-        let text = gunzip(&sysroot.path(&packed))?;
+        let text = gunzip(sysroot, &packed)?;
         Self::of(sysroot, packed, text).map(Some)
     }
 
@@ -62,13 +61,12 @@ impl Options {
     }
 }
 
-fn gunzip(path: &Path) -> Result<String> {
-    let read = || {
-        let mut text = String::new();
-        GzDecoder::new(File::open(path)?).read_to_string(&mut text)?;
-        std::io::Result::Ok(text)
-    };
-    read().with_context(|| path.display().to_string())
+fn gunzip(sysroot: &Sysroot, path: &Path) -> Result<String> {
+    let bytes = sysroot
+        .file(path)
+        .and_then(|file| bounded(GzDecoder::new(file)));
+    let bytes = bytes.with_context(|| sysroot.path(path).display().to_string())?;
+    Ok(shown_columns(&String::from_utf8_lossy(&bytes)).into_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The modules of md-p2p: which are installed for a kernel, who signed them, and which are loaded.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,18 +78,18 @@ fn collect_modules(
     depth: u32,
     found: &mut Vec<Installed>,
 ) -> Result<()> {
-    if depth == 0 || !sysroot.path(folder).is_dir() {
+    if depth == 0 || !sysroot.has_folder(folder) {
         return Ok(());
     }
     for name in sysroot.names(folder)? {
         let path = folder.join(&name);
-        if sysroot.path(&path).is_dir() {
+        if sysroot.has_folder(&path) {
             collect_modules(sysroot, &path, depth - 1, found)?;
         } else if let Some((name, compression)) = parse_file_name(&name) {
-            let signer = signer(&sysroot.path(&path));
+            let signer = signer(sysroot, &path);
             let signed = match compression {
                 Some(_) => signer.as_ref().map(|it| !it.is_empty()),
-                None => Some(is_signed(&sysroot.path(&path))?),
+                None => Some(is_signed(sysroot, &path)?),
             };
             found.push(Installed {
                 name,
@@ -125,10 +124,10 @@ fn parse_file_name(file: &str) -> Option<(&'static str, Option<&'static str>)> {
 }
 
 /// Tells whether a module ends with the mark of a signature (MODULE_SIG_STRING).
-fn is_signed(path: &Path) -> Result<bool> {
+fn is_signed(sysroot: &Sysroot, path: &Path) -> Result<bool> {
     const MARK: &[u8] = b"~Module signature appended~\n";
     let read = || {
-        let mut file = File::open(path)?;
+        let mut file = sysroot.file(path)?;
         let mut end = Vec::new();
         let mark = MARK.len() as u64;
         let start = file.metadata()?.len().saturating_sub(mark);
@@ -136,7 +135,7 @@ fn is_signed(path: &Path) -> Result<bool> {
         file.read_to_end(&mut end)?;
         std::io::Result::Ok(end == MARK)
     };
-    read().with_context(|| path.display().to_string())
+    read().with_context(|| sysroot.path(path).display().to_string())
 }
 
 /// A loaded module of md-p2p.
@@ -154,7 +153,7 @@ pub struct Loaded {
 /// Fails if `proc/modules` cannot be understood.
 pub fn loaded(sysroot: &Sysroot) -> Result<Vec<Loaded>> {
     const FILE: &str = "proc/modules";
-    let text = sysroot.read_if(FILE)?.unwrap_or_default();
+    let text = sysroot.lines_if(FILE)?.unwrap_or_default();
     let mut found = Vec::new();
     for name in MODULES {
         let key = name.replace('-', "_");
@@ -207,7 +206,7 @@ pub fn mode(sysroot: &Sysroot) -> Option<Mode> {
 pub fn preferred(sysroot: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
     let folder = folder(sysroot, release);
     let text = sysroot
-        .read_if(folder.join("modules.dep"))?
+        .lines_if(folder.join("modules.dep"))?
         .unwrap_or_default();
     let paths = text.lines().filter_map(|line| line.split_once(':'));
     Ok(paths
@@ -217,14 +216,12 @@ pub fn preferred(sysroot: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
 
 /// Returns who signed a module, an empty text if it is not signed. `None` if the file cannot be
 /// read or there is no modinfo.
-pub fn signer(module: &Path) -> Option<String> {
-    let output = Command::new(programs::program("modinfo")?)
-        .args(["-F", "signer"])
-        .arg(module)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    output.status.success().then_some(text)
+pub fn signer(sysroot: &Sysroot, module: &Path) -> Option<String> {
+    // modinfo follows links, so it gets a path without links.
+    let real = sysroot.path(sysroot.device(module)?);
+    let mut modinfo = Command::new(programs::program("modinfo")?);
+    let answer = programs::ask(modinfo.args(["-F", "signer"]).arg(real)).ok()?;
+    answer.status.success().then_some(answer.output)
 }
 
 #[cfg(test)]

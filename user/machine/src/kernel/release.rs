@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The kernels of a machine: their releases, and the folders of their modules and headers.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -41,7 +40,7 @@ pub fn find(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
         return running(sysroot);
     };
     let folder = folder(sysroot, release);
-    if !sysroot.path(&folder).is_dir() {
+    if !sysroot.has_folder(&folder) {
         let all = sysroot.names(folder.parent().unwrap_or(&folder))?;
         bail!(
             "there is no kernel {release}: there is no folder {}; the kernels are: {}",
@@ -69,8 +68,9 @@ pub fn folder(sysroot: &Sysroot, release: &str) -> PathBuf {
 pub fn headers(sysroot: &Sysroot, release: &str) -> Option<PathBuf> {
     let build = folder(sysroot, release).join("build");
     // A link that begins with / is relative to the root of the other machine.
-    let target = fs::read_link(sysroot.path(&build)).ok();
-    let absolute = target.and_then(|target| target.strip_prefix("/").map(Path::to_owned).ok());
+    let absolute = sysroot
+        .target(&build)
+        .and_then(|target| target.strip_prefix("/").map(Path::to_owned).ok());
     let headers = absolute.unwrap_or(build);
     sysroot.has(headers.join(".config")).then_some(headers)
 }
@@ -83,6 +83,7 @@ pub fn display(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_release_stays_within_its_folder() {

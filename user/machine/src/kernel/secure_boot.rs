@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::{fs, process};
+use std::process;
 
 use anyhow::{Context, Result};
 
@@ -18,13 +18,11 @@ pub const CERTIFICATE: &str = "var/lib/dkms/mok.pub";
 
 /// Tells whether the firmware has a certificate; `None` if this cannot be learned.
 pub fn is_enrolled(certificate: &Path) -> Option<bool> {
-    let output = process::Command::new(programs::program("mokutil")?)
-        .arg("--test-key")
-        .arg(certificate)
-        .output()
-        .ok()?;
+    let mut mokutil = process::Command::new(programs::program("mokutil")?);
     // The exit status does not help: it is 1 if the certificate is enrolled, and for errors.
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = programs::ask(mokutil.arg("--test-key").arg(certificate))
+        .ok()?
+        .output;
     match (
         text.contains("is already enrolled"),
         text.contains("is not enrolled"),
@@ -42,7 +40,7 @@ pub fn is_enrolled(certificate: &Path) -> Option<bool> {
 pub fn is_secure(sysroot: &Sysroot) -> Result<bool> {
     const FILE: &str = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
     let path = sysroot.path(FILE);
-    let bytes = match fs::read(&path) {
+    let bytes = match sysroot.bytes(FILE) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         bytes => bytes.with_context(|| path.display().to_string())?,
     };

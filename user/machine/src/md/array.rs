@@ -303,7 +303,7 @@ impl Member {
 impl MemberP2p {
     fn read(folder: &Sysroot) -> Result<Option<Self>> {
         const DISTANCE: &str = "p2pdma_distance";
-        let Some(text) = folder.read_if(DISTANCE)? else {
+        let Some(text) = folder.lines_if(DISTANCE)? else {
             return Ok(None);
         };
         let wrong = |line: &str, why: String| garbage(&folder.path(DISTANCE), line, &why);
@@ -387,13 +387,14 @@ impl P2p {
             let text = md.read_if(format!("p2pdma_{file}"))?;
             anyhow::Ok(text.unwrap_or_default())
         };
+        let reasons = md.lines_if("p2pdma_reason")?.unwrap_or_default();
         let shown = text("provider")?;
         let (provider, provider_wanted) = parse_provider(&shown)
             .map_err(|why| garbage(&md.path("p2pdma_provider"), &shown, &why))?;
         Ok(Some(Self {
             policy: text("policy")?,
             state,
-            reasons: text("reason")?.lines().map(str::to_owned).collect(),
+            reasons: reasons.lines().map(str::to_owned).collect(),
             provider,
             provider_wanted,
             counters: Counters::read(md)?,

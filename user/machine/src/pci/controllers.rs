@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Finds the PCI devices through which a block device is reached.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -18,8 +17,7 @@ use crate::sysroot::Sysroot;
 pub fn of(sysroot: &Sysroot, disk: &str) -> Result<Vec<Bdf>> {
     let link = format!("sys/class/block/{disk}");
     // The text of most links has the address. Reading it is far quicker than following the link.
-    let target = fs::read_link(sysroot.path(&link)).ok();
-    if let Some(address) = target.and_then(|target| nearest(&target)) {
+    if let Some(address) = sysroot.target(&link).and_then(|target| nearest(&target)) {
         return Ok(vec![address]);
     }
     let folder = sysroot

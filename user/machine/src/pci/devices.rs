@@ -3,7 +3,6 @@
 //! (Documentation/ABI/testing/sysfs-bus-pci) and from config space.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 use std::str::FromStr;
@@ -139,9 +138,9 @@ impl Devices {
 
 impl Device {
     fn read(sysroot: &Sysroot, address: Bdf, folder: &str) -> Result<Self> {
-        let (host_bridge, parent) = match fs::read_link(sysroot.path(folder)) {
-            Ok(path) => location(&path),
-            Err(_) => (String::new(), None),
+        let (host_bridge, parent) = match sysroot.target(folder) {
+            Some(path) => location(&path),
+            None => (String::new(), None),
         };
         let sysroot = &sysroot.within(folder)?;
         let Identity {
@@ -262,7 +261,7 @@ const MEM_64: u64 = 0x10_0000;
 
 /// Reads the BARs: start, end and flags in the first six lines of `resource`.
 fn bars(sysroot: &Sysroot, path: &str) -> Result<Vec<Bar>> {
-    let text = sysroot.read_if(path)?.unwrap_or_default();
+    let text = sysroot.lines_if(path)?.unwrap_or_default();
     let mut bars = Vec::new();
     for (index, line) in text.lines().take(6).enumerate() {
         let numbers = line

@@ -17,7 +17,9 @@ pub fn find(sysroot: &Sysroot, wanted: &BTreeSet<Id>) -> BTreeMap<Id, String> {
     if wanted.is_empty() {
         return BTreeMap::new();
     }
-    let text = LISTS.iter().find_map(|list| sysroot.read(list).ok());
+    let text = LISTS
+        .iter()
+        .find_map(|list| sysroot.lines_if(list).ok().flatten());
     parse(&text.unwrap_or_default(), wanted)
 }
 

@@ -96,7 +96,11 @@ pub struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// Makes the rules for the machine from which `devices` were read.
     pub fn of(sysroot: &Sysroot, devices: &'a Devices) -> Self {
-        let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
+        let processor = sysroot
+            .lines_if("proc/cpuinfo")
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         let mut root_devices = BTreeMap::new();
         for device in devices.iter().filter(|device| device.parent.is_none()) {
             root_devices

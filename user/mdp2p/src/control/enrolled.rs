@@ -82,7 +82,7 @@ impl Enrolled {
     /// Fails if its file cannot be read or understood.
     pub fn find(sysroot: &Sysroot, uuid: Uuid) -> Result<Option<Self>> {
         let path = format!("{FOLDER}/{uuid}");
-        let Some(text) = sysroot.read_if(&path)? else {
+        let Some(text) = sysroot.lines_if(&path)? else {
             return Ok(None);
         };
         let enrolled = Self::parse(uuid, &text);

@@ -3,11 +3,11 @@
 //!
 //! Tests: tests/mdadm.rs, and below.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use mdp2p_machine::kernel::modules::is_loaded;
-use mdp2p_machine::programs::program;
+use mdp2p_machine::programs::{ask, program};
 use mdp2p_machine::sysroot::Sysroot;
 
 /// Loads md-p2p, unless it is loaded.
@@ -31,16 +31,12 @@ pub fn load_module(sysroot: &Sysroot, module: &str) -> Result<()> {
     let modprobe = program("modprobe").with_context(|| {
         format!("{module} is not loaded, and modprobe is not found: install kmod")
     })?;
-    let output = Command::new(&modprobe)
-        .arg(module)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| modprobe.display().to_string())?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
+    let answer = ask(Command::new(&modprobe).arg(module));
+    let answer = answer.with_context(|| modprobe.display().to_string())?;
+    if !answer.status.success() {
         bail!(
             "{module} cannot be loaded: {}; {HELP}",
-            one_line(&complaint).unwrap_or_else(|| output.status.to_string())
+            one_line(&answer.complaint).unwrap_or_else(|| answer.status.to_string())
         );
     }
     if !is_loaded(sysroot, module) {

@@ -10,7 +10,11 @@ pub fn vendor(sysroot: &Sysroot) -> Option<String> {
     let vendor = sysroot
         .read("sys/class/dmi/id/sys_vendor")
         .unwrap_or_default();
-    let processor = sysroot.read("proc/cpuinfo").unwrap_or_default();
+    let processor = sysroot
+        .lines_if("proc/cpuinfo")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     let flags = processor.lines().find(|line| line.starts_with("flags"));
     let flagged = flags.is_some_and(|flags| flags.split_whitespace().any(|f| f == "hypervisor"));
     let known = [

@@ -44,7 +44,7 @@ impl<'a> Survey<'a> {
     pub fn read(sysroot: &'a Sysroot) -> Result<Self> {
         let release = release::running(sysroot)?;
         let parameters = sysroot.read_if("proc/cmdline")?.unwrap_or_default();
-        let processor = sysroot.read_if("proc/cpuinfo")?.unwrap_or_default();
+        let processor = sysroot.lines_if("proc/cpuinfo")?.unwrap_or_default();
         let flags = processor
             .lines()
             .find_map(|line| line.strip_prefix("flags")?.split_once(':'))

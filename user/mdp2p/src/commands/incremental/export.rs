@@ -34,7 +34,7 @@ pub fn export(sysroot: &Sysroot, name: &str) -> Result<u8> {
 /// 1.2 UUID /dev/md/data`. The UUID is zeros if the array has no superblocks.
 fn alias(sysroot: &Sysroot, name: &str, uuid: Uuid) -> Result<Option<String>> {
     // The second map was written while md-p2p was alone, or is the only one.
-    let maps = [OUR_MAP, MAP].map(|map| sysroot.read_if(map));
+    let maps = [OUR_MAP, MAP].map(|map| sysroot.lines_if(map));
     let maps = maps.into_iter().collect::<Result<Vec<_>>>()?;
     let uuids = [uuid, Uuid::default()].map(Uuid::to_map);
     let alias = |line: &str| {

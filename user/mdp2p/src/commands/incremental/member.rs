@@ -4,11 +4,12 @@
 //! Tests: the scenario incremental.sh.
 
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::process;
 
 use anyhow::{Context, Result, anyhow};
 use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::uuid::Uuid;
+use mdp2p_machine::programs::ask;
 
 /// What the superblock of a member says.
 pub struct Member {
@@ -19,13 +20,10 @@ pub struct Member {
 
 impl Member {
     pub fn of(mdadm: &Path, device: &Path) -> Result<Self> {
-        let output = process::Command::new(mdadm)
-            .args(["--examine", "--export"])
-            .arg(device)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| mdadm.display().to_string())?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let mut examine = process::Command::new(mdadm);
+        examine.args(["--examine", "--export"]).arg(device);
+        let answer = ask(&mut examine).with_context(|| mdadm.display().to_string())?;
+        let text = answer.output;
         let member = || {
             Some(Self {
                 uuid: value(&text, "MD_UUID")?.parse().ok()?,
@@ -33,11 +31,10 @@ impl Member {
             })
         };
         member().ok_or_else(|| {
-            let complaint = String::from_utf8_lossy(&output.stderr);
             anyhow!(
                 "{} is not a member of an array: {}",
                 device.display(),
-                complaint.trim()
+                answer.complaint
             )
         })
     }

@@ -16,11 +16,13 @@ use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::uuid::Uuid;
 use mdp2p_machine::programs::exit_code;
 use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::text::shown_lines;
 
 use super::member::value;
 use crate::control::enrolled::{Enrolled, SUBSTITUTES, is_plain_name};
 use crate::control::mdadm::namespace::Namespace;
 use crate::control::modprobe;
+use crate::ui;
 
 /// Configuration files for mdadm, which last until the next boot.
 pub const STATE: &str = "run/md-p2p";
@@ -106,9 +108,7 @@ impl Place {
             .read_to_string(&mut output)
             .context("reading what mdadm prints")?;
         // Also for the journal.
-        std::io::stdout()
-            .write_all(output.as_bytes())
-            .context("standard output")?;
+        write!(ui::out(), "{}", shown_lines(&output)).context("standard output")?;
         Ok((exit_code(status), output))
     }
 }

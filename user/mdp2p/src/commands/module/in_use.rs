@@ -88,7 +88,7 @@ impl InUse {
                 },
             }
         });
-        let refused = sysroot.read_if(format!("var/cache/md-p2p/{release}/refused"))?;
+        let refused = sysroot.lines_if(format!("var/cache/md-p2p/{release}/refused"))?;
         Ok(Self {
             refused: refused.filter(|_| build.is_none()),
             build,

@@ -66,7 +66,8 @@ impl ModuleStatus {
         let installed = modules::installed(sysroot, &release)?;
         let built = match find_source(sysroot, None) {
             Ok(source) => {
-                let folder = source.join(format!("kbuild/build/{release}/module"));
+                let below = source.strip_prefix(sysroot.path("")).unwrap_or(&source);
+                let folder = below.join(format!("kbuild/build/{release}/module"));
                 modules::built(sysroot, &folder)?
             }
             Err(_) => Vec::new(),

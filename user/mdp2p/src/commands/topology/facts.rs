@@ -5,8 +5,7 @@
 //! Tests: tests/topology.rs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use mdp2p_machine::md::array::Array;
@@ -65,17 +64,15 @@ pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>>
     let controllers = sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
         let folder = format!("sys/class/nvme/{name}");
         // A controller behind a fabric is no PCI device.
-        let Some(address) =
-            link_target(sysroot, &folder).and_then(|path| controllers::nearest(&path))
+        let Some(address) = sysroot
+            .target(&folder)
+            .and_then(|path| controllers::nearest(&path))
         else {
             return Ok(None);
         };
         let text = |file: &str| {
             let text = sysroot.read_if(format!("{folder}/{file}"))?;
-            anyhow::Ok(
-                text.map(|text| printable(&text))
-                    .filter(|text| !text.is_empty()),
-            )
+            anyhow::Ok(text.filter(|text| !text.is_empty()))
         };
         let facts = Facts {
             model: text("model")?,
@@ -112,7 +109,7 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
         }
     }
     sysroot::each(&sysroot.names(BLOCK)?, |name| {
-        let Some(link) = link_target(sysroot, &format!("{BLOCK}/{name}")) else {
+        let Some(link) = sysroot.target(format!("{BLOCK}/{name}")) else {
             return Ok(None);
         };
         if is_hidden_path(name) || partitioned_disk(sysroot, &link).is_some() {
@@ -149,7 +146,9 @@ fn disks_of(sysroot: &Sysroot, name: &str, depth: usize) -> Result<BTreeSet<Stri
         }
         return Ok(found);
     }
-    let disk = link_target(sysroot, &folder).and_then(|link| partitioned_disk(sysroot, &link));
+    let disk = sysroot
+        .target(&folder)
+        .and_then(|link| partitioned_disk(sysroot, &link));
     Ok(BTreeSet::from([disk.unwrap_or_else(|| name.to_owned())]))
 }
 
@@ -168,10 +167,6 @@ fn is_hidden_path(name: &str) -> bool {
         rest.starts_with('c')
     };
     name.strip_prefix("nvme").is_some_and(after)
-}
-
-fn link_target(sysroot: &Sysroot, path: &str) -> Option<PathBuf> {
-    fs::read_link(sysroot.path(path)).ok()
 }
 
 /// Gives each visible device without a model its name in the list of PCI devices.
@@ -194,15 +189,7 @@ pub fn add_names(
     let names = ids::find(sysroot, &wanted);
     for device in nameless {
         if let Some(name) = names.get(&id(device)) {
-            facts.entry(device.address).or_default().model = Some(printable(name));
+            facts.entry(device.address).or_default().model = Some(name.clone());
         }
     }
-}
-
-/// Replaces each character that might harm a terminal, or that XML does not allow.
-pub fn printable(text: &str) -> String {
-    let is_fine = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.chars()
-        .map(|c| if is_fine(c) { c } else { '?' })
-        .collect()
 }

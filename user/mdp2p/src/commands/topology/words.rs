@@ -7,7 +7,7 @@ use anstyle::Style;
 use mdp2p_machine::pci::config::{Acs, Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::Device;
 
-use super::facts::{Disk, Facts, Membership, printable};
+use super::facts::{Disk, Facts, Membership};
 use super::tree::Tree;
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING};
 
@@ -124,7 +124,7 @@ fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
     match device.driver.as_deref() {
         None if device.kind == Kind::Nvme => words.push(Piece::new(WARNING, "no driver")),
         Some(driver) if !device.is_bridge() && driver != "nvme" => {
-            words.push(Piece::new(plain, format!("driver {}", printable(driver))));
+            words.push(Piece::new(plain, format!("driver {driver}")));
         }
         _ => {}
     }
@@ -177,7 +177,7 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
         }
         () => HEADING,
     };
-    Piece::new(style, printable(&text))
+    Piece::new(style, text)
 }
 
 /// Returns the heading of a host bridge.

@@ -78,7 +78,7 @@ impl Namespace {
     /// mdadm counts down from 127 to choose a number, and from 511 if those are reserved.
     fn reserve_numbers(&mut self, sysroot: &Sysroot) -> Result<()> {
         for config in CONFIGS {
-            if let Some(mut text) = sysroot.read_if(config)? {
+            if let Some(mut text) = sysroot.lines_if(config)? {
                 for number in 0..128 {
                     text += &format!(
                         "\nARRAY <ignore> UUID=6d642d70:32700000:00000000:{number:08x} \

@@ -33,8 +33,8 @@ pub fn prepare_notes(sysroot: &Sysroot) -> Result<()> {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     let merged = || {
-        let ours = sysroot.read_if(OUR_MAP)?;
-        let theirs = sysroot.read_if(MAP)?.unwrap_or_default();
+        let ours = sysroot.lines_if(OUR_MAP)?;
+        let theirs = sysroot.lines_if(MAP)?.unwrap_or_default();
         anyhow::Ok(merged_map(sysroot, ours.as_deref(), &theirs))
     };
     if merged()?.is_none() {

@@ -3,8 +3,6 @@
 //!
 //! Tests: tests/doctor.rs.
 
-use std::fs;
-
 use anyhow::Result;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{self, Kind, LARGE_BAR};
@@ -135,7 +133,7 @@ fn bars(survey: &Survey) -> Result<Finding> {
 /// Reads the number, start, end and flags of a device's BARs. A line that is garbage is left out,
 /// because reading the device has reported it.
 fn read_resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
-    let text = sysroot.read_if(format!("{DEVICES}/{address}/resource"))?;
+    let text = sysroot.lines_if(format!("{DEVICES}/{address}/resource"))?;
     let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
     let line = |line: &str| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(number).collect();
@@ -159,10 +157,8 @@ fn resizable_bars(survey: &Survey) -> Result<Finding> {
         if device.largest_bar() > LARGE_BAR {
             continue;
         }
-        let space = survey
-            .sysroot
-            .path(format!("{DEVICES}/{}/config", device.address));
-        let space = fs::read(space).unwrap_or_default();
+        let space = format!("{DEVICES}/{}/config", device.address);
+        let space = survey.sysroot.bytes(space).unwrap_or_default();
         if space.len() <= 256 {
             unknown.push(device.address);
         }
