@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{iter, panic, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -40,7 +40,16 @@ pub struct Sysroot {
     open: Arc<OwnedFd>,
     /// On another machine, the folder below its root in which paths begin.
     elsewhere: Option<PathBuf>,
+    /// What could not be read or understood; `None` if that ends the command.
+    complaints: Option<Complaints>,
 }
+
+type Complaints = Arc<Mutex<Vec<String>>>;
+
+/// Part of another machine that was not captured, so that nobody can tell what is in there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not among the files of this machine")]
+pub struct NotCaptured(String);
 
 impl Sysroot {
     /// Opens the machine whose `sys`, `proc` and `dev` lie below `root`.
@@ -59,7 +68,55 @@ impl Sysroot {
             open: open.with_context(|| root.display().to_string())?.into(),
             root: root.to_owned(),
             elsewhere: (root != Path::new("/")).then(PathBuf::new),
+            complaints: None,
         })
+    }
+
+    /// Returns the same machine for a command that shows what there is: a file that cannot be read
+    /// or understood then costs what is told of it, and not the whole command.
+    pub fn tolerant(&self) -> Self {
+        Self {
+            complaints: Some(Complaints::default()),
+            ..self.clone()
+        }
+    }
+
+    /// Returns what was read, or `None` if that failed and the command [can do
+    /// without](Self::tolerant). The error is then among the [complaints](Self::complaints).
+    ///
+    /// # Errors
+    /// Returns the error if the command cannot do without.
+    pub fn tolerate<T>(&self, read: Result<T>) -> Result<Option<T>> {
+        let (error, complaints) = match (read, &self.complaints) {
+            (Err(error), Some(complaints)) => (error, complaints),
+            (read, _) => return read.map(Some),
+        };
+        let mut complaints = complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let complaint = format!("{error:#}");
+        if !complaints.contains(&complaint) {
+            complaints.push(complaint);
+        }
+        Ok(None)
+    }
+
+    /// Returns what could not be read or understood so far.
+    pub fn complaints(&self) -> Vec<String> {
+        let complaints = self.complaints.iter();
+        let all =
+            complaints.flat_map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        all.collect()
+    }
+
+    /// Fails if none of these files and folders of another machine was captured. What is not there
+    /// on this machine does not exist.
+    ///
+    /// # Errors
+    /// Fails with [`NotCaptured`].
+    pub fn needs(&self, paths: &[&str]) -> Result<()> {
+        match self.is_here() || paths.iter().any(|path| self.has(path)) {
+            true => Ok(()),
+            false => Err(NotCaptured(paths.join(" or ")).into()),
+        }
     }
 
     /// Opens a folder of the machine that much is read from. Paths then begin in this folder. On
@@ -78,6 +135,7 @@ impl Sysroot {
                 Some(_) => self.open.clone(),
             },
             elsewhere: self.elsewhere.as_ref().map(|above| above.join(folder)),
+            complaints: self.complaints.clone(),
         })
     }
 

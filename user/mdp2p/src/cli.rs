@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::text::shown_lines;
 
 use crate::command::Command;
 use crate::commands::Verb;
@@ -104,7 +105,17 @@ fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8>
             path.display()
         );
     }
-    command.run(root)
+    if !command.tolerates() {
+        return command.run(root);
+    }
+    let root = root.tolerant();
+    let status = command.run(&root)?;
+    let complaints = root.complaints();
+    for complaint in &complaints {
+        eprintln!("mdp2p: warning: {}", shown_lines(complaint));
+    }
+    // What was shown is not all, as if `ls` could not read one of several files.
+    Ok(status.max(u8::from(!complaints.is_empty())))
 }
 
 fn print_completions(options: &Completions) -> Result<u8> {

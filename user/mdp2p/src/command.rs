@@ -9,6 +9,11 @@ pub trait Command {
     /// Tells whether the command, with these options, changes the machine or does I/O.
     fn changes(&self) -> bool;
 
+    /// Tells whether a file that cannot be read or understood costs only what is told of it.
+    fn tolerates(&self) -> bool {
+        false
+    }
+
     /// Runs the command and returns its exit status.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ pub fn all(sysroot: &Sysroot) -> Result<Vec<Array>> {
         match Array::read(sysroot, name) {
             Ok(array) => Ok(Some(array)),
             Err(_) if !is_there() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => sysroot.tolerate(Err(error.context(format!("{name} is left out")))),
         }
     })
 }

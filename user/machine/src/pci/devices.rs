@@ -88,7 +88,10 @@ impl Devices {
         let devices = sysroot::each(&sysroot.names(DEVICES)?, |name| {
             let address = name
                 .parse()
-                .map_err(|why: String| garbage(&sysroot.path(DEVICES), name, &why))?;
+                .map_err(|why: String| garbage(&sysroot.path(DEVICES), name, &why));
+            let Some(address) = sysroot.tolerate(address)? else {
+                return Ok(None);
+            };
             let folder = format!("{DEVICES}/{name}");
             match Device::read(sysroot, address, &folder) {
                 Ok(device) => Ok(Some(device)),
@@ -147,9 +150,14 @@ impl Device {
             vendor,
             device,
             class,
-        } = sysroot.value("modalias")?;
+        } = match sysroot.value("modalias") {
+            // The device has just been removed.
+            Err(error) if !sysroot.has("modalias") => return Err(error),
+            identity => sysroot.tolerate(identity)?.unwrap_or_default(),
+        };
         let driver = sysroot.link("driver");
-        let space = match driver.is_some() || class >> 16 == config::BRIDGE {
+        let is_unknown = vendor == 0;
+        let space = match is_unknown || driver.is_some() || class >> 16 == config::BRIDGE {
             true => sysroot.file(Path::new("config")).ok(),
             false => None,
         };
@@ -172,8 +180,10 @@ impl Device {
             class,
             kind: config::kind(class, port),
             driver,
-            bars: bars(sysroot, "resource")?,
-            p2pmem: p2pmem(sysroot, "p2pmem")?,
+            bars: sysroot
+                .tolerate(bars(sysroot, "resource"))?
+                .unwrap_or_default(),
+            p2pmem: sysroot.tolerate(p2pmem(sysroot, "p2pmem"))?.flatten(),
             acs: config::acs(word),
         })
     }
@@ -222,6 +232,7 @@ fn location(path: &Path) -> (String, Option<Bdf>) {
 }
 
 /// The numbers by which drivers know a device.
+#[derive(Default)]
 struct Identity {
     vendor: u16,
     device: u16,
@@ -294,8 +305,12 @@ fn bars(sysroot: &Sysroot, path: &str) -> Result<Vec<Bar>> {
 pub fn provider_memory(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
     let mut found = Vec::new();
     for name in sysroot.names(DEVICES)? {
-        let memory = p2pmem(sysroot, &format!("{DEVICES}/{name}/p2pmem"))?;
-        if let Some(memory) = memory.filter(|memory| memory.published) {
+        let memory = p2pmem(sysroot, &format!("{DEVICES}/{name}/p2pmem"));
+        if let Some(memory) = sysroot
+            .tolerate(memory)?
+            .flatten()
+            .filter(|memory| memory.published)
+        {
             let address = name
                 .parse()
                 .map_err(|why: String| garbage(&sysroot.path(DEVICES), &name, &why))?;

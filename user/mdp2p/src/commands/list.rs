@@ -29,6 +29,10 @@ impl Command for List {
         false
     }
 
+    fn tolerates(&self) -> bool {
+        true
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         #[derive(Serialize)]
         struct Listed {

@@ -37,6 +37,10 @@ impl Command for Doctor {
         false
     }
 
+    fn tolerates(&self) -> bool {
+        true
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let survey = Survey::read(sysroot)?;
         let report = Report::of(&survey);

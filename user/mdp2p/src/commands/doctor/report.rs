@@ -9,6 +9,8 @@ use anstyle::Style;
 use anyhow::Result;
 use serde::Serialize;
 
+use mdp2p_machine::sysroot::NotCaptured;
+
 use super::check::{Check, Finding, Verdict, problem, warning};
 use super::checks;
 use super::survey::Survey;
@@ -48,7 +50,7 @@ impl Report {
             checks.count()
         };
         Self {
-            kernel: survey.release.clone(),
+            kernel: survey.release().unwrap_or_else(|_| "unknown".into()),
             virtual_machine: survey.is_virtual(),
             ok: count(Verdict::Ok),
             warnings: count(Verdict::Warning),
@@ -91,6 +93,12 @@ fn explain_failure(error: anyhow::Error) -> Finding {
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied);
     let found = format!("cannot tell: {error:#}");
+    if error.is::<NotCaptured>() {
+        return warning(
+            found,
+            "mdp2p capture takes all that is needed from the machine",
+        );
+    }
     match denied {
         true => warning(found, "sudo mdp2p doctor"),
         false => problem(

@@ -20,8 +20,6 @@ use mdp2p_machine::sysroot::Sysroot;
 pub struct Survey<'a> {
     /// The machine.
     pub sysroot: &'a Sysroot,
-    /// The release of the running kernel.
-    pub release: String,
     /// All PCI devices.
     pub devices: Devices,
     /// All arrays.
@@ -42,9 +40,12 @@ impl<'a> Survey<'a> {
     /// # Errors
     /// If a file cannot be read or understood; the error names the file.
     pub fn read(sysroot: &'a Sysroot) -> Result<Self> {
-        let release = release::running(sysroot)?;
-        let parameters = sysroot.read_if("proc/cmdline")?.unwrap_or_default();
-        let processor = sysroot.lines_if("proc/cpuinfo")?.unwrap_or_default();
+        let parameters = sysroot.tolerate(sysroot.read_if("proc/cmdline"))?.flatten();
+        let parameters = parameters.unwrap_or_default();
+        let processor = sysroot
+            .tolerate(sysroot.lines_if("proc/cpuinfo"))?
+            .flatten();
+        let processor = processor.unwrap_or_default();
         let flags = processor
             .lines()
             .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
@@ -54,12 +55,26 @@ impl<'a> Survey<'a> {
             sysroot,
             devices: Devices::read(sysroot)?,
             arrays: array::all(sysroot)?,
-            installed: modules::installed(sysroot, &release)?,
-            loaded: modules::loaded(sysroot)?,
+            // Without a release, each check that needs one says so.
+            installed: match release::running(sysroot) {
+                Ok(release) => modules::installed(sysroot, &release)?,
+                Err(_) => Vec::new(),
+            },
+            loaded: sysroot
+                .tolerate(modules::loaded(sysroot))?
+                .unwrap_or_default(),
             parameters: words(&parameters),
             flags: flags.split_whitespace().map(str::to_owned).collect(),
-            release,
         })
+    }
+
+    /// Returns the release of the running kernel.
+    ///
+    /// # Errors
+    /// If the machine does not say it.
+    pub fn release(&self) -> Result<String> {
+        self.sysroot.needs(&["proc/sys/kernel/osrelease"])?;
+        release::running(self.sysroot)
     }
 
     /// Returns the values of a parameter on the kernel's command line.

@@ -53,6 +53,10 @@ impl Command for Stats {
         false
     }
 
+    fn tolerates(&self) -> bool {
+        true
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let selection = Selection::of(sysroot, &self.arrays)?;
         if let Some(interval) = self.watch {

@@ -71,7 +71,8 @@ pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>>
             return Ok(None);
         };
         let text = |file: &str| {
-            let text = sysroot.read_if(format!("{folder}/{file}"))?;
+            let text = sysroot.read_if(format!("{folder}/{file}"));
+            let text = sysroot.tolerate(text)?.flatten();
             anyhow::Ok(text.filter(|text| !text.is_empty()))
         };
         let facts = Facts {
@@ -120,13 +121,20 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
             None if name.starts_with("nvme") => match controllers::of(sysroot, name) {
                 Ok(paths) => paths,
                 Err(_) if !sysroot.has(format!("{BLOCK}/{name}")) => return Ok(None),
-                Err(error) => return Err(error),
+                Err(error) => match sysroot.tolerate(Err(error))? {
+                    Some(paths) => paths,
+                    None => return Ok(None),
+                },
             },
             None => return Ok(None),
         };
-        let sectors = sysroot.value_if::<u64>(format!("{BLOCK}/{name}/size"))?;
+        let sectors = sysroot.value_if::<u64>(format!("{BLOCK}/{name}/size"));
         Ok(Some(Disk {
-            bytes: sectors.unwrap_or(0).saturating_mul(512),
+            bytes: sysroot
+                .tolerate(sectors)?
+                .flatten()
+                .unwrap_or(0)
+                .saturating_mul(512),
             paths,
             members: members.get(name).cloned().unwrap_or_default(),
             name: name.to_owned(),

@@ -54,6 +54,10 @@ impl Command for Topology {
         false
     }
 
+    fn tolerates(&self) -> bool {
+        true
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let devices = Devices::read(sysroot)?;
         let tree = Tree::gather(sysroot, &devices, self.all)?;

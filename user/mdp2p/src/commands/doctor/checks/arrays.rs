@@ -17,6 +17,7 @@ pub const CHECKS: &[Check] = &[("arrays", arrays)];
 
 /// Checks whether arrays are under md-p2p, and as direct as their levels can be.
 fn arrays(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&["sys/block"])?;
     let names = |driver: Driver| -> Vec<&str> {
         let of = survey.arrays.iter().filter(|it| it.driver == driver);
         of.map(|it| it.name.as_str()).collect()

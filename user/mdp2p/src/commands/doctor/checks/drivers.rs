@@ -16,6 +16,7 @@ pub const CHECKS: &[Check] = &[("NVMe multipath", multipath), ("nvidia-fs", nvid
 /// Checks how many paths NVMe drives have, because the farthest path counts.
 fn multipath(survey: &Survey) -> Result<Finding> {
     const FILE: &str = "sys/module/nvme_core/parameters/multipath";
+    survey.sysroot.needs(&["sys/module"])?;
     let on = match survey.sysroot.read_if(FILE)?.as_deref() {
         None => {
             return Ok(ok(
@@ -67,6 +68,7 @@ fn multipath(survey: &Survey) -> Result<Finding> {
 fn nvidia_fs(survey: &Survey) -> Result<Finding> {
     const MODULE: &str = "sys/module/nvidia_fs";
     const FILE: &str = "sys/module/nvidia_fs/parameters/use_pci_p2pdma";
+    survey.sysroot.needs(&["sys/module"])?;
     if !survey.sysroot.has(MODULE) {
         return Ok(ok("not loaded"));
     }

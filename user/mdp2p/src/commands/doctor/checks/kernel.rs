@@ -30,11 +30,12 @@ fn kernel_options(survey: &Survey) -> Result<Finding> {
         ("RUST", "part of md-p2p is written in Rust"),
         ("BLK_DEV_MD", "MD needs parts that come with it"),
     ];
-    let release = &survey.release;
+    let release = &survey.release()?;
     let Some(options) = Options::read(survey.sysroot, release)? else {
         if modules::mode(survey.sysroot).is_some() {
             return Ok(ok(format!("md-p2p runs in {release}, so they are right")));
         }
+        survey.sysroot.needs(&["boot", "proc/config.gz"])?;
         return Ok(warning(
             format!("cannot tell how {release} was configured"),
             format!("install the kernel's headers: apt install linux-headers-{release}"),
@@ -60,7 +61,8 @@ fn kernel_options(survey: &Survey) -> Result<Finding> {
 
 /// Checks whether all modules are installed for the running kernel, each once.
 fn modules_installed(survey: &Survey) -> Result<Finding> {
-    let release = &survey.release;
+    let release = &survey.release()?;
+    survey.sysroot.needs(&["lib/modules", "usr/lib/modules"])?;
     let count_of = |name: &&&str| {
         survey
             .installed
@@ -123,10 +125,11 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
 
 /// Names the other kernels for which md-p2p is installed.
 fn other_kernels(survey: &Survey) -> Result<String> {
-    let all = release::folder(survey.sysroot, &survey.release);
+    let running = survey.release()?;
+    let all = release::folder(survey.sysroot, &running);
     let mut found = Vec::new();
     for release in survey.sysroot.names(all.parent().unwrap_or(&all))? {
-        if release != survey.release && !modules::installed(survey.sysroot, &release)?.is_empty() {
+        if release != running && !modules::installed(survey.sysroot, &release)?.is_empty() {
             found.push(release);
         }
     }
@@ -138,6 +141,7 @@ fn other_kernels(survey: &Survey) -> Result<String> {
 
 /// Checks whether md-p2p is loaded, and says beside what.
 fn modules_loaded(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&["sys/module"])?;
     let Some(mode) = modules::mode(survey.sysroot) else {
         return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
     };
@@ -152,6 +156,9 @@ fn modules_loaded(survey: &Survey) -> Result<Finding> {
 
 /// Checks whether the modules have the signatures that the kernel demands.
 fn secure_boot(survey: &Survey) -> Result<Finding> {
+    survey
+        .sysroot
+        .needs(&["sys/firmware", "sys/kernel/security/lockdown"])?;
     let mut demands = Vec::new();
     let secure = secure_boot::is_secure(survey.sysroot)?;
     if is_locked_down(survey.sysroot)? {
@@ -235,6 +242,7 @@ fn mdadm(survey: &Survey) -> Result<Finding> {
         "usr/local/sbin",
         "usr/local/bin",
     ];
+    survey.sysroot.needs(&FOLDERS)?;
     let path = FOLDERS.map(|folder| format!("{folder}/mdadm"));
     Ok(match path.iter().find(|path| survey.sysroot.has(path)) {
         Some(path) => ok(format!("/{path}")),

@@ -22,6 +22,7 @@ pub const CHECKS: &[Check] = &[
 
 /// Checks whether a device publishes memory.
 fn providers(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&[DEVICES])?;
     let mut there = Vec::new();
     let mut hidden = Vec::new();
     for device in survey.devices.iter() {

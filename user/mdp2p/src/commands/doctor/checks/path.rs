@@ -70,6 +70,7 @@ fn disable_redirect(ports: &BTreeSet<Bdf>) -> String {
 
 /// Checks whether drives reach providers.
 fn reach(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&[DEVICES])?;
     let pairs = survey.pairs();
     if survey.devices.providers().next().is_none() {
         return Ok(warning("there is no provider", "see providers above"));
@@ -126,6 +127,7 @@ fn reach(survey: &Survey) -> Result<Finding> {
 
 /// Checks whether the IOMMU translates addresses of drives and providers.
 fn iommu(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&["sys/class"])?;
     let units = survey.sysroot.names("sys/class/iommu")?;
     if units.is_empty() {
         return Ok(ok("off: devices use physical addresses"));
@@ -182,6 +184,8 @@ fn bounce_buffers(survey: &Survey) -> Result<Finding> {
             "boot without swiotlb=force",
         ));
     }
+    survey.sysroot.needs(&["proc/cmdline"])?;
+    survey.sysroot.needs(&["proc/cpuinfo"])?;
     // A host whose processor can encrypt memory has some of these flags too, so only guests count.
     const GUEST: [&str; 3] = [
         "dev/sev-guest",
