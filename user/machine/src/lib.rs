@@ -4,6 +4,7 @@
 //! This crate writes nothing, and knows no commands, tables or colours.
 
 pub mod block;
+pub mod capture;
 pub mod kernel;
 pub mod md;
 pub mod pci;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -233,6 +233,17 @@ impl Sysroot {
     /// Returns the error of the system.
     pub fn bytes(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         bounded(self.file(path.as_ref())?)
+    }
+
+    /// Returns the last bytes of a file.
+    ///
+    /// # Errors
+    /// Returns the error of the system.
+    pub fn end(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+        let mut file = self.file(path)?;
+        let start = file.metadata()?.len().saturating_sub(most);
+        file.seek(SeekFrom::Start(start))?;
+        bounded(file)
     }
 
     /// Opens a regular file for reading.

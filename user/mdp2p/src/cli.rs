@@ -10,7 +10,9 @@ use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use mdp2p_machine::sysroot::Sysroot;
 use mdp2p_machine::text::shown_lines;
+use tempfile::TempDir;
 
+use crate::archive;
 use crate::command::Command;
 use crate::commands::Verb;
 use crate::completions;
@@ -39,11 +41,12 @@ pub struct Arguments {
         help = "When to use colour: auto, always or never"
     )]
     pub color: Color,
-    /// Inspect another machine, whose files are below this folder; nothing can be changed there
+    /// Inspect another machine, whose files are below this folder or in the file that `mdp2p capture`
+    /// made of it; nothing can be changed there
     #[arg(
         long,
         global = true,
-        value_name = "FOLDER",
+        value_name = "FOLDER|FILE",
         default_value = "/",
         hide_default_value = true
     )]
@@ -89,7 +92,12 @@ pub struct Manual {
 /// Says what was wrong, where, and what to do about it.
 pub fn run(arguments: Arguments) -> Result<u8> {
     arguments.color.apply();
-    let root = Sysroot::at(&arguments.sysroot)?;
+    let unpacked = match arguments.sysroot.is_file() {
+        true => Some(archive::unpack(&arguments.sysroot)?),
+        false => None,
+    };
+    let folder = unpacked.as_ref().map_or(&*arguments.sysroot, TempDir::path);
+    let root = Sysroot::at(folder)?;
     match &arguments.request {
         Request::Verb(verb) => run_command(verb.command(), &root, &arguments.sysroot),
         Request::Completions(options) => print_completions(options),

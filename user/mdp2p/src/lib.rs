@@ -5,6 +5,7 @@
 //! through [`mdp2p_machine`], prints through [`ui`], and changes things through [`control`]. Every
 //! change is a plan first: the plan is shown, then applied.
 
+pub mod archive;
 pub mod arguments;
 pub mod cli;
 pub mod command;

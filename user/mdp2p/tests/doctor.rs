@@ -607,7 +607,10 @@ fn garbage_is_named_with_its_file() {
         // Lines are broken between words only.
         let named = stdout.contains(&file) || stderr.contains(&file);
         assert!(named, "{file}: {stdout}{stderr}");
-        assert!(stdout.contains(&format!("{} checks", names().len())), "{file}: {stdout}");
+        assert!(
+            stdout.contains(&format!("{} checks", names().len())),
+            "{file}: {stdout}"
+        );
     }
 }
 

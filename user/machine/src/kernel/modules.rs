@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The modules of md-p2p: which are installed for a kernel, who signed them, and which are loaded.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -126,16 +125,9 @@ fn parse_file_name(file: &str) -> Option<(&'static str, Option<&'static str>)> {
 /// Tells whether a module ends with the mark of a signature (MODULE_SIG_STRING).
 fn is_signed(sysroot: &Sysroot, path: &Path) -> Result<bool> {
     const MARK: &[u8] = b"~Module signature appended~\n";
-    let read = || {
-        let mut file = sysroot.file(path)?;
-        let mut end = Vec::new();
-        let mark = MARK.len() as u64;
-        let start = file.metadata()?.len().saturating_sub(mark);
-        file.seek(SeekFrom::Start(start))?;
-        file.read_to_end(&mut end)?;
-        std::io::Result::Ok(end == MARK)
-    };
-    read().with_context(|| sysroot.path(path).display().to_string())
+    let end = sysroot.end(path, MARK.len() as u64);
+    let end = end.with_context(|| sysroot.path(path).display().to_string())?;
+    Ok(end == MARK)
 }
 
 /// A loaded module of md-p2p.

@@ -146,6 +146,16 @@ fn extended_capability(config: &[u8], wanted: u32) -> Option<usize> {
     None
 }
 
+/// Removes the serial number of a device (PCI_EXT_CAP_ID_DSN), which may also be a network address.
+pub fn without_serial(mut config: Vec<u8>) -> Vec<u8> {
+    const ID: u32 = 0x03;
+    if let Some(at) = extended_capability(&config, ID) {
+        let end = config.len().min(at + 12);
+        config[at + 4..end].fill(0);
+    }
+    config
+}
+
 /// Returns the size in bytes that a small BAR could have at most (PCI_EXT_CAP_ID_REBAR); `None` if
 /// none could be larger than it is.
 pub fn possible_bar_size(config: &[u8]) -> Option<u64> {

@@ -8,6 +8,7 @@ use crate::command::Command;
 
 pub mod assemble;
 pub mod bench;
+pub mod capture;
 pub mod create;
 pub mod detail;
 pub mod doctor;
@@ -78,6 +79,8 @@ commands! {
     Verify(verify::Verify),
     /// Measure peer memory against host memory
     Bench(bench::Bench),
+    /// Take what the other commands read of this machine into a file, for a bug report
+    Capture(capture::Capture),
     /// Build, install, load, sign and inspect the kernel modules
     Module(module::Module),
 }

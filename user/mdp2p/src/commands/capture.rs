@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `mdp2p capture`: takes what the other commands read of a machine into a file.
+//!
+//! Tests: tests/capture.rs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use mdp2p_machine::capture::{self, Entry};
+use mdp2p_machine::sysroot::Sysroot;
+use tempfile::NamedTempFile;
+
+use crate::archive;
+use crate::command::Command;
+use crate::ui;
+
+/// `mdp2p capture`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The file has what mdp2p reads of sys, proc, dev and a few other folders. It has no serial number, no \
+UUID, no mount point, and no name that somebody chose; the same name gets the same other name. All of \
+config space and of ACS needs root.
+
+Examples:
+  sudo mdp2p capture machine.tar.xz
+  mdp2p capture --dry-run machine.tar.xz
+  mdp2p --sysroot machine.tar.xz topology")]
+pub struct Capture {
+    /// The file to write, such as machine.tar.xz
+    pub file: PathBuf,
+    /// Keep the serial numbers of drives and devices
+    #[arg(long)]
+    pub with_serials: bool,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub overwrite: bool,
+    /// List what would be taken, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Command for Capture {
+    fn changes(&self) -> bool {
+        // It writes a file, but changes nothing of the machine.
+        false
+    }
+
+    fn tolerates(&self) -> bool {
+        true
+    }
+
+    fn run(&self, sysroot: &Sysroot) -> Result<u8> {
+        if !self.overwrite && self.file.symlink_metadata().is_ok() && !self.dry_run {
+            bail!(
+                "{}: it exists; name another file, or add --overwrite",
+                self.file.display()
+            );
+        }
+        let entries = capture::take(sysroot, self.with_serials)?;
+        let mut out = ui::out();
+        if self.dry_run {
+            for (path, entry) in &entries {
+                match entry {
+                    Entry::File(content) => {
+                        writeln!(
+                            out,
+                            "{}  {}",
+                            path.display(),
+                            ui::bytes(content.len() as u64)
+                        )?;
+                    }
+                    Entry::Link(target) => {
+                        writeln!(out, "{} -> {}", path.display(), target.display())?;
+                    }
+                    Entry::Folder => writeln!(out, "{}/", path.display())?,
+                }
+            }
+            return Ok(0);
+        }
+        let shown = || self.file.display().to_string();
+        self.write(|file| archive::pack(file, &entries).with_context(shown))?;
+        if ui::is_terminal() {
+            let files = ui::count(entries.len(), "file");
+            writeln!(
+                out,
+                "{}: {files}; look at them before you send it: tar tf",
+                shown()
+            )?;
+        }
+        Ok(0)
+    }
+}
+
+impl Capture {
+    /// Writes the file at once, so that it is never half there. Only its owner can read it.
+    fn write(&self, pack: impl FnOnce(&mut NamedTempFile) -> Result<()>) -> Result<()> {
+        let folder = match self.file.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let made = NamedTempFile::new_in(folder);
+        let mut made = made.with_context(|| folder.display().to_string())?;
+        pack(&mut made)?;
+        let kept = match self.overwrite {
+            true => made.persist(&self.file),
+            false => made.persist_noclobber(&self.file),
+        };
+        kept.map_err(|error| error.error)
+            .with_context(|| self.file.display().to_string())?;
+        Ok(())
+    }
+}
