@@ -107,11 +107,117 @@ fn a_drawing_has_all_that_was_measured_and_the_warning() {
     for text in [
         "md0: raid0",
         "Throughput, MiB/s",
-        "4 KiB read, not counted",
-        "64 KiB read, not counted",
+        "4 KiB read",
+        "64 KiB read",
+        "not counted",
         "virtual machine (QEMU &lt;&amp;&gt;): the figures mean nothing",
     ] {
         assert!(has(text), "{text}: {all:?}");
+    }
+}
+
+/// A text in a drawing, and the box that it fills.
+struct Label {
+    text: String,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+/// Returns the labels of a drawing. A letter of a sans-serif font is at most 0.62 as wide as high.
+fn labels(drawing: &str) -> Vec<Label> {
+    let document = roxmltree::Document::parse(drawing).expect("XML");
+    let texts = document
+        .descendants()
+        .filter(|node| node.has_tag_name("text"));
+    let label = |node: roxmltree::Node| {
+        let number = |key: &str| node.attribute(key).expect(key).parse::<f64>().expect(key);
+        let text = node.text().unwrap_or_default().trim().to_owned();
+        let (x, y, size) = (number("x"), number("y"), number("font-size"));
+        let width = 0.62 * size * text.chars().count() as f64;
+        let left = match node.attribute("text-anchor") {
+            Some("middle") => x - width / 2.0,
+            Some("end") => x - width,
+            _ => x,
+        };
+        let below = match node.attribute("dy") {
+            Some("0.76em") => 0.76,
+            Some("0.5ex") => 0.25,
+            _ => 0.0,
+        };
+        let base = y + below * size;
+        Label {
+            text,
+            left,
+            right: left + width,
+            top: base - 0.76 * size,
+            bottom: base + 0.2 * size,
+        }
+    };
+    texts.map(label).collect()
+}
+
+#[test]
+fn no_label_of_a_drawing_lies_on_another_or_outside() {
+    let machine = Machine::new();
+    let mut report = report(&machine, &["md0", "--dry-run", "--block-size", "4K"]).expect("a plan");
+    let figures = |mib: f64, p50: f64, p99: f64| bench::Figures {
+        bytes: 1 << 30,
+        ios: 1,
+        seconds: 1.0,
+        bytes_per_second: mib * 1_048_576.0,
+        p50_us: p50,
+        p99_us: p99,
+        cpu_seconds_per_gib: 0.1,
+        machine_cpu_seconds_per_gib: 0.1 + mib / 1e5,
+    };
+    for rows in [1, 2, 4, 8, 20] {
+        report.results = (0..rows)
+            .map(|row| {
+                let size = 4096 << (row % 13);
+                let size_mib = f64::from(size) / 1_048_576.0;
+                let latency = 61.0 + 400.0 * size_mib;
+                bench::Measurement {
+                    block_bytes: size as usize,
+                    operation: [Operation::Read, Operation::Write][row as usize % 2],
+                    depth: 1,
+                    host: figures(64.0 + 900.0 * size_mib, latency, 20.0 * latency),
+                    peer: figures(70.0 + 800.0 * size_mib, latency * 0.9, 1.01 * latency),
+                    ratio: Some(1.0),
+                    path_taken: [PathTaken::NotCounted, PathTaken::Direct][row as usize % 2],
+                    counted: None,
+                }
+            })
+            .collect();
+        let drawing = plot::svg(&report).expect("a drawing");
+        let document = roxmltree::Document::parse(&drawing).expect("XML");
+        let size = |key: &str| {
+            let size = document.root_element().attribute(key).expect(key);
+            size.parse::<f64>().expect(key)
+        };
+        let labels = labels(&drawing);
+        assert!(labels.len() > 5 + 10 * rows as usize, "{rows}");
+        for (number, one) in labels.iter().enumerate() {
+            let inside = one.left >= 0.0 && one.right <= size("width");
+            assert!(inside, "{rows} rows: {} leaves the drawing", one.text);
+            assert!(
+                one.top >= 0.0 && one.bottom <= size("height"),
+                "{rows}: {}",
+                one.text
+            );
+            for other in &labels[number + 1..] {
+                let apart = one.right <= other.left
+                    || other.right <= one.left
+                    || one.bottom <= other.top
+                    || other.bottom <= one.top;
+                assert!(apart, "{rows} rows: {} lies on {}", one.text, other.text);
+            }
+        }
+        // The median stands in its bar and the 99th percentile above its whisker.
+        let place = |text: &str| labels.iter().find(|label| label.text == text).expect(text);
+        let (median, p99) = (place("62.6"), place("1251"));
+        assert!(median.top > p99.bottom + 20.0 && (median.left - p99.left).abs() < 9.0);
     }
 }
 

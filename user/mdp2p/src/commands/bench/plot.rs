@@ -14,9 +14,16 @@ use super::report::{BenchReport, Figures, Measurement};
 use crate::ui;
 use crate::workload::path_taken::PathTaken;
 
+/// The least width of the drawing, and of what belongs to one size and operation: its labels stand
+/// beside each other.
 const WIDTH: u32 = 860;
+const COLUMN: u32 = 112;
 const HEAD: u32 = 76;
-const PANEL: u32 = 230;
+const PANEL: u32 = 270;
+
+/// The room for the scale, and for names of two lines.
+const SCALE: u32 = 56;
+const NAMES: u32 = 52;
 
 /// Okabe and Ito's colours, which colour-blind people can tell apart.
 const HOST: RGBColor = RGBColor(153, 153, 153);
@@ -40,7 +47,7 @@ const PANELS: [Panel; 3] = [
         most: None,
     },
     Panel {
-        title: "Latency, microseconds: median, whisker to the 99th percentile",
+        title: "Latency, microseconds: median in the bar, 99th percentile at the whisker",
         value: |figures| figures.p50_us,
         most: Some(|figures| figures.p99_us),
     },
@@ -58,7 +65,8 @@ const PANELS: [Panel; 3] = [
 pub fn svg(report: &BenchReport) -> Result<String> {
     let mut text = String::new();
     let height = HEAD + PANEL * PANELS.len() as u32;
-    let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+    let width = WIDTH.max(SCALE + 24 + COLUMN * report.results.len() as u32);
+    let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
     draw(&area, report).map_err(|error| anyhow!("cannot draw: {error}"))?;
     drop(area);
     Ok(text)
@@ -95,59 +103,128 @@ fn heading(area: &Area<'_>, report: &BenchReport) -> DrawResult {
     Ok(())
 }
 
+/// The logarithmic scale of a panel. A block of 4 KiB is then seen beside one of 1 MiB.
+struct Scale {
+    lowest: f64,
+    highest: f64,
+}
+
+impl Scale {
+    /// Makes a scale on which the smallest bar has room for its figure, and the highest whisker for
+    /// one above it.
+    fn of(figures: impl Iterator<Item = f64> + Clone) -> Self {
+        let positive = figures.filter(|figure| *figure > 0.0);
+        let least = positive.clone().fold(f64::INFINITY, f64::min);
+        if !least.is_finite() {
+            return Self {
+                lowest: 0.1,
+                highest: 10.0,
+            };
+        }
+        let most = positive.fold(0.0, f64::max);
+        let span = (most / least).max(2.0);
+        Self {
+            lowest: least / span.powf(0.25),
+            highest: least * span.powf(1.15),
+        }
+    }
+
+    /// Returns how high a figure stands, from 0 to 1.
+    fn height(&self, figure: f64) -> f64 {
+        let height = (figure / self.lowest).ln() / (self.highest / self.lowest).ln();
+        if figure > 0.0 {
+            height.clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    }
+
+    /// Returns round figures, not too near to each other.
+    fn ticks(&self) -> Vec<f64> {
+        let steps: &[f64] = match (self.highest / self.lowest).log10() {
+            decades if decades < 1.5 => &[1.0, 2.0, 5.0],
+            decades if decades < 3.0 => &[1.0, 3.0],
+            _ => &[1.0],
+        };
+        let powers = self.lowest.log10().floor() as i32..=self.highest.log10().ceil() as i32;
+        powers
+            .flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)))
+            .filter(|tick| (self.lowest..=self.highest).contains(tick))
+            .collect()
+    }
+}
+
+/// Writes a round figure without needless digits.
+fn round(figure: f64) -> String {
+    match figure {
+        figure if figure < 1.0 => format!("{figure:.3}").trim_end_matches('0').to_owned(),
+        figure => format!("{figure:.0}"),
+    }
+}
+
 fn bars(area: &Area<'_>, panel: &Panel, rows: &[Measurement]) -> DrawResult {
-    let top = |figures: &Figures| panel.most.unwrap_or(panel.value)(figures);
+    let most = panel.most.unwrap_or(panel.value);
     let both = rows.iter().flat_map(|row| [&row.host, &row.peer]);
-    let highest = both.map(top).fold(0.0, f64::max);
-    let highest = if highest > 0.0 { highest * 1.15 } else { 1.0 };
+    let scale = Scale::of(both.flat_map(|figures| [(panel.value)(figures), most(figures)]));
     let columns = rows.len().max(1) as f64;
-    let mut chart = ChartBuilder::on(area)
+    let chart = ChartBuilder::on(area)
         .caption(panel.title, ("sans-serif", 14))
         .margin(8)
-        .x_label_area_size(24)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0.0..columns, 0.0..highest)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .disable_x_axis()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
-        .y_labels(5)
-        .y_label_formatter(&|value| three_digits(*value))
-        .label_style(("sans-serif", 12))
-        .draw()?;
-    let centred = |size: u32, place| {
-        let font = ("sans-serif", size).into_font().color(&BLACK);
-        font.pos(Pos::new(HPos::Center, place))
+        .x_label_area_size(NAMES)
+        .y_label_area_size(SCALE)
+        .build_cartesian_2d(0.0..columns, 0.0..1.0)?;
+    let (left, above) = area.get_base_pixel();
+    let at = |x: f64, height: f64| {
+        let (x, y) = chart.backend_coord(&(x, height));
+        (x - left, y - above)
     };
+    let font = |size: u32, colour: &RGBColor, horizontal, vertical| {
+        let font = ("sans-serif", size).into_font().color(colour);
+        font.pos(Pos::new(horizontal, vertical))
+    };
+    for tick in scale.ticks() {
+        let (x, y) = at(0.0, scale.height(tick));
+        let line = vec![(x, y), at(columns, scale.height(tick))];
+        area.draw(&PathElement::new(line, BLACK.mix(0.12)))?;
+        let style = font(12, &BLACK, HPos::Right, VPos::Center);
+        area.draw(&Text::new(round(tick), (x - 6, y), style))?;
+    }
     for (number, row) in rows.iter().enumerate() {
         let middle = number as f64 + 0.5;
-        let sides = [(&row.host, HOST, -0.3), (&row.peer, PEER, 0.02)];
-        for (figures, colour, side) in sides {
-            let (left, value) = (middle + side, (panel.value)(figures));
-            let bar = [(left, 0.0), (left + 0.28, value)];
-            chart.draw_series([Rectangle::new(bar, colour.filled())])?;
-            let x = left + 0.14;
-            if let Some(most) = panel.most {
-                let whisker = vec![(x, value), (x, most(figures))];
-                chart.draw_series([PathElement::new(whisker, BLACK.stroke_width(1))])?;
+        let sides = [
+            (&row.host, HOST, BLACK, -0.34),
+            (&row.peer, PEER, WHITE, 0.02),
+        ];
+        for (figures, colour, on_it, side) in sides {
+            let value = (panel.value)(figures);
+            let top = scale.height(value);
+            let corners = [at(middle + side, 0.0), at(middle + side + 0.32, top)];
+            area.draw(&Rectangle::new(corners, colour.filled()))?;
+            let (x, y) = at(middle + side + 0.16, top);
+            if panel.most.is_some() {
+                let end = at(middle + side + 0.16, scale.height(most(figures)));
+                area.draw(&PathElement::new(vec![(x, y), end], BLACK.stroke_width(1)))?;
+                let style = font(11, &BLACK, HPos::Center, VPos::Bottom);
+                let text = three_digits(most(figures));
+                area.draw(&Text::new(text, (end.0, end.1 - 2), style))?;
             }
-            let label = Text::new(
-                three_digits(value),
-                (x, top(figures)),
-                centred(11, VPos::Bottom),
-            );
-            chart.draw_series([label])?;
+            // Within the bar, so that nobody takes the figure for that of the whisker.
+            let (place, style) = match value > 0.0 {
+                true => (y + 3, font(11, &on_it, HPos::Center, VPos::Top)),
+                false => (y - 3, font(11, &BLACK, HPos::Center, VPos::Bottom)),
+            };
+            area.draw(&Text::new(three_digits(value), (x, place), style))?;
         }
-        let mut name = format!("{} {}", ui::bytes(row.block_bytes as u64), row.operation);
-        if row.path_taken != PathTaken::Direct {
-            name += &format!(", {}", row.path_taken);
+        let path = (row.path_taken != PathTaken::Direct).then(|| row.path_taken.to_string());
+        let size = ui::bytes(row.block_bytes as u64);
+        let lines = [format!("{size} {}", row.operation)]
+            .into_iter()
+            .chain(path);
+        let (x, y) = at(middle, 0.0);
+        for (line, text) in lines.enumerate() {
+            let style = font(12, &BLACK, HPos::Center, VPos::Top);
+            area.draw(&Text::new(text, (x, y + 6 + 18 * line as i32), style))?;
         }
-        let (x, y) = chart.backend_coord(&(middle, 0.0));
-        let (left, above) = area.get_base_pixel();
-        let name = Text::new(name, (x - left, y - above + 6), centred(12, VPos::Top));
-        area.draw(&name)?;
     }
     Ok(())
 }
