@@ -3,11 +3,12 @@
 //!
 //! Tests: tests/contract.rs.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use mdp2p_machine::sysroot::Sysroot;
 use mdp2p_machine::text::shown_lines;
 use tempfile::TempDir;
@@ -17,7 +18,7 @@ use crate::command::Command;
 use crate::commands::Verb;
 use crate::completions;
 use crate::manual;
-use crate::ui::Color;
+use crate::ui::{self, Color};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,6 +85,35 @@ pub struct Completions {
 pub struct Manual {
     /// Existing folder to write them to
     pub folder: PathBuf,
+}
+
+/// Parses a command line. Help follows `--color` too, which clap does not know when it shows help.
+///
+/// # Errors
+/// Returns what clap has to say: what is wrong, or the help that was asked for.
+pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let words: Vec<OsString> = words.collect();
+    let after = words.iter().skip_while(|word| *word != "--color").nth(1);
+    let said = |when: &str| {
+        after.is_some_and(|word| word == when) || words.contains(&format!("--color={when}").into())
+    };
+    let choice = match (said("never"), said("always")) {
+        (true, _) => clap::ColorChoice::Never,
+        (_, true) => clap::ColorChoice::Always,
+        _ => clap::ColorChoice::Auto,
+    };
+    let parser = Arguments::command().color(choice);
+    Arguments::from_arg_matches(&parser.try_get_matches_from(words)?)
+}
+
+/// Prints the help that was asked for.
+///
+/// # Errors
+/// Fails if standard output cannot be written.
+pub fn show(help: &clap::Error) -> Result<()> {
+    help.print().map_err(ui::named)?;
+    io::stdout().flush().map_err(ui::named)?;
+    Ok(())
 }
 
 /// Runs the command and returns its exit status.

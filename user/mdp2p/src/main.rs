@@ -4,15 +4,19 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use mdp2p::cli::{Arguments, run};
+use clap::CommandFactory;
+use mdp2p::cli::{self, Arguments, run};
 use mdp2p::completions;
 use mdp2p_machine::text::shown_lines;
 
 fn main() -> ExitCode {
     completions::answer(Arguments::command);
-    let arguments = Arguments::parse();
-    match run(arguments) {
+    let parsed = match cli::parse(std::env::args_os()) {
+        Ok(arguments) => run(arguments),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => cli::show(&help).map(|()| 0),
+    };
+    match parsed {
         Ok(status) => ExitCode::from(status),
         // The reader has seen enough: `mdp2p list | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

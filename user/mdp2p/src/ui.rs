@@ -50,9 +50,68 @@ pub const DIM: Style = Style::new().dimmed();
 /// For headings.
 pub const HEADING: Style = Style::new().bold();
 
-/// Returns standard output; it drops styles if colour is off.
+/// Returns standard output. It drops styles if colour is off, and draws with ASCII if the locale has
+/// no more.
 pub fn out() -> impl Write {
-    anstream::stdout().lock()
+    Out {
+        inner: anstream::stdout().lock(),
+        ascii: !has_unicode(|name| std::env::var(name).ok()),
+    }
+}
+
+/// Standard output, which errors name.
+struct Out<Inner> {
+    inner: Inner,
+    ascii: bool,
+}
+
+impl<Inner: Write> Write for Out<Inner> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(text) {
+            Ok(text) if self.ascii && !text.is_ascii() => {
+                let plain: String = text.chars().map(ascii).collect();
+                self.inner.write_all(plain.as_bytes()).map_err(named)?;
+                Ok(text.len())
+            }
+            _ => self.inner.write(text).map_err(named),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush().map_err(named)
+    }
+}
+
+/// Says that an error is about standard output.
+pub fn named(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("standard output: {error}"))
+}
+
+/// Tells whether the locale has more than ASCII, by the first of its variables that is set. If none
+/// is, as in many containers, the terminal most likely has.
+fn has_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(variable);
+    let locale = set.into_iter().find(|value| !value.is_empty());
+    locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Returns the letter that comes next to a sign.
+fn ascii(sign: char) -> char {
+    match sign {
+        '│' | '├' => '|',
+        '└' => '`',
+        '─' => '-',
+        '→' => '>',
+        '…' | '·' => '.',
+        '×' => 'x',
+        sign if sign.is_ascii() => sign,
+        _ => '?',
+    }
 }
 
 /// Returns `text` in a style.
@@ -74,9 +133,9 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     let version = JSON_VERSION;
     let mut out = io::BufWriter::new(io::stdout().lock());
     serde_json::to_writer_pretty(&mut out, &Versioned { version, value })
-        .map_err(io::Error::from)?;
-    writeln!(out)?;
-    out.flush()?;
+        .map_err(|error| named(error.into()))?;
+    writeln!(out).map_err(named)?;
+    out.flush().map_err(named)?;
     Ok(())
 }
 
@@ -135,9 +194,13 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns the columns of the terminal, or 80 without a terminal.
+/// Returns the columns that `COLUMNS` says or that the terminal has, or else 80.
 pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(40))
+    let said = std::env::var("COLUMNS").ok();
+    let said = said.and_then(|columns| columns.parse::<u16>().ok());
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| width.0);
+    let columns = said.filter(|columns| *columns > 0).or_else(terminal);
+    columns.map_or(80, |columns| usize::from(columns).max(40))
 }
 
 /// Returns whether standard output is a terminal.
@@ -248,6 +311,27 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text, "{number}");
         }
+    }
+
+    #[test]
+    fn a_locale_has_unicode_if_it_says_so_or_says_nothing() {
+        let locale = |set: &[(&str, &str)]| {
+            has_unicode(|name| {
+                let found = set.iter().find(|(it, _)| *it == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(locale(&[]) && locale(&[("LC_ALL", "")]));
+        assert!(locale(&[("LANG", "de_DE.UTF-8")]) && locale(&[("LC_ALL", "C.utf8")]));
+        assert!(!locale(&[("LANG", "C")]) && !locale(&[("LANG", "de_DE.ISO-8859-1")]));
+        assert!(!locale(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(locale(&[("LC_CTYPE", "C.UTF-8"), ("LANG", "C")]));
+        let mut out = Out {
+            inner: Vec::new(),
+            ascii: true,
+        };
+        write!(out, "├─│ └─ → für …").expect("memory");
+        assert_eq!(out.inner, b"|-| `- > f?r .");
     }
 
     #[test]

@@ -295,6 +295,57 @@ fn without_colour_there_is_none() {
 }
 
 #[test]
+fn output_fits_what_the_environment_says() {
+    let tree = common::plant("split");
+    let topology = |name: &str, value: &str| {
+        let mut process = mdp2p();
+        process.args(["--sysroot".as_ref(), tree.path().as_os_str()]);
+        outcome(process.arg("topology").env(name, value).output()).1
+    };
+    let longest = |text: String| text.lines().map(|line| line.chars().count()).max();
+    for (columns, fits) in [("40", 40), ("72", 72), ("nonsense", 80), ("0", 80)] {
+        assert!(
+            longest(topology("COLUMNS", columns)) <= Some(fits),
+            "{columns}"
+        );
+    }
+    assert!(longest(topology("COLUMNS", "200")) > Some(80));
+    assert!(topology("LC_ALL", "C").is_ascii());
+    assert!(!topology("LC_ALL", "C.UTF-8").is_ascii());
+}
+
+#[test]
+fn a_full_disk_is_named_and_help_follows_the_colour() {
+    for words in [
+        &["list"][..],
+        &["list", "--json"],
+        &["--help"],
+        &["list", "--help"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = mdp2p()
+            .args(words)
+            .stdout(full.expect("/dev/full"))
+            .output();
+        let (status, _, err) = outcome(output);
+        assert_eq!(status, 1, "{words:?}");
+        let expected = "mdp2p: standard output: No space left on device";
+        assert!(err.starts_with(expected), "{words:?}: {err}");
+    }
+    for (words, coloured) in [
+        (["--color", "never", "--help"], false),
+        (["--color", "always", "--help"], true),
+        (["list", "--color=always", "--help"], true),
+    ] {
+        let output = mdp2p().args(words).env("CLICOLOR_FORCE", "1").output();
+        let (status, out, _) = outcome(output);
+        assert_eq!((status, out.contains('\u{1b}')), (0, coloured), "{words:?}");
+    }
+    let (status, _, err) = said(&with(&[], &["stats", "--watch", "-1"]));
+    assert!(status == 2 && err.contains("0.1 to 86400"), "{err}");
+}
+
+#[test]
 fn there_is_a_manual_page_for_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("a path");

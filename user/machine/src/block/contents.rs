@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use nix::libc;
+use nix::unistd::Uid;
 
 use crate::programs;
 
@@ -37,7 +38,11 @@ pub fn claim(node: &Path) -> Result<Claim> {
         Ok(file) => file,
         Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Ok(Claim::Busy),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            return Ok(Claim::Unknown("only root can open it".into()));
+            let why = match Uid::effective().is_root() {
+                true => "the kernel lets nobody in this container open it",
+                false => "only root can open it",
+            };
+            return Ok(Claim::Unknown(why.into()));
         }
         Err(error) => return Err(error).with_context(|| node.display().to_string()),
     };

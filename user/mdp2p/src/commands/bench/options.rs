@@ -35,7 +35,7 @@ pub struct Bench {
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = block_size, default_value = "4K,64K,1M")]
     pub block_size: Vec<u64>,
     /// Seconds for each block size, operation and memory
-    #[arg(long, value_parser = seconds, default_value = "3")]
+    #[arg(long, allow_negative_numbers = true, value_parser = seconds, default_value = "3")]
     pub seconds: Duration,
     /// Blocks in flight
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]

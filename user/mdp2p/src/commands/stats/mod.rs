@@ -38,7 +38,7 @@ pub struct Stats {
     #[arg(value_name = "ARRAY", add = completions::array())]
     pub arrays: Vec<String>,
     /// Print again every SECONDS seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     pub watch: Option<Duration>,
     /// Print JSON; with --watch, one line for each interval
     #[arg(long)]

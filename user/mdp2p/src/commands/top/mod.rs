@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::crossterm::style::force_color_output;
 
 use crate::arguments::seconds;
@@ -36,7 +36,7 @@ pub struct Top {
     #[arg(value_name = "ARRAY", add = completions::array())]
     pub arrays: Vec<String>,
     /// Seconds between samples
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds, default_value = "1")]
     pub interval: Duration,
 }
 
@@ -91,6 +91,11 @@ fn signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
+/// Whether a key is ^Z, which the terminal does not turn into a signal while keys are read one by one.
+fn is_suspend(key: KeyEvent) -> bool {
+    key.code == KeyCode::Char('z') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
 fn watch(
     mut terminal: DefaultTerminal,
     mut screen: Screen,
@@ -107,6 +112,12 @@ fn watch(
         let wait = due.saturating_duration_since(Instant::now()).min(PATIENCE);
         if event::poll(wait)? {
             match event::read()? {
+                Event::Key(key) if is_suspend(key) => {
+                    ratatui::try_restore()?;
+                    // The shell goes on, and later continues us here.
+                    raise(Signal::SIGTSTP)?;
+                    terminal = ratatui::try_init()?;
+                }
                 Event::Key(key) if screen.press(key) => return Ok(()),
                 // Drawing notices a new size by itself.
                 _ => {}
