@@ -55,9 +55,9 @@ fn space() -> impl Strategy<Value = Vec<u8>> {
     (size, heads).prop_map(|(size, heads)| {
         let mut space = vec![0; size];
         for (at, word, id) in heads {
-            let at = usize::from(at) % size.max(1) & !3;
+            let at = (usize::from(at) % size.max(1)) & !3;
             if let Some(bytes) = space.get_mut(at..at + 4) {
-                bytes.copy_from_slice(&(word & !0xff | u32::from(id)).to_le_bytes());
+                bytes.copy_from_slice(&((word & !0xff) | u32::from(id)).to_le_bytes());
             }
         }
         space
