@@ -565,7 +565,7 @@ fn wrong_arguments_are_refused_with_a_reason_and_nothing_is_written() {
         ),
         (
             &format!("write {sys} --memory 0000:00:01.0 target"),
-            "publishes no peer memory",
+            "has no peer memory",
         ),
         (
             "write --memory host --offset 100 target",

@@ -13,3 +13,4 @@ pub mod sysroot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
+pub mod virtual_machine;

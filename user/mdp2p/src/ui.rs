@@ -11,8 +11,8 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object, Rows};
 use tabled::settings::{Alignment, Padding, Style as Lines};
 
-/// The version of all JSON that mdp2p prints. It is raised when a key changes its meaning or is
-/// removed.
+/// The version of the JSON that mdp2p prints, unless a command has another. It is raised when a key
+/// changes its meaning or is removed.
 pub const JSON_VERSION: u32 = 1;
 
 /// When to use colour.
@@ -124,13 +124,20 @@ pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
 /// # Errors
 /// If standard output cannot be written.
 pub fn json(value: &impl Serialize) -> Result<()> {
+    json_of(JSON_VERSION, value)
+}
+
+/// Prints JSON as [`json`] does, with a version of its own.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn json_of(version: u32, value: &impl Serialize) -> Result<()> {
     #[derive(Serialize)]
     struct Versioned<'a, T> {
         version: u32,
         #[serde(flatten)]
         value: &'a T,
     }
-    let version = JSON_VERSION;
     let mut out = io::BufWriter::new(io::stdout().lock());
     serde_json::to_writer_pretty(&mut out, &Versioned { version, value })
         .map_err(|error| named(error.into()))?;

@@ -486,7 +486,7 @@ fn direct_can_be_required() {
     let (text, status) = require("1", &[]);
     assert_eq!(status, 1, "{text}");
     assert!(
-        text.contains("no device of this machine publishes its memory"),
+        text.contains("no device of this machine has p2pmem"),
         "{text}"
     );
 }

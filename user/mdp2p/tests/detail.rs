@@ -337,7 +337,7 @@ fn without_providers_it_says_so() {
         common::put(root.path(), &path, "");
     }
     let text = output(&mut detail(root.path(), "md0"));
-    assert!(text.contains("there is no provider"), "{text}");
+    assert!(text.contains("There is no provider"), "{text}");
 }
 
 #[test]

@@ -282,17 +282,24 @@ fn without_any_memory_nothing_is_asked_and_nothing_overwritten() {
 }
 
 #[test]
-fn providers_are_those_that_publish() {
+fn buffers_are_allocated_from_those_that_publish() {
     let machine = Machine::new();
     let why = refused(&machine, &["md0", "--provider", "0000:00:01.0"]);
     assert!(
-        why.contains("0000:00:01.0 publishes no p2pmem; those that do: 0000:01:00.0"),
+        why.contains("0000:00:01.0 lends no memory") && why.ends_with("that do: 0000:01:00.0"),
         "{why}"
     );
     machine.put(
         &format!("sys/bus/pci/devices/{PROVIDER}/p2pmem/published"),
         "0",
     );
+    let why = refused(&machine, &["md0"]);
+    assert!(
+        why.contains("0000:01:00.0 has p2pmem that the driver has not published"),
+        "{why}"
+    );
+    let pool = format!("sys/bus/pci/devices/{PROVIDER}/p2pmem");
+    fs::remove_dir_all(machine.path(&pool)).expect("a pool");
     let why = refused(&machine, &["md0"]);
     assert!(why.contains("mdp2p doctor"), "{why}");
 }

@@ -78,7 +78,7 @@ impl Memory {
             Some(format!("there is no PCI device {bdf}"))
         } else if !device(sysfs, *bdf).join("p2pmem").exists() {
             Some(format!(
-                "{bdf} publishes no peer memory (it has no p2pmem in sysfs)"
+                "{bdf} has no peer memory (there is no p2pmem in sysfs)"
             ))
         } else {
             None

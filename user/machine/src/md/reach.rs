@@ -2,12 +2,13 @@
 //! Who reaches whose memory: as the running kernel says through md-p2p, or else by the kernel's
 //! rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::array::{Array, Member};
 use crate::pci::bdf::Bdf;
-use crate::pci::devices::Devices;
-use crate::pci::reach::{Reach, Rules};
+use crate::pci::config::Kind;
+use crate::pci::devices::{Device, Devices};
+use crate::pci::reach::{Reach, Rules, Source, Way, Why};
 use crate::sysroot::Sysroot;
 
 /// The distance to each provider; `None` for an unreachable one.
@@ -19,6 +20,8 @@ pub struct Known<'a> {
     rules: Rules<'a>,
     /// What the kernel says of each client.
     kernel: BTreeMap<Bdf, Distances>,
+    /// The controllers of members. With each is its driver, if that cannot map peer memory.
+    members: BTreeMap<Bdf, Option<Why>>,
 }
 
 impl<'a> Known<'a> {
@@ -27,17 +30,43 @@ impl<'a> Known<'a> {
         Self {
             rules: Rules::of(root, devices),
             kernel: distances_by_client(arrays),
+            members: controllers(devices, arrays),
         }
+    }
+
+    /// Returns the kernel's rules.
+    pub fn rules(&self) -> &Rules<'a> {
+        &self.rules
+    }
+
+    /// Whether a device is the controller of a member of an array.
+    pub fn is_controller(&self, address: Bdf) -> bool {
+        self.members.contains_key(&address)
+    }
+
+    /// Returns why the driver of a member's controller cannot do DMA to peer memory; `None` if it can,
+    /// or if the device is no such controller.
+    pub fn refusal(&self, client: Bdf) -> Option<&Why> {
+        self.members.get(&client)?.as_ref()
     }
 
     /// Returns how a client reaches a provider.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
-        match self
-            .kernel_distances(client)
-            .and_then(|told| told.get(&provider))
-        {
-            Some(&distance) => self.rules.stated(provider, client, distance),
-            None => self.rules.reach(provider, client),
+        let told = self.kernel_distances(client);
+        let told = told.and_then(|told| told.get(&provider)).copied();
+        match (self.refusal(client), told) {
+            // The rules are about bridges, but the driver matters too.
+            (Some(why), None | Some(None)) => Reach {
+                way: Way::No,
+                distance: None,
+                why: vec![why.clone()],
+                source: match told {
+                    Some(_) => Source::Kernel,
+                    None => Source::Computed,
+                },
+            },
+            (_, Some(distance)) => self.rules.stated(provider, client, distance),
+            (_, None) => self.rules.reach(provider, client),
         }
     }
 
@@ -59,6 +88,36 @@ impl<'a> Known<'a> {
             .collect();
         distances?.into_iter().max()
     }
+}
+
+/// Returns why a device cannot do DMA to peer memory as the controller of a drive, wherever it is;
+/// `None` if it can. Of the kernel's drivers, only nvme can (`BLK_FEAT_PCI_P2PDMA`).
+pub fn other_driver(device: &Device) -> Option<Why> {
+    let can = match device.driver.as_deref() {
+        Some(driver) => driver == "nvme",
+        None => device.kind == Kind::Nvme,
+    };
+    let driver = device.driver.clone();
+    (!can).then_some(Why::OtherDriver { driver })
+}
+
+/// Collects the controllers of members. Peer I/O never goes to a journal.
+fn controllers(devices: &Devices, arrays: &[Array]) -> BTreeMap<Bdf, Option<Why>> {
+    let members = arrays.iter().flat_map(|array| &array.members);
+    let members = members.filter(|member| !member.is_journal());
+    let addresses = members.flat_map(|member| member.controllers.iter().copied());
+    let known = addresses.filter_map(|address| devices.get(address));
+    known
+        .map(|device| (device.address, other_driver(device)))
+        .collect()
+}
+
+/// Returns the members that are no PCI devices themselves: device mapper, loop, another array, or a
+/// drive on another bus. Their I/O is always staged.
+pub fn other_members(arrays: &[Array]) -> BTreeSet<&str> {
+    let members = arrays.iter().flat_map(|array| &array.members);
+    let others = members.filter(|it| it.controllers.is_empty() && !it.is_journal());
+    others.map(|member| member.name.as_str()).collect()
 }
 
 /// Collects what the kernel says of each client. For a member with several paths it only gives the

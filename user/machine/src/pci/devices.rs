@@ -32,7 +32,8 @@ pub struct Bar {
     pub wide: bool,
 }
 
-/// A device's memory for others (p2pmem).
+/// A device's memory that can be one end of a transfer (p2pmem). Whether others may *allocate* from
+/// it is another question, which `published` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct P2pmem {
     /// The size in bytes.
@@ -52,6 +53,10 @@ pub struct Device {
     pub parent: Option<Bdf>,
     /// The name of the host bridge in sysfs: `pci0000:00`.
     pub host_bridge: String,
+    /// The PCI device that is this host bridge: a VMD, whose domain begins there; `None` for the host
+    /// bridges of processors.
+    #[serde(skip)]
+    pub vmd: Option<Bdf>,
     /// The vendor's number.
     #[serde(skip)]
     pub vendor: u16,
@@ -99,7 +104,37 @@ impl Devices {
                 Err(error) => Err(error),
             }
         })?;
-        Ok(Self::of(devices))
+        let mut all = Self::of(devices);
+        all.add_missing_bridges(sysroot);
+        Ok(all)
+    }
+
+    /// Puts a bridge of which nothing is known in each place where the path of a device names a
+    /// bridge that was not read. So devices of an incomplete capture hang where they hung, and
+    /// distances are right.
+    fn add_missing_bridges(&mut self, sysroot: &Sysroot) {
+        let is_missing = |device: &&Device| {
+            let parent = device.parent;
+            parent.is_some_and(|parent| !self.all.contains_key(&parent))
+        };
+        let orphans: Vec<Bdf> = self
+            .iter()
+            .filter(is_missing)
+            .map(|it| it.address)
+            .collect();
+        for orphan in orphans {
+            let Some(path) = sysroot.target(format!("{DEVICES}/{orphan}")) else {
+                continue;
+            };
+            for bridge in path.ancestors().skip(1) {
+                match last_address(bridge) {
+                    Some(address) if !self.all.contains_key(&address) => {
+                        self.all.insert(address, Device::missing(address, bridge));
+                    }
+                    _ => break,
+                }
+            }
+        }
     }
 
     /// Collects devices that were read, or made up by a test.
@@ -128,22 +163,26 @@ impl Devices {
         std::iter::successors(self.get(address), above).take(512)
     }
 
-    /// Returns the devices that publish their memory.
+    /// Returns the providers: the devices with p2pmem, published or not.
     pub fn providers(&self) -> impl Iterator<Item = &Device> {
-        self.iter().filter(|device| {
-            device
-                .p2pmem
-                .as_ref()
-                .is_some_and(|memory| memory.published)
-        })
+        self.iter().filter(|device| device.is_provider())
+    }
+
+    /// Returns the lenders: the providers that publish their memory, so that others may allocate it.
+    pub fn lenders(&self) -> impl Iterator<Item = &Device> {
+        self.iter().filter(|device| device.is_lender())
     }
 }
 
 impl Device {
     fn read(sysroot: &Sysroot, address: Bdf, folder: &str) -> Result<Self> {
-        let (host_bridge, parent) = match sysroot.target(folder) {
+        let Location {
+            host_bridge,
+            parent,
+            vmd,
+        } = match sysroot.target(folder) {
             Some(path) => location(&path),
-            None => (String::new(), None),
+            None => Location::default(),
         };
         let sysroot = &sysroot.within(folder)?;
         let Identity {
@@ -175,6 +214,7 @@ impl Device {
             address,
             parent,
             host_bridge,
+            vmd,
             vendor,
             device,
             class,
@@ -186,6 +226,45 @@ impl Device {
             p2pmem: sysroot.tolerate(p2pmem(sysroot, "p2pmem"))?.flatten(),
             acs: config::acs(word),
         })
+    }
+
+    /// Makes a bridge that other devices lie below, but that was not read itself.
+    fn missing(address: Bdf, path: &Path) -> Self {
+        let Location {
+            host_bridge,
+            parent,
+            vmd,
+        } = location(path);
+        Self {
+            address,
+            parent,
+            host_bridge,
+            vmd,
+            vendor: 0,
+            device: 0,
+            class: config::PCI_BRIDGE << 8,
+            kind: Kind::Bridge,
+            driver: None,
+            bars: Vec::new(),
+            p2pmem: None,
+            acs: Acs::Unknown,
+        }
+    }
+
+    /// Whether the device was not read: only the paths of others name it.
+    pub fn is_missing(&self) -> bool {
+        self.vendor == 0
+    }
+
+    /// Whether the device has p2pmem. A pool of no bytes is none.
+    pub fn is_provider(&self) -> bool {
+        self.p2pmem.as_ref().is_some_and(|memory| memory.bytes > 0)
+    }
+
+    /// Whether others may allocate the device's p2pmem.
+    pub fn is_lender(&self) -> bool {
+        let published = self.p2pmem.as_ref().is_some_and(|it| it.published);
+        published && self.is_provider()
     }
 
     /// Returns the size of the largest memory BAR in bytes.
@@ -211,9 +290,17 @@ impl Device {
     }
 }
 
-/// Returns host bridge and parent of a device by its path in `sys/devices`: the components before
-/// the last, up to the first that is no PCI address.
-fn location(path: &Path) -> (String, Option<Bdf>) {
+/// Where a device is.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Location {
+    host_bridge: String,
+    parent: Option<Bdf>,
+    vmd: Option<Bdf>,
+}
+
+/// Returns where a device is by its path in `sys/devices`: the components before the last, up to the
+/// first that is no PCI address. That is the host bridge; the address of a VMD may come before it.
+fn location(path: &Path) -> Location {
     let names = path
         .components()
         .rev()
@@ -221,14 +308,24 @@ fn location(path: &Path) -> (String, Option<Bdf>) {
             Component::Normal(name) => name.to_str(),
             _ => None,
         });
-    let mut parent = None;
-    for name in names.skip(1) {
+    let mut location = Location::default();
+    let mut names = names.skip(1);
+    for name in names.by_ref() {
         match name.parse() {
-            Ok(address) => parent = parent.or(Some(address)),
-            Err(_) => return (name.to_owned(), parent),
+            Ok(address) => location.parent = location.parent.or(Some(address)),
+            Err(_) => {
+                location.host_bridge = name.to_owned();
+                break;
+            }
         }
     }
-    (String::new(), parent)
+    location.vmd = names.next().and_then(|name| name.parse().ok());
+    location
+}
+
+/// Returns the address that a path ends with.
+fn last_address(path: &Path) -> Option<Bdf> {
+    path.file_name()?.to_str()?.parse().ok()
 }
 
 /// The numbers by which drivers know a device.
@@ -306,11 +403,8 @@ pub fn provider_memory(sysroot: &Sysroot) -> Result<Vec<(Bdf, P2pmem)>> {
     let mut found = Vec::new();
     for name in sysroot.names(DEVICES)? {
         let memory = p2pmem(sysroot, &format!("{DEVICES}/{name}/p2pmem"));
-        if let Some(memory) = sysroot
-            .tolerate(memory)?
-            .flatten()
-            .filter(|memory| memory.published)
-        {
+        let memory = sysroot.tolerate(memory)?.flatten();
+        if let Some(memory) = memory.filter(|memory| memory.bytes > 0) {
             let address = name
                 .parse()
                 .map_err(|why: String| garbage(&sysroot.path(DEVICES), &name, &why))?;
@@ -342,23 +436,34 @@ mod tests {
 
     #[test]
     fn a_path_tells_host_bridge_and_parent() {
-        let location = |path: &str| {
-            let (bridge, parent) = location(Path::new(path));
-            (bridge, parent.map(|parent| parent.to_string()))
-        };
-        let parent = Some("0000:00:01.0".to_owned());
-        assert_eq!(
-            location("../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0"),
-            ("pci0000:00".into(), parent)
-        );
-        assert_eq!(
-            location("../../../devices/pci0000:00/0000:00:1f.2"),
-            ("pci0000:00".into(), None)
-        );
-        // Below a VMD another hierarchy begins.
-        assert_eq!(
-            location("../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:01.0"),
-            ("pci10000:00".into(), None)
-        );
+        let address = |text: &str| text.parse::<Bdf>().expect(text);
+        for (path, host_bridge, parent, vmd) in [
+            (
+                "../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0",
+                "pci0000:00",
+                Some("0000:00:01.0"),
+                None,
+            ),
+            (
+                "../../../devices/pci0000:00/0000:00:1f.2",
+                "pci0000:00",
+                None,
+                None,
+            ),
+            // Below a VMD another hierarchy begins.
+            (
+                "../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:01.0",
+                "pci10000:00",
+                None,
+                Some("0000:00:0e.0"),
+            ),
+        ] {
+            let expected = Location {
+                host_bridge: host_bridge.into(),
+                parent: parent.map(address),
+                vmd: vmd.map(address),
+            };
+            assert_eq!(location(Path::new(path)), expected);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! PCI: the devices, how they are connected, and which device reaches whose memory by the kernel's
 //! rules.
 
+pub mod advice;
 pub mod bdf;
 pub mod config;
 pub mod controllers;

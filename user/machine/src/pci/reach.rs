@@ -26,7 +26,7 @@ pub enum Way {
 }
 
 /// Why DMA takes that path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Why {
     /// These ports redirect requests to the root complex.
@@ -51,6 +51,11 @@ pub enum Why {
     /// The host bridge passes requests on: it is on the kernel's list, or the kernel trusts the
     /// processor.
     HostBridgeTrusted,
+    /// The client's driver cannot map peer memory: of the kernel's drivers of drives, only nvme can.
+    OtherDriver {
+        /// The driver; `None` if none is bound.
+        driver: Option<String>,
+    },
     /// Only root can read whether these ports redirect.
     AcsUnknown {
         /// The ports.
@@ -165,12 +170,15 @@ impl<'a> Rules<'a> {
             }
             why.push(Why::AcsRedirect { ports: redirecting });
         }
-        let refusal = self.refusal(provider, client);
-        let (way, distance) = match refusal {
-            None => (Way::ThroughHostBridge, distance),
-            Some(_) => (Way::No, None),
+        let refusals = self.refusals(provider, client);
+        let (way, distance) = match refusals[..] {
+            [] => (Way::ThroughHostBridge, distance),
+            _ => (Way::No, None),
         };
-        why.push(refusal.unwrap_or(Why::HostBridgeTrusted));
+        if refusals.is_empty() {
+            why.push(Why::HostBridgeTrusted);
+        }
+        why.extend(refusals);
         Reach {
             way,
             distance,
@@ -195,19 +203,43 @@ impl<'a> Rules<'a> {
         reach
     }
 
-    /// Returns why the host bridges do not pass requests on; `None` if they do
+    /// Returns the VMD that is a host bridge; `None` if a processor is.
+    pub fn vmd(&self, bridge: &str) -> Option<&Device> {
+        let vmd = self.root_devices.get(bridge)?.vmd?;
+        self.devices.get(vmd)
+    }
+
+    /// Returns the first device on the root bus of a host bridge, as far as it is known.
+    pub fn first_device(&self, bridge: &str) -> Option<&Device> {
+        let first = self.root_devices.get(bridge).copied();
+        first.filter(|device| !device.is_missing())
+    }
+
+    /// Returns the numbers of the device by which the kernel judges a host bridge; `None` if there is
+    /// no such device.
+    pub fn judged_by(&self, bridge: &str) -> Option<(u16, u16)> {
+        let root = self.root_device(bridge)?;
+        Some((root.vendor, root.device))
+    }
+
+    /// Whether the kernel trusts a host bridge to pass requests on.
+    pub fn trusts(&self, bridge: &str) -> bool {
+        self.trusted_processor || self.refusal_by(bridge, true).is_none()
+    }
+
+    /// Returns why the host bridges do not pass requests on, one reason for each that does not
     /// (`host_bridge_whitelist()`).
-    fn refusal(&self, provider: Bdf, client: Bdf) -> Option<Why> {
+    fn refusals(&self, provider: Bdf, client: Bdf) -> Vec<Why> {
         if self.trusted_processor {
-            return None;
+            return Vec::new();
         }
         let bridge = |address| Some(self.devices.get(address)?.host_bridge.as_str());
         let (a, b) = (bridge(provider).unwrap_or(""), bridge(client).unwrap_or(""));
-        if a == b {
-            return self.refusal_by(a, true);
-        }
-        self.refusal_by(a, false)
-            .or_else(|| self.refusal_by(b, false))
+        let same = a == b;
+        let bridges = [Some(a), (!same).then_some(b)].into_iter().flatten();
+        bridges
+            .filter_map(|bridge| self.refusal_by(bridge, same))
+            .collect()
     }
 
     /// Returns why one host bridge does not. `same` says whether both devices are below it.
@@ -234,7 +266,7 @@ impl<'a> Rules<'a> {
     /// Returns the device by which the kernel knows a host bridge: the first on its root bus, if that
     /// is 00.0 or a root port.
     fn root_device(&self, bridge: &str) -> Option<&Device> {
-        self.root_devices.get(bridge).copied().filter(|device| {
+        self.first_device(bridge).filter(|device| {
             let first = device.address.device == 0 && device.address.function == 0;
             first || device.is_root_port()
         })
@@ -274,6 +306,12 @@ impl fmt::Display for Why {
                 "the kernel trusts host bridge {bridge} only between devices that are both below it"
             ),
             Why::HostBridgeTrusted => write!(f, "the kernel trusts the host bridge"),
+            Why::OtherDriver {
+                driver: Some(driver),
+            } => write!(f, "its driver, {driver}, cannot map peer memory"),
+            Why::OtherDriver { driver: None } => {
+                write!(f, "it has no driver that could map peer memory")
+            }
             Why::AcsUnknown { ports } => write!(
                 f,
                 "only root can see whether ACS redirects at {}",
@@ -317,6 +355,7 @@ mod tests {
             address: address(at),
             parent: parent.map(address),
             host_bridge: "pci0000:00".into(),
+            vmd: None,
             vendor: 0x8086,
             device: 0x29c0,
             class: 0,

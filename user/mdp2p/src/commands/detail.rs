@@ -240,7 +240,7 @@ fn distances(members: &[Member], width: usize) -> Vec<String> {
         .collect();
     let providers: Vec<Bdf> = providers.into_iter().collect();
     if providers.is_empty() {
-        return vec!["No device publishes its memory, so there is no provider.\n".to_owned()];
+        return vec!["There is no provider: no device has p2pmem.\n".to_owned()];
     }
     /// The width of an address and the space beside it.
     const COLUMN: usize = 14;

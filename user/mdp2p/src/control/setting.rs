@@ -88,12 +88,9 @@ impl Setting {
             return Ok(());
         };
         let is_it = |device: &Device| device.address == address;
-        match Devices::read(sysroot)?.providers().any(is_it) {
+        match Devices::read(sysroot)?.lenders().any(is_it) {
             true => Ok(()),
-            false => bail!(
-                "{address} does not publish memory; {}",
-                describe_providers(sysroot)
-            ),
+            false => bail!("{address} lends no memory; {}", describe_lenders(sysroot)),
         }
     }
 
@@ -118,10 +115,7 @@ impl Setting {
     fn explain(self, sysroot: &Sysroot, error: &io::Error) -> String {
         match (self, error.raw_os_error()) {
             (Setting::Provider(ProviderValue::At(address)), Some(libc::ENODEV)) => {
-                format!(
-                    ": {address} does not publish memory; {}",
-                    describe_providers(sysroot)
-                )
+                format!(": {address} lends no memory; {}", describe_lenders(sysroot))
             }
             (_, Some(libc::EINVAL)) => {
                 format!(": the loaded md-p2p does not know `{self}`")
@@ -133,18 +127,18 @@ impl Setting {
     }
 }
 
-/// Names the providers of the machine, as a part of a sentence.
-pub fn describe_providers(sysroot: &Sysroot) -> String {
+/// Names the lenders of the machine, as a part of a sentence.
+pub fn describe_lenders(sysroot: &Sysroot) -> String {
     let devices = match Devices::read(sysroot) {
         Ok(devices) => devices,
         Err(error) => return format!("it is not known which devices do: {error:#}"),
     };
     let addresses: Vec<String> = devices
-        .providers()
+        .lenders()
         .map(|device| device.address.to_string())
         .collect();
     match addresses.len() {
-        0 => "no device of this machine does".into(),
+        0 => "no device of this machine does: none has p2pmem that its driver has published".into(),
         _ => format!("the devices that do are {}", addresses.join(", ")),
     }
 }
@@ -219,7 +213,8 @@ mod tests {
         let policy = Setting::Policy(PolicyValue::Off);
         assert_eq!(
             explain(provider, libc::ENODEV),
-            ": 0000:0a:00.0 does not publish memory; no device of this machine does"
+            ": 0000:0a:00.0 lends no memory; no device of this machine does: none has p2pmem that \
+             its driver has published"
         );
         assert!(explain(policy, libc::EINVAL).contains("does not know `off`"));
         assert!(explain(policy, libc::EACCES).contains("root"));

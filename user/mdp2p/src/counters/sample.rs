@@ -43,6 +43,8 @@ pub struct ProviderMemory {
     pub bytes: u64,
     /// The memory that nobody has allocated, in bytes.
     pub available_bytes: u64,
+    /// Whether others may allocate it: whether the provider is a lender.
+    pub published: bool,
 }
 
 impl Selection {
@@ -111,6 +113,7 @@ impl Sample {
                     address,
                     bytes: memory.bytes,
                     available_bytes: memory.available_bytes,
+                    published: memory.published,
                 })
                 .collect(),
         })

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Providers of peer memory, and how the members of an array reach them.
+//! Lenders of peer memory, and how the members of an array reach them.
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::pci::reach::Source;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// A device that publishes its memory.
+/// A provider that lends: its p2pmem is published, so that buffers can be allocated from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Provider {
     /// The PCI address.
@@ -46,16 +46,16 @@ pub struct Room {
     pub depth: usize,
 }
 
-/// Returns all providers that publish memory, by address.
+/// Returns all providers that lend memory, by address.
 ///
 /// # Errors
-/// If there is no provider, or if sysfs cannot be understood.
+/// If there is no lender, or if sysfs cannot be understood.
 pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
     let devices = Devices::read(sysroot)?;
     let known = Known::of(sysroot, &devices, std::slice::from_ref(array));
     let members = || array.members.iter().filter(|member| !member.is_journal());
     let providers: Vec<Provider> = devices
-        .providers()
+        .lenders()
         .filter_map(|device| {
             let memory = device.p2pmem.as_ref()?;
             let distance = |member: &Member| MemberDistance {
@@ -75,12 +75,29 @@ pub fn all(sysroot: &Sysroot, array: &Array) -> Result<Vec<Provider>> {
         })
         .collect();
     if providers.is_empty() {
-        bail!(
-            "no device of this machine publishes p2pmem, so there is no peer memory to move data \
-             through; `mdp2p doctor` says what is missing"
-        );
+        bail!("{}", why_no_lender(&devices));
     }
     Ok(providers)
+}
+
+/// Explains why there is no lender.
+fn why_no_lender(devices: &Devices) -> String {
+    let providers: Vec<String> = devices
+        .providers()
+        .map(|it| it.address.to_string())
+        .collect();
+    match &providers[..] {
+        [] => "no device of this machine has p2pmem, so there is no peer memory to move data \
+               through; `mdp2p doctor` says what is missing"
+            .to_owned(),
+        some => format!(
+            "no device of this machine lends memory, so there is none to allocate buffers from: {} \
+             {} p2pmem that the driver has not published. Programs of that device can do peer I/O \
+             all the same",
+            some.join(", "),
+            if some.len() == 1 { "has" } else { "have" }
+        ),
+    }
 }
 
 /// Returns the `wanted` providers, in that order and each once, or all of them if none is wanted.
@@ -99,7 +116,8 @@ pub fn select(providers: Vec<Provider>, wanted: &[Bdf]) -> Result<Vec<Provider>>
             None => {
                 let there: Vec<String> = providers.iter().map(|p| p.address.to_string()).collect();
                 bail!(
-                    "{address} publishes no p2pmem; those that do: {}",
+                    "{address} lends no memory, so no buffers can be allocated from it; those that \
+                     do: {}",
                     there.join(", ")
                 );
             }
@@ -236,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_publishes_nothing_is_refused_with_a_list_of_others() {
+    fn a_provider_that_lends_nothing_is_refused_with_a_list_of_others() {
         let all = vec![provider(1, &[]), provider(2, &[])];
         let address = |text: &str| -> Bdf { text.parse().expect("an address") };
         let one = address("0000:02:00.0");
@@ -245,7 +263,8 @@ mod tests {
         let error = select(all, &[address("0000:03:00.0")]).expect_err("it is not");
         assert_eq!(
             error.to_string(),
-            "0000:03:00.0 publishes no p2pmem; those that do: 0000:01:00.0, 0000:02:00.0"
+            "0000:03:00.0 lends no memory, so no buffers can be allocated from it; those that do: \
+             0000:01:00.0, 0000:02:00.0"
         );
     }
 

@@ -10,7 +10,6 @@ mod print;
 mod report;
 mod sizes;
 mod turns;
-mod virtual_machine;
 
 use std::fs;
 use std::path::Path;
@@ -25,6 +24,7 @@ use crate::workload::subject::Subject;
 use mdp2p_io::memory::{Memory, PAGE};
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::virtual_machine;
 pub use options::Bench;
 pub use report::{BenchReport, Figures, Measurement};
 use turns::Turns;

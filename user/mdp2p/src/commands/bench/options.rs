@@ -28,7 +28,7 @@ pub struct Bench {
     /// The array
     #[arg(add = completions::array())]
     pub array: String,
-    /// Provider to use [default: the nearest provider that the members reach]
+    /// Provider to use, which must lend memory [default: the nearest that the members reach]
     #[arg(long, value_name = "ADDRESS")]
     pub provider: Option<Bdf>,
     /// Block sizes

@@ -152,8 +152,8 @@ pub fn check_provider(
 ) -> Result<()> {
     match wanted {
         Some(ProviderValue::At(address)) if !there.contains(&address) => bail!(
-            "--provider {address}: this device does not publish memory; {}",
-            setting::describe_providers(sysroot)
+            "--provider {address}: this device lends no memory; {}",
+            setting::describe_lenders(sysroot)
         ),
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@
 
 use md_p2p_decide::reach;
 use mdp2p_machine::block::device::BlockDevice;
-use mdp2p_machine::md::reach::Known;
+use mdp2p_machine::md::reach::{Known, other_driver};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::pci::reach::Why;
@@ -34,8 +34,8 @@ pub fn measure(
     if device.controllers.is_empty() {
         return unreachable("it is not a PCI device itself".into());
     }
-    if let Some(driver) = other_driver(machine, device) {
-        return unreachable(format!("its driver, {driver}, cannot map peer memory"));
+    if let Some(why) = refusal(machine, device) {
+        return unreachable(why.to_string());
     }
     let all: Vec<_> = device
         .controllers
@@ -58,11 +58,8 @@ pub fn measure(
     }
 }
 
-/// Returns the driver of the device if that driver cannot map peer memory. Of the kernel's drivers,
-/// only nvme can (BLK_FEAT_PCI_P2PDMA).
-pub fn other_driver<'a>(machine: &'a Devices, device: &BlockDevice) -> Option<&'a str> {
-    device.controllers.iter().find_map(|&address| {
-        let driver = machine.get(address)?.driver.as_deref()?;
-        (driver != "nvme").then_some(driver)
-    })
+/// Returns why the driver of the device cannot map peer memory; `None` if it can.
+pub fn refusal(machine: &Devices, device: &BlockDevice) -> Option<Why> {
+    let mut controllers = device.controllers.iter();
+    controllers.find_map(|&address| other_driver(machine.get(address)?))
 }

@@ -13,7 +13,7 @@ use mdp2p_machine::md::raid10::Layout;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::devices::Devices;
 
-use super::device_reach::{DeviceReach, other_driver};
+use super::device_reach::{DeviceReach, refusal};
 use super::forecast::{Expectation, Forecast, Outcome};
 use super::mdadm_options::MdadmOptions;
 use crate::control::setting::ProviderValue;
@@ -46,6 +46,8 @@ pub struct Forecaster<'a> {
     /// The members that are present, then the spares.
     pub devices: &'a [&'a BlockDevice],
     pub lender: ProviderValue,
+    /// The providers that rebuilds can borrow from.
+    pub lenders: Vec<Bdf>,
     /// The sets of members that [`copies`] returns.
     pub copies: Vec<Vec<usize>>,
 }
@@ -187,6 +189,9 @@ impl Forecaster<'_> {
             (Spread::Striped, ..) => Expectation::new(Outcome::None, ""),
             (Spread::Cached, ..) => host("parity needs the CPU".into()),
             (_, ProviderValue::None, _) => host("--provider none".into()),
+            _ if !self.lenders.contains(&provider) => {
+                host("its driver has not published the memory, so nobody can borrow it".into())
+            }
             (_, ProviderValue::At(only), _) if only != provider => {
                 host(format!("--provider {only}"))
             }
@@ -246,7 +251,7 @@ impl Forecaster<'_> {
     /// (kmod/entry.rs).
     pub fn state(&self, machine: &Devices, reaches: &[Vec<DeviceReach>]) -> State {
         let maps = |device: &&BlockDevice| {
-            !device.controllers.is_empty() && other_driver(machine, device).is_none()
+            !device.controllers.is_empty() && refusal(machine, device).is_none()
         };
         let reached = || {
             reaches

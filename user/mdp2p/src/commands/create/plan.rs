@@ -48,7 +48,7 @@ pub struct Plan {
     pub journal: Option<BlockDevice>,
     /// What becomes of peer I/O that cannot be direct.
     pub policy: Policy,
-    /// The devices that publish their memory.
+    /// The devices with p2pmem.
     pub providers: Vec<Bdf>,
     /// How each device, in the order of [`Plan::devices`], reaches each provider.
     pub reaches: Vec<Vec<DeviceReach>>,
@@ -96,7 +96,8 @@ impl Plan {
 
         let machine = Devices::read(sysroot)?;
         let providers: Vec<Bdf> = machine.providers().map(|device| device.address).collect();
-        check_provider(sysroot, &providers, options.provider)?;
+        let lenders: Vec<Bdf> = machine.lenders().map(|device| device.address).collect();
+        check_provider(sysroot, &lenders, options.provider)?;
         let known = Known::of(sysroot, &machine, &array::all(sysroot)?);
         let reaches: Vec<Vec<DeviceReach>> = devices
             .iter()
@@ -112,6 +113,7 @@ impl Plan {
             members: &members,
             devices: &devices,
             lender: options.provider.unwrap_or(ProviderValue::Auto),
+            lenders,
             copies,
         };
         let forecasts = providers
@@ -171,7 +173,7 @@ impl Plan {
     /// all will be direct.
     pub fn not_direct(&self) -> Vec<String> {
         if self.providers.is_empty() {
-            return vec!["no device of this machine publishes its memory".into()];
+            return vec!["no device of this machine has p2pmem".into()];
         }
         let cells = self.forecasts.iter().flat_map(|forecast| {
             [("read", &forecast.read), ("write", &forecast.write)]

@@ -18,7 +18,7 @@ pub fn of(plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     if plan.providers.is_empty() {
         warnings.push(
-            "no device of this machine publishes its memory, so there is no peer I/O: \
+            "no device of this machine has p2pmem, so there is no peer I/O: \
              see `mdp2p doctor`"
                 .into(),
         );

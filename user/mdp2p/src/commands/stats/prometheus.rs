@@ -85,12 +85,15 @@ fn provider_metrics(text: &mut String, providers: &[ProviderMemory]) {
             .map(|(provider, address)| (vec![("provider", address.as_str())], value(provider)))
             .collect()
     };
-    let help = "Bytes of memory that a provider publishes.";
+    let help = "Bytes of a provider's p2pmem.";
     let all = each(|provider| provider.bytes);
     write_metric(text, "mdp2p_provider_bytes", "gauge", help, all);
-    let help = "Bytes of published memory that nobody has allocated.";
+    let help = "Bytes of a provider's p2pmem that nobody has allocated.";
     let free = each(|provider| provider.available_bytes);
     write_metric(text, "mdp2p_provider_free_bytes", "gauge", help, free);
+    let help = "1 if the provider's p2pmem is published, so that others may allocate it, else 0.";
+    let lends = each(|provider| u64::from(provider.published));
+    write_metric(text, "mdp2p_provider_lends", "gauge", help, lends);
 }
 
 /// The known values of `p2pdma_state`.

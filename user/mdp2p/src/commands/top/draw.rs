@@ -173,8 +173,12 @@ fn provider_lines(providers: &[ProviderMemory], lines: usize) -> Paragraph<'stat
             all => (provider.available_bytes as f64 / all as f64).min(1.0),
         };
         let full = (free * BAR as f64).round() as usize;
+        let published = match provider.published {
+            true => "",
+            false => ", not published",
+        };
         text.push(Line::from(format!(
-            "{}  {}{} {} of {}",
+            "{}  {}{} {} of {}{published}",
             provider.address,
             "█".repeat(full),
             "░".repeat(BAR - full),
@@ -240,6 +244,7 @@ mod tests {
             address: format!("0000:{bus:02x}:00.0").parse().expect("an address"),
             bytes: 16 << 20,
             available_bytes: 12 << 20,
+            published: true,
         }
     }
 

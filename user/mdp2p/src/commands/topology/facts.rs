@@ -29,6 +29,18 @@ pub struct Facts {
     pub disks: Vec<Disk>,
 }
 
+/// A drive that is reached through no PCI device: an NVMe controller that is none, or a disk that is
+/// a member of an array, such as a loop device.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Other {
+    /// The controller's name, or else the disk's.
+    pub name: String,
+    /// The driver of the controller.
+    pub driver: Option<String>,
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
 /// A whole disk; with NVMe, a namespace.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Disk {
@@ -56,20 +68,38 @@ pub struct Membership {
     pub is_container: bool,
 }
 
-/// Reads the models and disks of all devices that have any.
+/// Reads the models and disks of all devices that have any, and the drives that are no PCI devices.
 ///
 /// # Errors
 /// If a file in sysfs cannot be read or understood.
-pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>> {
-    let controllers = sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
+pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<(BTreeMap<Bdf, Facts>, Vec<Other>)> {
+    let mut facts = BTreeMap::new();
+    let mut others = Vec::new();
+    for (address, found) in nvme_controllers(sysroot)? {
+        match address {
+            Some(address) => drop(facts.insert(address, found)),
+            // On the processor's own bus, or behind a fabric.
+            None => others.push(Other::controller(sysroot, found)),
+        }
+    }
+    for disk in disks(sysroot, arrays)? {
+        for &path in &disk.paths {
+            let facts: &mut Facts = facts.entry(path).or_default();
+            facts.disks.push(disk.clone());
+        }
+        if disk.paths.is_empty() {
+            Other::add(&mut others, disk);
+        }
+    }
+    Ok((facts, others))
+}
+
+/// Reads the NVMe controllers, with their PCI addresses.
+fn nvme_controllers(sysroot: &Sysroot) -> Result<Vec<(Option<Bdf>, Facts)>> {
+    sysroot::each(&sysroot.names("sys/class/nvme")?, |name| {
         let folder = format!("sys/class/nvme/{name}");
-        // A controller behind a fabric is no PCI device.
-        let Some(address) = sysroot
-            .target(&folder)
-            .and_then(|path| controllers::nearest(&path))
-        else {
-            return Ok(None);
-        };
+        let link = sysroot.target(&folder);
+        let address = link.and_then(|path| controllers::nearest(&path));
         let text = |file: &str| {
             let text = sysroot.read_if(format!("{folder}/{file}"));
             let text = sysroot.tolerate(text)?.flatten();
@@ -82,17 +112,46 @@ pub fn read(sysroot: &Sysroot, arrays: &[Array]) -> Result<BTreeMap<Bdf, Facts>>
             ..Facts::default()
         };
         Ok(Some((address, facts)))
-    })?;
-    let mut facts: BTreeMap<Bdf, Facts> = controllers.into_iter().collect();
-    for disk in disks(sysroot, arrays)? {
-        for &path in &disk.paths {
-            facts.entry(path).or_default().disks.push(disk.clone());
-        }
-    }
-    Ok(facts)
+    })
 }
 
-/// Reads all whole disks that are reached through PCI devices.
+impl Other {
+    fn controller(sysroot: &Sysroot, facts: Facts) -> Self {
+        let name = facts.controller.clone().unwrap_or_default();
+        let driver = sysroot.link(format!("sys/class/nvme/{name}/device/driver"));
+        Self {
+            driver,
+            name,
+            facts,
+        }
+    }
+
+    /// Adds a disk to its controller, or by itself.
+    fn add(others: &mut Vec<Self>, disk: Disk) {
+        let has_it = |other: &&mut Self| is_namespace(&disk.name, &other.name);
+        if let Some(controller) = others.iter_mut().find(has_it) {
+            return controller.facts.disks.push(disk);
+        }
+        others.push(Self {
+            name: disk.name.clone(),
+            driver: None,
+            facts: Facts {
+                disks: vec![disk],
+                ..Facts::default()
+            },
+        });
+    }
+}
+
+/// Whether a disk is named after a controller: nvme0n1 of nvme0. A multipath disk is not, because it
+/// is named after its subsystem.
+pub fn is_namespace(disk: &str, controller: &str) -> bool {
+    let rest = disk.strip_prefix(controller);
+    rest.is_some_and(|rest| rest.starts_with('n'))
+}
+
+/// Reads all whole disks that are reached through PCI devices, and the others if they are NVMe's or
+/// members of arrays.
 fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
     const BLOCK: &str = "sys/class/block";
     let mut members: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
@@ -126,6 +185,7 @@ fn disks(sysroot: &Sysroot, arrays: &[Array]) -> Result<Vec<Disk>> {
                     None => return Ok(None),
                 },
             },
+            None if members.contains_key(name) => Vec::new(),
             None => return Ok(None),
         };
         let sectors = sysroot.value_if::<u64>(format!("{BLOCK}/{name}/size"));

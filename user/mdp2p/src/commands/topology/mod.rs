@@ -15,10 +15,10 @@ pub mod text;
 pub mod tree;
 mod words;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
@@ -41,7 +41,7 @@ pub struct Topology {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Draw an SVG picture into FILE
+    /// Draw an SVG picture into FILE; - is standard output
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Show all devices
@@ -61,11 +61,19 @@ impl Command for Topology {
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         let devices = Devices::read(sysroot)?;
         let tree = Tree::gather(sysroot, &devices, self.all)?;
-        if let Some(path) = &self.svg {
-            svg::write(&tree, path)?;
+        let to_stdout = self.svg.as_deref() == Some(Path::new("-"));
+        match &self.svg {
+            Some(_) if to_stdout && self.json => {
+                bail!("--svg -: --json writes to standard output too; name a file for one of them")
+            }
+            Some(_) if to_stdout => svg::write_to(&tree, BufWriter::new(io::stdout().lock()))?,
+            Some(path) => svg::write(&tree, path)?,
+            None => {}
         }
         if self.json {
-            ui::json(&json::Json::of(&tree))?;
+            ui::json_of(json::VERSION, &json::Json::of(&tree))?;
+        }
+        if self.json || to_stdout {
             return Ok(0);
         }
         let mut out = ui::out();

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use anstyle::Style;
+use mdp2p_machine::pci::advice::Advice;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::Acs;
 use mdp2p_machine::pci::devices::{DEVICES, Device};
@@ -13,7 +14,6 @@ use mdp2p_machine::pci::reach::Way;
 
 use super::matrix::Matrix;
 use super::matrix::cell::Cell;
-use super::matrix::reason::Reason;
 use super::tree::Tree;
 use super::words::{self, Line, Piece, shorten, wrap};
 use crate::ui::{self, BAD, GOOD, HEADING, WARNING, styled};
@@ -21,17 +21,20 @@ use crate::ui::{self, BAD, GOOD, HEADING, WARNING, styled};
 /// Renders the tree and, below it, the matrix. No line is longer than `width`.
 pub fn render(tree: &Tree, width: usize) -> String {
     let mut out = String::new();
-    if tree.devices.iter().next().is_none() {
+    let no_pci = tree.devices.iter().next().is_none();
+    if no_pci {
         let none = format!("No PCI device in /{DEVICES}.");
         put_paragraph(&mut out, width, "", &none);
+    }
+    for bridge in &tree.host_bridges {
+        put_title(&mut out, width, &words::host_bridge_title(bridge));
+        put_branch(tree, &bridge.devices, width, &mut out);
+    }
+    put_others(tree, width, &mut out);
+    if no_pci {
         return out;
     }
-    for (name, tops) in &tree.host_bridges {
-        out += &styled(HEADING, words::host_bridge_title(name));
-        out.push('\n');
-        put_branch(tree, tops, width, &mut out);
-    }
-    if tree.host_bridges.is_empty() {
+    if tree.host_bridges.is_empty() && tree.others.is_empty() {
         out += "No NVMe drive, and no device with p2pmem or a large BAR.\n";
     }
     let left_out = tree.left_out();
@@ -53,6 +56,25 @@ pub fn render(tree: &Tree, width: usize) -> String {
     out.push('\n');
     put_matrix(tree, width, &mut out);
     out
+}
+
+/// Writes a heading.
+fn put_title(out: &mut String, width: usize, title: &str) {
+    for line in wrap(title, width) {
+        *out += &styled(HEADING, line);
+        out.push('\n');
+    }
+}
+
+/// Writes the drives that are no PCI devices.
+fn put_others(tree: &Tree, width: usize, out: &mut String) {
+    if let Some((last, others)) = tree.others.split_last() {
+        put_title(out, width, words::OTHERS_TITLE);
+        for other in others {
+            put_line(out, "├─", "│     ", &words::describe_other(other), width);
+        }
+        put_line(out, "└─", "      ", &words::describe_other(last), width);
+    }
 }
 
 /// Writes the devices on a root bus, and all devices below them.
@@ -114,6 +136,21 @@ fn put_line(out: &mut String, first: &str, more: &str, line: &Line, width: usize
     let model = line.model.as_deref().and_then(|model| shorten(model, room));
     let model = model.map(|model| Piece::new(Style::new(), model));
     let pieces = [&line.head].into_iter().chain(&model).chain(&line.remarks);
+    put_pieces(out, first, more, pieces, width);
+    for disk in &line.disks {
+        put_pieces(out, more, &format!("{more}  "), disk, width);
+    }
+}
+
+/// Writes pieces after `first`. What does not fit goes to the next line, after `more`.
+fn put_pieces<'a>(
+    out: &mut String,
+    first: &str,
+    more: &str,
+    pieces: impl IntoIterator<Item = &'a Piece>,
+    width: usize,
+) {
+    let length = |text: &str| text.chars().count();
     out.push_str(first);
     let mut column = length(first);
     let mut gap = "";
@@ -158,13 +195,10 @@ fn put_paragraph(out: &mut String, width: usize, indent: &str, text: &str) {
 fn put_matrix(tree: &Tree, width: usize, out: &mut String) {
     let matrix = Matrix::of(tree);
     if matrix.rows.is_empty() {
-        put_paragraph(out, width, "", words::no_providers(tree));
+        put_paragraph(out, width, "", words::NO_PROVIDERS);
         return;
     }
-    for line in wrap(words::MATRIX_TITLE, width) {
-        *out += &styled(HEADING, line);
-        out.push('\n');
-    }
+    put_title(out, width, words::MATRIX_TITLE);
     out.push('\n');
     for columns in matrix.blocks(width, 2) {
         put_block(&matrix, columns, out);
@@ -173,8 +207,8 @@ fn put_matrix(tree: &Tree, width: usize, out: &mut String) {
     for text in matrix.group_lines().into_iter().chain(matrix.hidden_line()) {
         put_paragraph(out, width, "", &text);
     }
-    for text in matrix.legend() {
-        put_paragraph(out, width, "", text);
+    for text in matrix.legend(tree) {
+        put_paragraph(out, width, "", &text);
     }
     for (number, reason) in matrix.reasons.iter().enumerate() {
         put_reason(number + 1, reason, width, out);
@@ -220,7 +254,7 @@ fn cell_style(cell: &Cell) -> Style {
 }
 
 /// Writes a reason and what to do about it.
-fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
+fn put_reason(number: usize, reason: &Advice, width: usize, out: &mut String) {
     let mut indent = format!("{number}  ");
     out.push('\n');
     let mut text = String::new();
@@ -239,8 +273,8 @@ fn put_reason(number: usize, reason: &Reason, width: usize, out: &mut String) {
             *out += &format!("     {part}\n");
         }
     }
-    for line in &reason.consequences {
-        put_paragraph(out, width, "   ", line);
+    for line in reason.below_parameter() {
+        put_paragraph(out, width, "   ", &line);
     }
 }
 

@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::md::reach::{Distances, Known};
+use mdp2p_machine::pci::advice;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::{Device, Devices};
-use mdp2p_machine::pci::reach::Reach;
+use mdp2p_machine::pci::reach::{Reach, Why};
 use mdp2p_machine::sysroot::{Sysroot, natural};
+use mdp2p_machine::virtual_machine;
 
-use super::facts::{self, Facts};
+use super::facts::{self, Facts, Other};
 
 /// The deepest level that is shown. PCI has 256 buses in a domain, so anything deeper is garbage.
 const DEEPEST: usize = 256;
@@ -28,12 +30,29 @@ pub struct Tree<'a> {
     pub devices: &'a Devices,
     /// The machine's arrays.
     pub arrays: Vec<Array>,
-    /// Each host bridge with a visible device, and the visible devices on its root bus.
-    pub host_bridges: Vec<(String, Vec<Bdf>)>,
+    /// Each host bridge with a visible device.
+    pub host_bridges: Vec<HostBridge>,
+    /// The drives that are no PCI devices.
+    pub others: Vec<Other>,
+    /// Whether the machine is virtual.
+    pub is_virtual: bool,
     known: Known<'a>,
     facts: BTreeMap<Bdf, Facts>,
     children: BTreeMap<Bdf, Vec<Bdf>>,
     visible: BTreeSet<Bdf>,
+}
+
+/// A host bridge.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct HostBridge {
+    /// The name in sysfs; empty if the host bridge is not known.
+    pub name: String,
+    /// The VMD that is this host bridge; `None` if a processor is.
+    pub vmd: Option<Bdf>,
+    /// The NUMA node of the VMD.
+    pub numa_node: Option<u32>,
+    /// The visible devices on the root bus.
+    pub devices: Vec<Bdf>,
 }
 
 /// How many devices are not visible.
@@ -53,7 +72,7 @@ impl<'a> Tree<'a> {
     /// If a file in sysfs cannot be understood; the error names the file.
     pub fn gather(sysroot: &'a Sysroot, devices: &'a Devices, all: bool) -> Result<Self> {
         let arrays = array::all(sysroot)?;
-        let mut facts = facts::read(sysroot, &arrays)?;
+        let (mut facts, others) = facts::read(sysroot, &arrays)?;
         let (tops, mut children) = hierarchy(devices);
         let mut visible = BTreeSet::new();
         let bare = Facts::default();
@@ -78,7 +97,9 @@ impl<'a> Tree<'a> {
             devices,
             known: Known::of(sysroot, devices, &arrays),
             arrays,
-            host_bridges: host_bridges(devices, &tops, &visible),
+            host_bridges: host_bridges(sysroot, devices, &tops, &visible),
+            others,
+            is_virtual: virtual_machine::vendor(sysroot).is_some(),
             facts,
             children,
             visible,
@@ -116,14 +137,28 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Returns the devices that might do DMA to a provider's memory: NVMe controllers, and devices
-    /// with memory for others.
+    /// Returns the devices that might do DMA to a provider's memory: NVMe controllers, other
+    /// controllers of members, and providers.
     pub fn clients(&self) -> impl Iterator<Item = Bdf> {
-        let is_client = |device: &&Device| device.kind == Kind::Nvme || device.p2pmem.is_some();
+        let is_client = |device: &&Device| {
+            device.kind == Kind::Nvme
+                || device.is_provider()
+                || self.known.is_controller(device.address)
+        };
         self.devices
             .iter()
             .filter(is_client)
             .map(|device| device.address)
+    }
+
+    /// Returns what is known of reach.
+    pub fn known(&self) -> &Known<'a> {
+        &self.known
+    }
+
+    /// Returns why a client cannot do DMA to any provider's memory, wherever it is.
+    pub fn refusal(&self, client: Bdf) -> Option<&Why> {
+        self.known.refusal(client)
     }
 
     /// Returns how a client reaches a provider: by the kernel's word if there is one, else by the
@@ -201,19 +236,48 @@ fn descend(top: Bdf, children: &mut BTreeMap<Bdf, Vec<Bdf>>, reached: &mut BTree
 
 /// Returns each host bridge with the visible devices on its root bus.
 fn host_bridges(
+    sysroot: &Sysroot,
     devices: &Devices,
     tops: &[Bdf],
     visible: &BTreeSet<Bdf>,
-) -> Vec<(String, Vec<Bdf>)> {
-    let mut bridges: BTreeMap<&str, Vec<Bdf>> = BTreeMap::new();
-    for &top in tops.iter().filter(|top| visible.contains(top)) {
-        let name = devices.get(top).map_or("", |device| &device.host_bridge);
-        bridges.entry(name).or_default().push(top);
+) -> Vec<HostBridge> {
+    let mut bridges: BTreeMap<&str, HostBridge> = BTreeMap::new();
+    let tops = tops.iter().filter(|top| visible.contains(top));
+    for device in tops.filter_map(|&top| devices.get(top)) {
+        let new = || HostBridge {
+            name: device.host_bridge.clone(),
+            vmd: device.vmd,
+            numa_node: device.vmd.and_then(|vmd| advice::numa_node(sysroot, vmd)),
+            devices: Vec::new(),
+        };
+        let bridge = bridges.entry(&device.host_bridge).or_insert_with(new);
+        bridge.devices.push(device.address);
     }
-    let mut bridges: Vec<(String, Vec<Bdf>)> = bridges
-        .into_iter()
-        .map(|(name, tops)| (name.to_owned(), tops))
-        .collect();
-    bridges.sort_by_cached_key(|(name, _)| natural(name));
+    let mut bridges: Vec<HostBridge> = bridges.into_values().collect();
+    bridges.sort_by_cached_key(|bridge| (root_bus(&bridge.name), natural(&bridge.name)));
     bridges
+}
+
+/// Returns domain and root bus of a host bridge by its name, whose numbers are hexadecimal:
+/// `pci0000:3a`. The names without such numbers come first.
+fn root_bus(name: &str) -> Option<(u32, u8)> {
+    let (domain, bus) = name.strip_prefix("pci")?.split_once(':')?;
+    let domain = u32::from_str_radix(domain, 16).ok()?;
+    Some((domain, u8::from_str_radix(bus, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_host_bridges_are_hexadecimal() {
+        let sorted = ["", "pci0000:17", "pci0000:3a", "pci0000:5d", "pci0000:e0"];
+        let mut names = sorted;
+        names.reverse();
+        names.sort_by_key(|name| root_bus(name));
+        assert_eq!(names, sorted);
+        assert!(root_bus("pci0009:00") < root_bus("pci000a:00"));
+        assert!(root_bus("pci000a:00") < root_bus("pci0010:00"));
+    }
 }

@@ -4,11 +4,12 @@
 //! Tests: tests/topology.rs.
 
 use anstyle::Style;
+use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::Device;
 
-use super::facts::{Disk, Facts, Membership};
-use super::tree::Tree;
+use super::facts::{Disk, Facts, Membership, Other, is_namespace};
+use super::tree::{HostBridge, Tree};
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING};
 
 /// The heading of the matrix.
@@ -22,6 +23,8 @@ pub struct Line {
     pub model: Option<String>,
     /// What else is worth a word; none of it may be shortened.
     pub remarks: Vec<Piece>,
+    /// The disks of a device that has several, each for a line of its own.
+    pub disks: Vec<Vec<Piece>>,
 }
 
 /// Some words in one style.
@@ -54,6 +57,7 @@ pub fn describe(tree: &Tree, device: &Device) -> Line {
     };
     let model = match device.kind {
         Kind::RootPort | Kind::DownstreamPort => None,
+        _ if device.is_missing() => Some("not in the capture".to_owned()),
         _ => Some(
             facts
                 .model
@@ -65,23 +69,61 @@ pub fn describe(tree: &Tree, device: &Device) -> Line {
         head: Piece::new(style, format!("{} {name}", device.address.short())),
         model,
         remarks: remarks(device, facts),
+        disks: several_disks(facts, |path| path != device.address),
+    }
+}
+
+/// Describes a drive that is no PCI device.
+pub fn describe_other(other: &Other) -> Line {
+    let facts = &other.facts;
+    let is_itself = |disk: &&Disk| disk.name == other.name;
+    let mut remarks = Vec::new();
+    if let [disk] = &facts.disks[..] {
+        let name = (!is_itself(&disk)).then_some(disk.name.as_str());
+        remarks.extend(describe_disk(disk, name, |_| true));
+    }
+    let driver = other.driver.iter();
+    remarks.extend(driver.map(|driver| Piece::new(Style::new(), format!("driver {driver}"))));
+    Line {
+        head: Piece::new(HEADING, other.name.clone()),
+        model: facts.model.clone(),
+        remarks,
+        disks: several_disks(facts, |_| true),
     }
 }
 
 /// Returns the only namespace of a drive if it is named after the controller: nvme0n1 of nvme0.
-/// A multipath disk is not, because it is named after its subsystem.
 fn own_namespace<'a>(device: &Device, facts: &'a Facts) -> Option<&'a Disk> {
     let [disk] = &facts.disks[..] else {
         return None;
     };
     let is_own = match &facts.controller {
-        Some(controller) => disk
-            .name
-            .strip_prefix(controller.as_str())
-            .is_some_and(|rest| rest.starts_with('n')),
+        Some(controller) => is_namespace(&disk.name, controller),
         None => device.kind == Kind::Nvme,
     };
     is_own.then_some(disk)
+}
+
+/// Describes the disks of a device that has several.
+fn several_disks(facts: &Facts, is_other: impl Fn(Bdf) -> bool) -> Vec<Vec<Piece>> {
+    let disks = facts.disks.iter().filter(|_| facts.disks.len() > 1);
+    disks
+        .map(|disk| describe_disk(disk, Some(&disk.name), &is_other))
+        .collect()
+}
+
+/// Describes a disk: its name, size and arrays, and the other devices through which it is reached.
+fn describe_disk(disk: &Disk, name: Option<&str>, is_other: impl Fn(Bdf) -> bool) -> Vec<Piece> {
+    let plain = Style::new();
+    let bytes = ui::bytes(disk.bytes);
+    let mut words = vec![match name {
+        Some(name) => Piece::new(plain, format!("{name} {bytes}")),
+        None => Piece::new(plain, bytes),
+    }];
+    words.extend(disk.members.iter().map(|member| membership(disk, member)));
+    let others = disk.paths.iter().filter(|&&path| is_other(path));
+    words.extend(others.map(|&other| Piece::new(plain, format!("also at {}", other.short()))));
+    words
 }
 
 /// Returns the name for a device that has none.
@@ -105,22 +147,20 @@ fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
     if device.acs == Acs::Redirects {
         words.push(Piece::new(WARNING, "ACS redirects"));
     }
-    let own = own_namespace(device, facts);
-    if let Some(disk) = own {
-        words.push(Piece::new(plain, ui::bytes(disk.bytes)));
-    }
-    words.extend(memory(device));
-    for disk in &facts.disks {
-        if own.is_none() {
-            words.push(Piece::new(
-                plain,
-                format!("{} {}", disk.name, ui::bytes(disk.bytes)),
-            ));
+    let mut disk = match &facts.disks[..] {
+        [disk] => {
+            let name = match own_namespace(device, facts) {
+                Some(_) => None,
+                None => Some(disk.name.as_str()),
+            };
+            describe_disk(disk, name, |path| path != device.address)
         }
-        words.extend(disk.members.iter().map(|member| membership(disk, member)));
-        let others = disk.paths.iter().filter(|&&path| path != device.address);
-        words.extend(others.map(|&other| Piece::new(plain, format!("also at {}", other.short()))));
-    }
+        _ => Vec::new(),
+    };
+    // The size comes before the memory, which belongs to the drive; the arrays come after it.
+    words.extend(disk.drain(..disk.len().min(1)));
+    words.extend(memory(device));
+    words.extend(disk);
     match device.driver.as_deref() {
         None if device.kind == Kind::Nvme => words.push(Piece::new(WARNING, "no driver")),
         Some(driver) if !device.is_bridge() && driver != "nvme" => {
@@ -142,8 +182,9 @@ fn memory(device: &Device) -> Vec<Piece> {
         };
         let bytes = ui::bytes(memory.bytes);
         words.push(match memory.published {
+            _ if !device.is_provider() => Piece::new(WARNING, format!("{what} empty")),
             true => Piece::new(GOOD, format!("{what} {bytes} published")),
-            false => Piece::new(WARNING, format!("{what} {bytes} not published")),
+            false => Piece::new(GOOD, format!("{what} {bytes} not published")),
         });
         if bar >= LARGE_BAR && bar > memory.bytes {
             words.push(Piece::new(Style::new(), format!("BAR {}", ui::bytes(bar))));
@@ -171,6 +212,10 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
             text.push_str(" faulty");
             BAD
         }
+        () if has("journal") => {
+            text.push_str(" journal");
+            HEADING
+        }
         () if has("spare") => {
             text.push_str(" spare");
             HEADING
@@ -180,26 +225,45 @@ fn membership(disk: &Disk, member: &Membership) -> Piece {
     Piece::new(style, text)
 }
 
+/// The heading of the drives that are no PCI devices.
+pub const OTHERS_TITLE: &str = "no PCI device";
+
 /// Returns the heading of a host bridge.
-pub fn host_bridge_title(name: &str) -> String {
-    match name {
+pub fn host_bridge_title(bridge: &HostBridge) -> String {
+    let vmd = bridge.vmd.map_or_else(String::new, |vmd| {
+        let node = bridge.numa_node;
+        let node = node.map(|node| format!(", NUMA node {node}"));
+        format!(" of VMD {}{}", vmd.short(), node.unwrap_or_default())
+    });
+    match bridge.name.as_str() {
         "" => "below no known host bridge".to_owned(),
-        name => format!("host bridge {name}"),
+        name => format!("host bridge {}{vmd}", name),
     }
 }
 
-/// Explains why there is no matrix: no device publishes memory.
-pub fn no_providers(tree: &Tree) -> &'static str {
-    let unpublished = |device: &Device| device.p2pmem.is_some();
-    match tree.devices.iter().any(unpublished) {
-        true => {
-            "No device publishes its memory: there is p2pmem, but its driver does not publish it."
-        }
-        false => {
-            "No device publishes memory (p2pmem), so there is nothing to reach. NVMe drives with a \
-             controller memory buffer (CMB) publish it, and so do GPUs whose driver supports that."
-        }
-    }
+/// Explains why there is no matrix: no device has p2pmem.
+pub const NO_PROVIDERS: &str = "There is no provider: no device has p2pmem, so there is nothing to \
+                                reach. NVMe drives with a controller memory buffer (CMB) have it, \
+                                and so have GPUs whose driver supports the kernel's P2PDMA.";
+
+/// Says which providers lend nothing; `None` if all do.
+pub fn no_lenders(tree: &Tree) -> Option<String> {
+    let providers = tree.devices.providers();
+    let others: Vec<String> = providers
+        .filter(|device| !device.is_lender())
+        .map(|device| tree.label(device.address))
+        .collect();
+    let some = match &others[..] {
+        [] => return None,
+        [one] => format!("{one} has p2pmem that its driver has not published. Its"),
+        some => format!(
+            "{} have p2pmem that their drivers have not published. Their",
+            ui::list(some)
+        ),
+    };
+    Some(format!(
+        "{some} own programs can do I/O with it, but rebuilds, verify and bench cannot borrow it."
+    ))
 }
 
 /// Shortens a model's name to `room` characters; `None` if too little of the name would be left.

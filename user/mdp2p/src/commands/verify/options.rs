@@ -33,7 +33,7 @@ pub struct Verify {
     /// The array
     #[arg(add = completions::array())]
     pub array: String,
-    /// Provider to use; may be repeated [default: all providers]
+    /// Provider to use, which must lend memory; may be repeated [default: all that do]
     #[arg(long, value_name = "ADDRESS")]
     pub provider: Vec<Bdf>,
     /// How much data to move

@@ -54,6 +54,17 @@ impl Cell {
             causes: causes.into_iter().collect(),
         }
     }
+
+    /// Makes the cell of members that are no PCI devices.
+    pub fn no_pci() -> Self {
+        Self {
+            way: Way::No,
+            distance: None,
+            source: Source::Computed,
+            numbers: Vec::new(),
+            causes: vec![Cause::NoPci],
+        }
+    }
 }
 
 impl fmt::Display for Cell {
@@ -69,10 +80,10 @@ impl fmt::Display for Cell {
             Way::ThroughHostBridge => "bridge",
             Way::No => "no",
         })?;
-        for (at, number) in self.numbers.iter().enumerate() {
-            let before = if at == 0 { " " } else { "," };
-            write!(f, "{before}{number}")?;
+        let numbers: Vec<String> = self.numbers.iter().map(usize::to_string).collect();
+        match &numbers[..] {
+            [] => Ok(()),
+            some => write!(f, " [{}]", some.join(",")),
         }
-        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::Acs;
+use mdp2p_machine::pci::reach::Why;
 use mdp2p_machine::sysroot::natural;
 
 use crate::commands::topology::tree::Tree;
@@ -34,13 +35,24 @@ struct Position<'a> {
     fork: Option<Bdf>,
     /// The device and the bridges below the fork: ACS, and whether it is a bridge.
     path: Vec<(Acs, bool)>,
+    /// Why the device reaches no provider, wherever it is.
+    refusal: Option<&'a Why>,
 }
 
 impl Group {
     /// Makes a group of devices.
     pub fn of(tree: &Tree, members: Vec<Bdf>) -> Self {
-        let mut labels: Vec<String> = members.iter().map(|&it| tree.label(it)).collect();
-        labels.sort_by_cached_key(|label| natural(label));
+        let labels = members.iter().map(|&it| tree.label(it)).collect();
+        Self {
+            members,
+            ..Self::labelled(labels)
+        }
+    }
+
+    /// Makes a group of members that are no PCI devices.
+    pub fn labelled(mut labels: Vec<String>) -> Self {
+        // The numbers in addresses are hexadecimal.
+        labels.sort_by_cached_key(|label| (label.parse::<Bdf>().ok(), natural(label)));
         let first = labels.first().cloned().unwrap_or_default();
         Self {
             label: match labels.len() {
@@ -48,7 +60,6 @@ impl Group {
                 number => format!("{first}+{}", number - 1),
             },
             list: list(&labels),
-            members,
             ..Self::default()
         }
     }
@@ -145,7 +156,7 @@ fn path_to_fork(tree: &Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> impl Iterat
 }
 
 /// Returns where a device hangs.
-fn position<'a>(tree: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
+fn position<'a>(tree: &'a Tree, forks: &BTreeSet<Bdf>, address: Bdf) -> Position<'a> {
     let devices = tree.devices;
     let get = |address| devices.get(address);
     let path: Vec<Bdf> = path_to_fork(tree, forks, address).collect();
@@ -158,6 +169,7 @@ fn position<'a>(tree: &Tree<'a>, forks: &BTreeSet<Bdf>, address: Bdf) -> Positio
             .filter_map(|&address| get(address))
             .map(|device| (device.acs, device.is_bridge()))
             .collect(),
+        refusal: tree.refusal(address),
     }
 }
 

@@ -12,13 +12,16 @@ pub mod reason;
 
 use std::ops::Range;
 
+use mdp2p_machine::md::reach::other_members;
+use mdp2p_machine::pci::advice::{self, Advice};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::reach::{Source, Way};
 
 use self::cell::Cell;
 use self::group::Group;
-use self::reason::{Cause, Evidence, Reason};
+use self::reason::{Cause, Evidence};
 use super::tree::Tree;
+use super::words;
 
 /// Up to this many providers and clients, each has a row or a column of its own.
 const FEW: usize = 16;
@@ -38,7 +41,7 @@ pub struct Matrix {
     /// The width of each column in characters.
     pub widths: Vec<usize>,
     /// The reasons, which the cells number from 1.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<Advice>,
     /// How many providers and clients are not shown.
     hidden: (usize, usize),
 }
@@ -63,11 +66,12 @@ impl Matrix {
             ..Self::default()
         };
         matrix.hidden.0 = cut_off(&mut matrix.rows);
-        let evidence = matrix.fill_cells(tree);
+        let mut evidence = matrix.fill_cells(tree);
         if many {
             matrix.merge_columns(tree);
             matrix.merge_rows(tree);
         }
+        matrix.add_others(tree, &mut evidence);
         matrix.hidden.1 = cut_off(&mut matrix.columns);
         for cells in &mut matrix.cells {
             cells.truncate(MOST);
@@ -105,6 +109,20 @@ impl Matrix {
         let equal = group::equal_indices(self.cells.iter().cloned());
         self.rows = merge(tree, &self.rows, &equal);
         self.cells = equal.iter().map(|ats| self.cells[ats[0]].clone()).collect();
+    }
+
+    /// Adds the members that are no PCI devices, in one column.
+    fn add_others(&mut self, tree: &Tree, evidence: &mut Evidence) {
+        let names = other_members(&tree.arrays);
+        if names.is_empty() || self.rows.is_empty() {
+            return;
+        }
+        let labels = names.into_iter().map(str::to_owned).collect();
+        self.columns.push(Group::labelled(labels));
+        for cells in &mut self.cells {
+            cells.push(Cell::no_pci());
+        }
+        evidence.causes.insert(Cause::NoPci);
     }
 
     /// Numbers the reasons, and measures the columns.
@@ -154,7 +172,7 @@ impl Matrix {
 
     /// Returns a line for each label that stands for several devices.
     pub fn group_lines(&self) -> Vec<String> {
-        let several = |group: &&Group| group.members.len() > 1;
+        let several = |group: &&Group| group.list != group.label;
         let mut lines = Vec::new();
         for row in self.rows.iter().filter(several) {
             let what = match self.columns.contains(row) {
@@ -183,7 +201,7 @@ impl Matrix {
     }
 
     /// Explains the words that occur in cells.
-    pub fn legend(&self) -> Vec<&'static str> {
+    pub fn legend(&self, tree: &Tree) -> Vec<String> {
         let any = |is_it: fn(&Cell) -> bool| self.cells.iter().flatten().any(is_it);
         let mut lines = Vec::new();
         if any(|cell| cell.way == Way::Direct) {
@@ -199,7 +217,7 @@ impl Matrix {
             lines.push("no: not possible.");
         }
         if any(|cell| !cell.numbers.is_empty()) {
-            lines.push("Numbers at the end refer to the reasons below.");
+            lines.push("Numbers in brackets refer to the reasons below.");
         }
         let own = |(row, column): (&Group, &Group)| {
             let same = column.members.iter().any(|it| row.members.contains(it));
@@ -219,7 +237,11 @@ impl Matrix {
                  kernel says (md-p2p, about the members of its arrays).",
             );
         }
-        lines
+        if tree.is_virtual {
+            lines.push(advice::GUEST);
+        }
+        let lines = lines.into_iter().map(str::to_owned);
+        lines.chain(words::no_lenders(tree)).collect()
     }
 }
 

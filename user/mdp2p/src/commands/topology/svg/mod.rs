@@ -9,11 +9,10 @@
 mod shape;
 mod sheet;
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +20,7 @@ use mdp2p_machine::pci::reach::Way;
 use svg::Document;
 use svg::node::element::Rectangle;
 
-use self::shape::Shape;
+use self::shape::{Colours, Flow, Shape};
 use self::sheet::{
     FRAME, FREE, INK, LETTER, LETTER_WIDTH, LINE, PAD, PAGE, PROVIDER, Paint, Sheet, letters_in,
 };
@@ -35,7 +34,11 @@ const COLOURS: [&str; 8] = [
     "#cfe8ff", "#ffe3c2", "#d7f5d0", "#f6d5e5", "#e3dbff", "#fff3b8", "#cdf1ee", "#e8dccb",
 ];
 
-/// Draws `tree` into the file at `path`, which is replaced as a whole or not at all.
+/// The most pixels of a side: some programs refuse more than 32,767.
+const LARGEST: usize = 32_000;
+
+/// Draws `tree` into the file at `path`, which is replaced as a whole or not at all. A file that is
+/// there keeps its owner and its mode.
 ///
 /// # Errors
 /// If the folder does not exist, `path` is something other than a file, or the file cannot be
@@ -59,14 +62,26 @@ pub fn write(tree: &Tree, path: &Path) -> Result<()> {
             .suffix(".svg")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
-        let mut out = BufWriter::new(&file);
-        svg::write(&mut out, &draw(tree))?;
-        out.flush()?;
-        drop(out);
+        write_to(tree, BufWriter::new(&file))?;
+        if let Ok(old) = fs::metadata(&path) {
+            // The mode comes last, because a change of the owner clears some of its bits.
+            fchown(&file, Some(old.uid()), Some(old.gid()))
+                .context("the owner would be another; name another file")?;
+            file.as_file().set_permissions(old.permissions())?;
+        }
         file.persist(&path)?;
         Ok(())
     };
     written().with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Writes the drawing to `out`.
+///
+/// # Errors
+/// If `out` takes no more.
+pub fn write_to(tree: &Tree, mut out: impl Write) -> Result<()> {
+    svg::write(&mut out, &draw(tree))?;
+    Ok(out.flush()?)
 }
 
 /// Returns the file to write: if `path` is a link, the file to which it leads.
@@ -86,32 +101,26 @@ pub fn draw(tree: &Tree) -> Document {
     let mut sheet = Sheet::default();
     sheet.text(PAD, LINE, "PCI tree and peer-to-peer reach", INK, true);
     let colours = colours(tree);
+    let flow = lay_out(&Shape::all(tree, &colours));
     let mut y = 2 * LINE;
-    let mut right = PAGE;
-    for (name, tops) in &tree.host_bridges {
-        let shapes = tops
-            .iter()
-            .map(|&top| Shape::of(tree, &colours, top, Vec::new()));
-        let shape = Shape::Box {
-            title: words::host_bridge_title(name),
-            inner: shapes.collect(),
-        };
-        let placed = shape.place(PAGE - 2 * PAD);
-        placed.draw(&mut sheet, PAD, y);
-        y += placed.height + PAD;
-        right = right.max(placed.width + 2 * PAD);
+    for (right, down, placed) in &flow.places {
+        placed.draw(&mut sheet, PAD + right, y + down);
     }
+    y += flow.height + PAD;
+    let width = PAGE.max(flow.width + 2 * PAD);
     y = draw_legend(&mut sheet, tree, &colours, y + PAD);
-    y = draw_matrix(&mut sheet, tree, y + 2 * PAD);
+    y = draw_matrix(&mut sheet, tree, width, y + 2 * PAD);
     let height = y + 2 * PAD;
+    // The view box has all of it, so a drawing that programs refuse as too large becomes smaller.
+    let shrink = |pixels: usize| pixels * LARGEST / width.max(height).max(LARGEST);
     let paper = Rectangle::new()
         .set("width", "100%")
         .set("height", "100%")
         .set("fill", "#ffffff");
     Document::new()
-        .set("viewBox", (0, 0, right, height))
-        .set("width", right)
-        .set("height", height)
+        .set("viewBox", (0, 0, width, height))
+        .set("width", shrink(width))
+        .set("height", shrink(height))
         .set(
             "font-family",
             "DejaVu Sans Mono, Menlo, Consolas, monospace",
@@ -121,19 +130,26 @@ pub fn draw(tree: &Tree) -> Document {
         .add(sheet.group)
 }
 
+/// Places shapes on a page that is made wider until it is no longer much higher than wide.
+fn lay_out(shapes: &[Shape]) -> Flow {
+    let mut page = PAGE;
+    loop {
+        let flow = Flow::of(shapes, page - 2 * PAD);
+        if flow.height <= 2 * page || page >= LARGEST / 2 {
+            return flow;
+        }
+        page += page / 2;
+    }
+}
+
 /// Returns the colour of each array.
-fn colours<'a>(tree: &'a Tree) -> BTreeMap<&'a str, &'static str> {
+fn colours<'a>(tree: &'a Tree) -> Colours<'a> {
     let names = tree.arrays.iter().map(|array| array.name.as_str());
     names.zip(COLOURS.iter().copied().cycle()).collect()
 }
 
 /// Draws what colours and frames mean, and returns where that ends.
-fn draw_legend(
-    sheet: &mut Sheet,
-    tree: &Tree,
-    colours: &BTreeMap<&str, &'static str>,
-    y: usize,
-) -> usize {
+fn draw_legend(sheet: &mut Sheet, tree: &Tree, colours: &Colours, y: usize) -> usize {
     let thin = |fill| Paint {
         fill,
         stroke: FRAME,
@@ -150,7 +166,7 @@ fn draw_legend(
         let fill = colours.get(array.name.as_str()).copied().unwrap_or(FREE);
         (thin(fill), format!("{} {}", array.name, array.level))
     });
-    let entries = [(provider, "publishes memory (provider)".to_owned())];
+    let entries = [(provider, "has p2pmem (provider)".to_owned())];
     let (mut x, mut y) = (PAD, y);
     for (paint, text) in entries.into_iter().chain(arrays) {
         let width = LINE + PAD + text.chars().count() * LETTER_WIDTH / 10 + 2 * PAD;
@@ -165,29 +181,29 @@ fn draw_legend(
 }
 
 /// Draws the matrix and its reasons, and returns where they end.
-fn draw_matrix(sheet: &mut Sheet, tree: &Tree, y: usize) -> usize {
+fn draw_matrix(sheet: &mut Sheet, tree: &Tree, width: usize, y: usize) -> usize {
     let matrix = Matrix::of(tree);
     if matrix.rows.is_empty() {
-        return sheet.paragraph(PAD, y, words::no_providers(tree));
+        return sheet.paragraph(PAD, y, words::NO_PROVIDERS);
     }
     sheet.text(PAD, y + LINE, words::MATRIX_TITLE, INK, true);
     let mut y = y + LINE + PAD;
-    for columns in matrix.blocks(letters_in(PAGE - 4 * PAD), 3) {
+    for columns in matrix.blocks(letters_in(width - 4 * PAD), 3) {
         y = draw_block(sheet, &matrix, columns, y) + PAD;
     }
     for text in matrix.group_lines().into_iter().chain(matrix.hidden_line()) {
         y = sheet.paragraph(PAD, y, &text);
     }
-    for text in matrix.legend() {
-        y = sheet.paragraph(PAD, y, text);
+    for text in matrix.legend(tree) {
+        y = sheet.paragraph(PAD, y, &text);
     }
     for (number, reason) in matrix.reasons.iter().enumerate() {
         sheet.text(PAD, y + PAD + LINE, &(number + 1).to_string(), INK, true);
-        let what = std::iter::once(&reason.what);
-        let texts = what
+        let below = reason.below_parameter();
+        let texts = std::iter::once(&reason.what)
             .chain(&reason.remedy)
             .chain(&reason.parameter)
-            .chain(&reason.consequences);
+            .chain(&below);
         y = texts.fold(y + PAD, |y, text| sheet.paragraph(4 * PAD, y, text));
     }
     y
@@ -216,12 +232,13 @@ fn draw_block(sheet: &mut Sheet, matrix: &Matrix, columns: Range<usize>, y: usiz
     y + (matrix.rows.len() + 1) * height
 }
 
-/// Returns the colour of a cell.
+/// Returns the colour of a cell: sky blue, yellow and vermilion of Okabe and Ito, made lighter, which
+/// people who do not see red and green apart can tell. The cell also says the word.
 fn cell_paint(cell: &Cell) -> Paint {
     let fill = match cell.way {
-        Way::Direct => "#d3f2d9",
-        Way::ThroughHostBridge => "#fff1c7",
-        Way::No => "#fbd9d7",
+        Way::Direct => "#a9d8f4",
+        Way::ThroughHostBridge => "#f7ef9f",
+        Way::No => "#e69a63",
     };
     Paint {
         fill,

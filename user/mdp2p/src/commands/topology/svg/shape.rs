@@ -6,10 +6,15 @@
 use std::collections::BTreeMap;
 
 use mdp2p_machine::pci::bdf::Bdf;
+use mdp2p_machine::pci::config::Acs;
 
 use super::sheet::{CARD, FAINT, FRAME, FREE, INK, LINE, PAD, PROVIDER, Paint, Sheet, letters_in};
-use crate::commands::topology::tree::Tree;
-use crate::commands::topology::words;
+use crate::commands::topology::facts::Facts;
+use crate::commands::topology::tree::{HostBridge, Tree};
+use crate::commands::topology::words::{self, Line, Piece};
+
+/// The colour of each array.
+pub type Colours<'a> = BTreeMap<&'a str, &'static str>;
 
 /// A box or a card before it has a place.
 pub enum Shape {
@@ -24,6 +29,20 @@ pub enum Shape {
     },
 }
 
+/// A port above a device.
+struct Port {
+    words: String,
+    redirects: bool,
+}
+
+/// Shapes in rows, each with its place.
+#[derive(Default)]
+pub struct Flow {
+    pub width: usize,
+    pub height: usize,
+    pub places: Vec<(usize, usize, Placed)>,
+}
+
 /// A shape with its size, and with the places of the shapes in it.
 pub struct Placed {
     pub width: usize,
@@ -35,14 +54,28 @@ pub struct Placed {
 }
 
 impl Shape {
+    /// Makes the shapes of all host bridges, and one of the drives that are no PCI devices.
+    pub fn all(tree: &Tree, colours: &Colours) -> Vec<Self> {
+        let bridge = |bridge: &HostBridge| {
+            let tops = bridge.devices.iter();
+            Self::Box {
+                title: words::host_bridge_title(bridge),
+                inner: tops
+                    .map(|&top| Self::of(tree, colours, top, Vec::new()))
+                    .collect(),
+            }
+        };
+        let other = |other| Self::card(words::describe_other(other), &other.facts, colours);
+        let others = (!tree.others.is_empty()).then(|| Self::Box {
+            title: words::OTHERS_TITLE.to_owned(),
+            inner: tree.others.iter().map(other).collect(),
+        });
+        tree.host_bridges.iter().map(bridge).chain(others).collect()
+    }
+
     /// Makes the shape of a device and all devices below it. `ports` are those above that have
     /// nothing else below them.
-    pub fn of(
-        tree: &Tree,
-        colours: &BTreeMap<&str, &'static str>,
-        address: Bdf,
-        mut ports: Vec<String>,
-    ) -> Self {
+    fn of(tree: &Tree, colours: &Colours, address: Bdf, mut ports: Vec<Port>) -> Self {
         let Some(device) = tree.devices.get(address) else {
             return Self::Box {
                 title: address.to_string(),
@@ -50,53 +83,63 @@ impl Shape {
             };
         };
         let line = words::describe(tree, device);
-        let remarks = line.remarks.iter().map(|remark| remark.text.clone());
         let below = tree.children(address);
         if !below.is_empty() {
+            let remarks = line.remarks.iter().map(|remark| remark.text.clone());
             let words: Vec<String> = [line.head.text.clone()]
                 .into_iter()
                 .chain(remarks)
                 .collect();
-            ports.push(words.join(", "));
+            ports.push(Port {
+                words: words.join(", "),
+                redirects: device.acs == Acs::Redirects,
+            });
             if let ([only], true) = (below, device.is_bridge()) {
                 return Self::of(tree, colours, *only, ports);
             }
-            ports.reverse();
             return Self::Box {
-                title: ports.join(", below "),
+                title: chain(&ports).join(", below "),
                 inner: below
                     .iter()
                     .map(|&child| Self::of(tree, colours, child, Vec::new()))
                     .collect(),
             };
         }
-        let mut lines: Vec<String> = Vec::new();
-        lines.extend(
-            line.model
-                .as_deref()
-                .and_then(|model| words::shorten(model, letters_in(CARD - 2 * PAD))),
-        );
-        lines.extend(remarks);
-        lines.extend(ports.iter().rev().map(|port| format!("below {port}")));
-        let arrays = tree
-            .facts(address)
-            .into_iter()
-            .flat_map(|facts| &facts.disks);
-        let array = arrays.flat_map(|disk| &disk.members).next();
+        let bare = Facts::default();
+        let facts = tree.facts(address).unwrap_or(&bare);
+        let mut card = Self::card(line, facts, colours);
+        if let Self::Card {
+            lines, provider, ..
+        } = &mut card
+        {
+            lines.extend(chain(&ports).iter().map(|port| format!("below {port}")));
+            *provider = device.is_provider();
+        }
+        card
+    }
+
+    /// Makes a card of a line of the tree.
+    fn card(line: Line, facts: &Facts, colours: &Colours) -> Self {
+        let text = |pieces: &[Piece]| -> String {
+            let texts: Vec<&str> = pieces.iter().map(|piece| piece.text.as_str()).collect();
+            texts.join(", ")
+        };
+        let model = line.model.as_deref();
+        let model = model.and_then(|model| words::shorten(model, letters_in(CARD - 2 * PAD)));
+        let remarks = line.remarks.iter().map(|remark| remark.text.clone());
+        let disks = line.disks.iter().map(|disk| text(disk));
+        let array = facts.disks.iter().flat_map(|disk| &disk.members).next();
         let colour = array.and_then(|member| colours.get(member.array.as_str()));
         Self::Card {
-            title: line.head.text,
-            lines,
+            title: line.head.text.clone(),
+            lines: model.into_iter().chain(remarks).chain(disks).collect(),
             fill: colour.copied().unwrap_or(FREE),
-            provider: device
-                .p2pmem
-                .as_ref()
-                .is_some_and(|memory| memory.published),
+            provider: false,
         }
     }
 
     /// Places the shapes inside in rows of up to `room` pixels. A row is wider only if one shape is.
-    pub fn place(self, room: usize) -> Placed {
+    fn place(&self, room: usize) -> Placed {
         match self {
             Shape::Card {
                 title,
@@ -105,7 +148,7 @@ impl Shape {
                 provider,
             } => {
                 let wrapped = |text: &String| words::wrap(text, letters_in(CARD - 2 * PAD));
-                let title = wrapped(&title);
+                let title = wrapped(title);
                 let lines: Vec<String> = lines.iter().flat_map(wrapped).collect();
                 let (stroke, thick) = match provider {
                     true => (PROVIDER, 3),
@@ -125,32 +168,23 @@ impl Shape {
                     inner: Vec::new(),
                 }
             }
-            Shape::Box { title, inner } => Self::place_box(&title, inner, room),
+            Shape::Box { title, inner } => Self::place_box(title, inner, room),
         }
     }
 
     /// Places the shapes in a box.
-    fn place_box(title: &str, inner: Vec<Shape>, room: usize) -> Placed {
+    fn place_box(title: &str, inner: &[Shape], room: usize) -> Placed {
         let room = room.saturating_sub(2 * PAD).max(CARD);
-        let inner: Vec<Placed> = inner.into_iter().map(|shape| shape.place(room)).collect();
-        let widest = inner.iter().map(|placed| placed.width).max().unwrap_or(0);
-        let flow: usize = inner.iter().map(|placed| placed.width + PAD).sum();
-        let width = flow.saturating_sub(PAD).min(room).max(widest).max(CARD);
+        let mut flow = Flow::of(inner, room);
+        let width = flow.width.max(CARD);
         let title = words::wrap(title, letters_in(width));
-        let (mut x, mut y, mut tallest) = (PAD, PAD + title.len() * LINE, 0);
-        let mut places = Vec::new();
-        for placed in inner {
-            if x > PAD && x + placed.width > PAD + width {
-                (x, y, tallest) = (PAD, y + tallest + PAD, 0);
-            }
-            tallest = tallest.max(placed.height);
-            let right = x + placed.width + PAD;
-            places.push((x, y, placed));
-            x = right;
+        let top = PAD + title.len() * LINE;
+        for (x, y, _) in &mut flow.places {
+            (*x, *y) = (*x + PAD, *y + top);
         }
         Placed {
             width: width + 2 * PAD,
-            height: y + tallest + PAD,
+            height: top + flow.height + PAD,
             title,
             lines: Vec::new(),
             paint: Paint {
@@ -159,9 +193,47 @@ impl Shape {
                 thick: 1,
                 round: 8,
             },
-            inner: places,
+            inner: flow.places,
         }
     }
+}
+
+impl Flow {
+    /// Places shapes in rows of up to `room` pixels.
+    pub fn of(shapes: &[Shape], room: usize) -> Self {
+        let mut flow = Self::default();
+        let (mut x, mut y) = (0, 0);
+        for placed in shapes.iter().map(|shape| shape.place(room)) {
+            if x > 0 && x + placed.width > room {
+                (x, y) = (0, flow.height + PAD);
+            }
+            let (right, bottom) = (x + placed.width, y + placed.height);
+            flow.width = flow.width.max(right);
+            flow.height = flow.height.max(bottom);
+            flow.places.push((x, y, placed));
+            x = right + PAD;
+        }
+        flow
+    }
+}
+
+/// Describes the ports above a device from the nearest on. Of a long chain only the ends are named.
+fn chain(ports: &[Port]) -> Vec<String> {
+    const LONG: usize = 4;
+    let words = |port: &Port| port.words.clone();
+    let [top, between @ .., nearest] = ports else {
+        return ports.iter().map(words).collect();
+    };
+    if ports.len() <= LONG {
+        return ports.iter().rev().map(words).collect();
+    }
+    let redirecting = between.iter().filter(|port| port.redirects).count();
+    let acs = match redirecting {
+        0 => String::new(),
+        number => format!(", {number} with ACS redirect"),
+    };
+    let between = format!("{} more ports{acs}", between.len());
+    vec![words(nearest), between, words(top)]
 }
 
 impl Placed {

@@ -27,7 +27,7 @@ pub const FAINT: &str = "#52606d";
 /// The colour of frames.
 pub const FRAME: &str = "#9aa5b1";
 /// The colour of a provider's frame.
-pub const PROVIDER: &str = "#0b7a3b";
+pub const PROVIDER: &str = "#009e73";
 /// The colour of a drive in no array.
 pub const FREE: &str = "#ffffff";
 

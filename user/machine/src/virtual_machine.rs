@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Recognises virtual machines, in which figures mean nothing.
-//!
-//! Tests: those below.
+//! Recognises virtual machines: figures of speed mean nothing there, and what is direct depends on
+//! the host.
 
-use mdp2p_machine::sysroot::Sysroot;
+use crate::sysroot::Sysroot;
 
 /// Returns the vendor of this virtual machine, or `None` if this seems to be real hardware.
 pub fn vendor(sysroot: &Sysroot) -> Option<String> {
@@ -38,7 +37,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use mdp2p_machine::testing::put;
+    use crate::testing::put;
 
     fn sysroot(files: &[(&str, &str)]) -> (tempfile::TempDir, Sysroot) {
         let folder = tempfile::tempdir().expect("a folder");
