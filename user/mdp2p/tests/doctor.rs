@@ -16,6 +16,7 @@ use common::{plant, put};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jsonschema::Validator;
+use mdp2p_machine::kernel::support;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -429,10 +430,111 @@ fn without_a_provider_it_says_what_could_be_one() {
             put(root, "sys/class/nvme/nvme0/cmb", "cmbloc : 0x2\n");
         },
     );
-    becomes(name, "problem", "does not publish", "driver", |root| {
-        put(root, &of(PROVIDER, "p2pmem/published"), "0");
+    // A pool without memory is none.
+    becomes(
+        name,
+        "problem",
+        "0000:03:00.0 has a pool",
+        "dmesg",
+        |root| {
+            put(root, &of(PROVIDER, "p2pmem/size"), "0");
+        },
+    );
+    leaves_out("reach", name, none);
+}
+
+#[test]
+fn memory_that_is_not_published_is_a_providers_all_the_same() {
+    let hide = |root: &Path| put(root, &of(PROVIDER, "p2pmem/published"), "0");
+    let found = "0000:03:00.0 (16 MiB, not published)";
+    becomes("providers", "ok", found, "", hide);
+    becomes("providers", "ok", "cannot borrow it", "", hide);
+    becomes("reach", "ok", "1 direct", "", hide);
+}
+
+/// The check `name` must not be made on a changed machine, because of a problem of `because`.
+fn leaves_out(name: &str, because: &str, change: impl Fn(&Path)) {
+    let root = healthy();
+    change(root.path());
+    let report = report(root.path());
+    let checks = report["checks"].as_array().expect("checks");
+    assert!(!checks.iter().any(|check| check["name"] == name), "{name}");
+    let left_out = report["left_out"].as_array().expect("a list");
+    let entry = serde_json::json!({ "name": name, "because": because });
+    assert!(left_out.contains(&entry), "{entry}: {report:#}");
+    let text = String::from_utf8(doctor(root.path(), &[]).stdout).expect("UTF-8");
+    let note = format!("left out until the problem of \"{because}\" is solved: ");
+    assert!(text.contains(&note), "{text}");
+}
+
+#[test]
+fn other_kernels_and_processors_are_not_supported() {
+    let release = |release: &'static str| {
+        move |root: &Path| {
+            forget(root);
+            put(root, "proc/sys/kernel/osrelease", release);
+        }
+    };
+    for old in ["6.12.95+deb13-amd64", "7.1.5-101", "5.10.0"] {
+        becomes("kernel", "problem", old, "trixie-backports", release(old));
+        for name in ["kernel options", "modules installed", "modules loaded"] {
+            leaves_out(name, "kernel", release(old));
+        }
+    }
+    for new in ["7.2-amd64", "7.3-rc7-amd64", "7.10.1", "8.0.0"] {
+        becomes("kernel", "ok", new, "", release(new));
+    }
+    // A kernel in which md-p2p runs is good enough.
+    becomes("kernel", "ok", "md-p2p runs", "", |root| {
+        put(root, "proc/sys/kernel/osrelease", "7.1.5-101");
     });
-    becomes("reach", "warning", "no provider", "", none);
+    let processor = |file: &'static str, text: &'static str| {
+        move |root: &Path| {
+            forget(root);
+            put(root, file, text);
+        }
+    };
+    let arch = "proc/sys/kernel/arch";
+    for other in ["aarch64", "riscv64", "i686"] {
+        becomes(
+            "processor",
+            "problem",
+            other,
+            "amd64",
+            processor(arch, other),
+        );
+        leaves_out("modules loaded", "processor", processor(arch, other));
+    }
+    let pi = "Features\t: fp asimd\nCPU implementer\t: 0x41\n";
+    becomes(
+        "processor",
+        "problem",
+        "ARM",
+        "amd64",
+        processor("proc/cpuinfo", pi),
+    );
+    becomes("processor", "ok", "amd64", "", processor(arch, "x86_64"));
+    becomes(
+        "processor",
+        "warning",
+        "cannot tell",
+        "uname -m",
+        processor("proc/cpuinfo", ""),
+    );
+}
+
+#[test]
+fn the_oldest_kernel_is_that_of_the_rules() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kbuild/rules");
+    let mut newest = (0, 0);
+    for file in fs::read_dir(rules).expect("rules") {
+        let text = fs::read_to_string(file.expect("a file").path()).expect("a rule");
+        let since = text.lines().find_map(|line| line.split_once("Since: "));
+        if let Some((_, release)) = since {
+            newest = newest.max(support::version(release.trim()).expect(release));
+        }
+    }
+    assert_eq!(newest, support::OLDEST);
 }
 
 #[test]
@@ -485,7 +587,7 @@ fn a_gpu_that_shows_a_part_of_its_memory_is_seen() {
 
 #[test]
 fn ports_that_redirect_are_named_in_a_parameter() {
-    let parameter = "pci=disable_acs_redir=0000:02:00.0 ";
+    let parameter = "pci=disable_acs_redir=02:00.0 (GRUB: ";
     let redirect = |root: &Path| put(root, &of(DOWN, "config"), redirecting(6));
     becomes("ACS", "problem", "do not reach", parameter, redirect);
     becomes(

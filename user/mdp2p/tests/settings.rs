@@ -63,7 +63,7 @@ fn a_dry_run_looks_whether_there_is_such_a_provider() {
             .assert()
             .code(1)
             .stdout("")
-            .stderr(contains(format!("{address} does not publish memory")));
+            .stderr(contains(format!("{address} lends no memory")));
     }
     for word in ["auto", "none"] {
         let mut command = at(&root);

@@ -5,3 +5,4 @@ pub mod config;
 pub mod modules;
 pub mod release;
 pub mod secure_boot;
+pub mod support;

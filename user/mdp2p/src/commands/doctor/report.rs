@@ -7,11 +7,11 @@ use std::io::{self, ErrorKind, Write};
 
 use anstyle::Style;
 use anyhow::Result;
+use mdp2p_machine::pci::advice;
+use mdp2p_machine::sysroot::NotCaptured;
 use serde::Serialize;
 
-use mdp2p_machine::sysroot::NotCaptured;
-
-use super::check::{Check, Finding, Verdict, problem, warning};
+use super::check::{Finding, Verdict, problem, warning};
 use super::checks;
 use super::survey::Survey;
 use crate::ui;
@@ -23,6 +23,7 @@ pub struct Report {
     /// Whether the machine is virtual, so that figures of speed mean nothing.
     virtual_machine: bool,
     checks: Vec<Checked>,
+    left_out: Vec<LeftOut>,
     ok: usize,
     warnings: usize,
     /// How many problems there are.
@@ -37,14 +38,31 @@ struct Checked {
     finding: Finding,
 }
 
+/// A check that is not well because of a problem of another check.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    name: &'static str,
+    because: &'static str,
+}
+
 impl Report {
-    /// Runs all checks.
+    /// Runs all checks. What only follows from a problem is left out.
     pub fn of(survey: &Survey) -> Self {
-        let examine = |&(name, examine): &Check| Checked {
-            name,
-            finding: examine(survey).unwrap_or_else(explain_failure),
-        };
-        let checks: Vec<Checked> = checks::all().map(examine).collect();
+        let mut checks: Vec<Checked> = Vec::new();
+        let mut left_out = Vec::new();
+        for &(name, examine) in checks::all() {
+            let finding = examine(survey).unwrap_or_else(explain_failure);
+            let cause = |check: &&Checked| {
+                check.finding.verdict == Verdict::Problem && checks::follows(name, check.name)
+            };
+            match checks.iter().find(cause) {
+                Some(cause) if finding.verdict != Verdict::Ok => left_out.push(LeftOut {
+                    name,
+                    because: cause.name,
+                }),
+                _ => checks.push(Checked { name, finding }),
+            }
+        }
         let count = |verdict| {
             let checks = checks.iter().filter(|it| it.finding.verdict == verdict);
             checks.count()
@@ -56,6 +74,7 @@ impl Report {
             warnings: count(Verdict::Warning),
             problems: count(Verdict::Problem),
             checks,
+            left_out,
         }
     }
 
@@ -69,11 +88,10 @@ impl Report {
             write!(out, "{}", check.display(ui::width()))?;
         }
         writeln!(out)?;
-        if self.virtual_machine {
-            writeln!(
-                out,
-                "note: this is a virtual machine, whose throughput says nothing"
-            )?;
+        for note in self.notes() {
+            for line in ui::wrapped(&note, ui::width()) {
+                writeln!(out, "{line}")?;
+            }
         }
         writeln!(
             out,
@@ -84,6 +102,26 @@ impl Report {
             ui::count(self.problems, "problem")
         )?;
         Ok(())
+    }
+}
+
+impl Report {
+    /// Returns what people should know beside the checks.
+    fn notes(&self) -> Vec<String> {
+        let pairs = self.left_out.iter().map(|it| (it.because, it.name));
+        let left_out = ui::grouped(pairs).into_iter().map(|(because, names)| {
+            format!(
+                "note: left out until the problem of \"{because}\" is solved: {}",
+                ui::list(names)
+            )
+        });
+        let guest = self.virtual_machine.then(|| {
+            format!(
+                "note: this is a virtual machine, whose throughput says nothing. {}",
+                advice::GUEST
+            )
+        });
+        left_out.chain(guest).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use mdp2p_machine::pci::config::{Acs, Kind};
 use mdp2p_machine::pci::devices::{Device, Devices};
 use mdp2p_machine::pci::reach::Reach;
 use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::virtual_machine;
 
 /// What several checks look at. A check reads the rest itself.
 pub struct Survey<'a> {
@@ -93,11 +94,6 @@ impl<'a> Survey<'a> {
         self.parameters.iter().any(|it| it == word)
     }
 
-    /// Returns the NVMe drives.
-    pub fn drives(&self) -> impl Iterator<Item = &Device> {
-        self.devices.iter().filter(|it| it.kind == Kind::Nvme)
-    }
-
     /// Returns the devices with memory that could matter: drives, GPUs, and all with p2pmem.
     pub fn with_memory(&self) -> impl Iterator<Item = &Device> {
         self.devices.iter().filter(|device| {
@@ -107,18 +103,33 @@ impl<'a> Survey<'a> {
 
     /// Whether the machine is virtual.
     pub fn is_virtual(&self) -> bool {
-        self.flags.contains("hypervisor")
+        virtual_machine::vendor(self.sysroot).is_some()
     }
 
-    /// Returns how each drive reaches each provider other than itself.
-    pub fn pairs(&self) -> Vec<Pair> {
-        let known = Known::of(self.sysroot, &self.devices, &self.arrays);
+    /// Returns what is known of reach.
+    pub fn known(&self) -> Known<'_> {
+        Known::of(self.sysroot, &self.devices, &self.arrays)
+    }
+
+    /// Returns how each drive reaches each provider other than itself. The drives are NVMe's, and all
+    /// other controllers of members.
+    pub fn pairs(&self, known: &Known) -> Vec<Pair> {
+        let is_drive = |it: &&Device| it.kind == Kind::Nvme || known.is_controller(it.address);
+        let drives: Vec<Bdf> = self
+            .devices
+            .iter()
+            .filter(is_drive)
+            .map(|it| it.address)
+            .collect();
         let mut pairs = Vec::new();
         for provider in self.devices.providers().map(|it| it.address) {
-            let others = self.drives().filter(|it| it.address != provider);
-            for client in others.map(|it| it.address) {
+            for &client in drives.iter().filter(|it| **it != provider) {
                 let reach = known.reach(provider, client);
-                pairs.push(Pair { provider, reach });
+                pairs.push(Pair {
+                    provider,
+                    client,
+                    reach,
+                });
             }
         }
         pairs
@@ -135,6 +146,8 @@ impl<'a> Survey<'a> {
 pub struct Pair {
     /// The provider.
     pub provider: Bdf,
+    /// The drive.
+    pub client: Bdf,
     /// How the drive reaches it.
     pub reach: Reach,
 }

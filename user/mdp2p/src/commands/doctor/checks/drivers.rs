@@ -34,6 +34,7 @@ fn multipath(survey: &Survey) -> Result<Finding> {
         }
     };
     let mut several = Vec::new();
+    let mut no_pci = Vec::new();
     for name in survey.sysroot.names("sys/block")? {
         // nvme0n1, and not the paths below it: nvme0c1n1.
         if name.starts_with("nvme") && !name.contains('c') {
@@ -43,14 +44,20 @@ fn multipath(survey: &Survey) -> Result<Finding> {
                 Err(_) if !survey.sysroot.has(format!("sys/class/block/{name}")) => continue,
                 Err(error) => return Err(error),
             };
-            if paths > 1 {
-                several.push(format!("{name} ({paths} paths)"));
+            match paths {
+                0 => no_pci.push(name),
+                1 => {}
+                paths => several.push(format!("{name} ({paths} paths)")),
             }
         }
     }
     Ok(match (on, &several[..]) {
         (false, _) => ok("off"),
-        (true, []) => ok("on, and each drive has one path"),
+        (true, []) if no_pci.is_empty() => ok("on, and each drive has one path"),
+        (true, []) => ok(format!(
+            "on, and no drive has several paths on PCI; not on PCI: {}",
+            no_pci.join(", ")
+        )),
         (true, several) => warning(
             format!(
                 "on: {}. The farthest path of a drive counts, and if one path does not reach the \

@@ -20,35 +20,43 @@ pub const CHECKS: &[Check] = &[
     ("resizable BARs", resizable_bars),
 ];
 
-/// Checks whether a device publishes memory.
+/// Checks whether a device has p2pmem, and whether others may allocate it.
 fn providers(survey: &Survey) -> Result<Finding> {
     survey.sysroot.needs(&[DEVICES])?;
     let mut there = Vec::new();
-    let mut hidden = Vec::new();
+    let mut empty = Vec::new();
     for device in survey.devices.iter() {
         let Some(memory) = &device.p2pmem else {
             continue;
         };
-        match memory.published {
-            true => there.push(format!(
-                "{} ({}, {} free)",
-                device.address,
-                ui::bytes(memory.bytes),
-                ui::bytes(memory.available_bytes)
-            )),
-            false => hidden.push(device.address),
+        if !device.is_provider() {
+            empty.push(device.address);
+            continue;
         }
+        let free = match memory.published {
+            true => format!("{} free", ui::bytes(memory.available_bytes)),
+            false => "not published".to_owned(),
+        };
+        let bytes = ui::bytes(memory.bytes);
+        there.push(format!("{} ({bytes}, {free})", device.address));
     }
     if !there.is_empty() {
-        return Ok(ok(there.join(", ")));
+        let lends = match survey.devices.lenders().next() {
+            Some(_) => "",
+            None => {
+                "; memory that its driver has not published can be used by the device's own \
+                 programs, but rebuilds, verify and bench cannot borrow it"
+            }
+        };
+        return Ok(ok(there.join(", ") + lends));
     }
-    if !hidden.is_empty() {
+    if !empty.is_empty() {
         return Ok(problem(
             format!(
-                "{} has p2pmem, but the driver does not publish it",
-                ui::list(&hidden)
+                "none; {} has a pool of p2pmem without any memory",
+                ui::list(&empty)
             ),
-            "see the driver's documentation",
+            "see in dmesg why the driver has added no memory, and in its documentation how to let it",
         ));
     }
     Ok(match candidate(survey)? {
@@ -56,7 +64,7 @@ fn providers(survey: &Survey) -> Result<Finding> {
         None => problem(
             "none: no device has memory that others could use",
             "add an NVMe drive with a controller memory buffer (CMB), or another device whose \
-             driver publishes p2pmem",
+             driver adds p2pmem",
         ),
     })
 }
@@ -67,7 +75,9 @@ fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
         // The file exists only if the drive has a controller memory buffer.
         if survey.sysroot.has(format!("sys/class/nvme/{name}/cmb")) {
             return Ok(Some((
-                format!("{name} has a controller memory buffer that the kernel did not publish"),
+                format!(
+                    "{name} has a controller memory buffer that the kernel did not add as p2pmem"
+                ),
                 format!(
                     "see dmesg | grep {name}; the buffer must support data for reads and writes"
                 ),
@@ -82,7 +92,7 @@ fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
         let driver = gpu.driver.as_deref().unwrap_or("none");
         (
             format!("GPU {} (driver {driver}) has no p2pmem", gpu.address),
-            "use a driver that publishes the GPU's memory through the kernel's P2PDMA".into(),
+            "use a driver that adds the GPU's memory as p2pmem (the kernel's P2PDMA)".into(),
         )
     }))
 }
