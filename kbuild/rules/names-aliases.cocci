@@ -3,7 +3,7 @@
 // Why: The kernel looks for a personality, or for the owner of block major 9, by alias, and must never find ours for
 //   its own arrays. Ours are requested with the prefix: see names-request-module.
 // Since: 7.2
-// Matches: md.c 2, md-linear.c 3, raid0.c 3, raid1.c 3, raid10.c 3, raid5.c 10
+// Matches: md.c 2, md-linear.c? 3, raid0.c 3, raid1.c 3, raid10.c 3, raid5.c 10
 // Fixture: 4
 
 @driver@

@@ -3,7 +3,7 @@
 // Why: raid5wq is in sysfs (WQ_SYSFS), which refuses a second workqueue of one name with -EEXIST and a stack trace.
 //   Nobody could tell the other workqueues apart in a stack trace or in ps.
 // Since: 7.2
-// Matches: md.c 1, md-bitmap.c 1, md-llbitmap.c 2, raid5.c 1
+// Matches: md.c 1, md-bitmap.c 1, md-llbitmap.c? 2, raid5.c 1
 // Fixture: 2
 
 @queue@

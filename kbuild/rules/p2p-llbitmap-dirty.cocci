@@ -6,7 +6,7 @@
 //   would be told to do a resync in its midst. Without this rule MD says how much a bit stands for only if the bitmap
 //   was there before.
 // Since: 7.2
-// Matches: md-llbitmap.c 2
+// Matches: md-llbitmap.c? 2
 // Fixture: 2
 @dirty@
 identifier array, from, to;

@@ -3,7 +3,7 @@
 //   to submit the bio to that member: as it is, or through host pages.
 // Why: A bio is direct if the one member that it goes to reaches its pages.
 // Since: 7.2
-// Matches: raid0.c 3, md-linear.c 2
+// Matches: raid0.c 3, md-linear.c? 2
 // Fixture: 5
 @early@
 identifier array, bio;
