@@ -279,6 +279,43 @@ fn options_are_read_wherever_they_are() {
 }
 
 #[test]
+fn why_dkms_built_none_is_told() {
+    let name = "modules installed";
+    let refusal = |root: &Path, text: &str| {
+        fs::remove_dir_all(root.join(format!("lib/modules/{RELEASE}"))).expect("there");
+        forget(root);
+        put(root, &format!("var/cache/md-p2p/{RELEASE}/refused"), text);
+    };
+    let sentence = "arrays come up under the kernel's own md there: spatch is missing, which \
+                    changes the MD source: install coccinelle";
+    becomes(name, "problem", sentence, "dkms autoinstall -k", |root| {
+        let text = format!("md-p2p: Kernel {RELEASE} gets no md-p2p, and {sentence}");
+        let remedy = format!(". Once that is mended: sudo dkms autoinstall -k {RELEASE}\n");
+        refusal(root, &(text + &remedy));
+    });
+    becomes(
+        name,
+        "problem",
+        "of an older md-p2p",
+        "dkms autoinstall -k",
+        |root| {
+            refusal(root, "md-p2p: of an older md-p2p.\n");
+        },
+    );
+}
+
+#[test]
+fn an_md_that_was_never_tested_is_told() {
+    let file = "sys/module/md_p2p/parameters/md_untested";
+    let name = "modules loaded";
+    let names = "md.c:md_alloc, md.h:struct mddev";
+    becomes(name, "warning", names, "mdp2p verify", |root| {
+        put(root, file, "md.c:md_alloc,md.h:struct mddev\n");
+    });
+    becomes(name, "ok", "", "", |root| put(root, file, "none\n"));
+}
+
+#[test]
 fn modules_that_are_not_installed_are_missed() {
     let name = "modules installed";
     let all = |root: &Path| {

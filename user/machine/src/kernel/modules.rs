@@ -206,13 +206,32 @@ pub fn preferred(sysroot: &Sysroot, release: &str) -> Result<Option<PathBuf>> {
         .find(|path| name_of(path) == Some(MAIN)))
 }
 
+/// Returns the path of a parameter of [`MAIN`].
+pub fn parameter(name: &str) -> String {
+    format!("sys/module/md_p2p/parameters/{name}")
+}
+
+/// Returns why DKMS has not built md-p2p for a kernel; `None` if it has, or was not asked to.
+///
+/// # Errors
+/// Fails if the file with the reason cannot be read.
+pub fn refused(sysroot: &Sysroot, release: &str) -> Result<Option<String>> {
+    sysroot.lines_if(format!("var/cache/md-p2p/{release}/refused"))
+}
+
 /// Returns who signed a module, an empty text if it is not signed. `None` if the file cannot be
 /// read or there is no modinfo.
 pub fn signer(sysroot: &Sysroot, module: &Path) -> Option<String> {
+    field(sysroot, module, "signer")
+}
+
+/// Returns a field of a module's modinfo, an empty text if the module has no such field. `None` if
+/// the file cannot be read or there is no modinfo.
+pub fn field(sysroot: &Sysroot, module: &Path, name: &str) -> Option<String> {
     // modinfo follows links, so it gets a path without links.
     let real = sysroot.path(sysroot.device(module)?);
     let mut modinfo = Command::new(programs::program("modinfo")?);
-    let answer = programs::ask(modinfo.args(["-F", "signer"]).arg(real)).ok()?;
+    let answer = programs::ask(modinfo.args(["-F", name]).arg(real)).ok()?;
     answer.status.success().then_some(answer.output)
 }
 

@@ -15,6 +15,8 @@ use mdp2p_machine::kernel::release::display;
 use mdp2p_machine::kernel::secure_boot::{CERTIFICATE, is_enrolled, is_secure};
 use mdp2p_machine::sysroot::Sysroot;
 
+use super::untested::Untested;
+
 /// The part of `mdp2p module status` about the build in use.
 #[derive(Debug, Serialize)]
 pub struct InUse {
@@ -36,7 +38,12 @@ struct UsedBuild {
     signer: Option<String>,
     /// Whether the firmware has the signer's key; `None` if that cannot be learned.
     enrolled: Option<bool>,
+    /// `None` if that cannot be learned.
+    untested: Option<Untested>,
 }
+
+/// What the build says in md-p2p's modinfo.
+const UNTESTED: &str = "md_untested";
 
 /// What installed a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,14 +93,22 @@ impl InUse {
                     (true, Installer::Dkms, Some(_)) => is_enrolled(&sysroot.path(CERTIFICATE)),
                     _ => None,
                 },
+                untested: modules::field(sysroot, &first.path, UNTESTED)
+                    .filter(|text| !text.is_empty())
+                    .map(|text| Untested::parse(&text)),
             }
         });
-        let refused = sysroot.lines_if(format!("var/cache/md-p2p/{release}/refused"))?;
+        let refused = modules::refused(sysroot, release)?;
         Ok(Self {
             refused: refused.filter(|_| build.is_none()),
             build,
             secure_boot,
         })
+    }
+
+    /// Returns what is untested of the build in use.
+    pub fn untested(&self) -> Option<&Untested> {
+        self.build.as_ref()?.untested.as_ref()
     }
 
     /// Prints the build in use, and what the user has to do about it.
@@ -128,6 +143,9 @@ impl InUse {
             "signed   {}",
             signer.map_or("no".into(), |it| format!("by {it}"))
         )?;
+        if let Some(untested) = &build.untested {
+            untested.print(out)?;
+        }
         if self.secure_boot {
             writeln!(
                 out,

@@ -11,6 +11,7 @@ mod sign;
 mod source;
 mod status;
 mod step;
+mod untested;
 
 use anyhow::Result;
 use mdp2p_machine::sysroot::Sysroot;

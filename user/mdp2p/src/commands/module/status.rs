@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::in_use::InUse;
 use super::source::find_source;
+use super::untested::Untested;
 use crate::ui;
 
 /// What is known of the modules for a kernel.
@@ -36,6 +37,8 @@ struct MadeOf {
     md_source: String,
     md_source_sha256: String,
     md_rules: Vec<String>,
+    /// `None` if it is older than this file.
+    md_untested: Option<Untested>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +118,11 @@ impl ModuleStatus {
         if let Some(made_of) = &self.made_of {
             let rules = made_of.md_rules.len();
             writeln!(out, "made of  {}, {rules} rules", made_of.md_source)?;
+            // The build in use, which is shown above, is usually the one that is loaded.
+            let loaded = made_of.md_untested.as_ref();
+            if let Some(loaded) = loaded.filter(|it| Some(*it) != self.in_use.untested()) {
+                loaded.print(&mut out)?;
+            }
         }
         let heads = ["MODULE", "BUILT", "INSTALLED", "SIGNED", "LOADED", "USES"];
         let rows = self.modules.iter().map(ModuleRow::row);
@@ -134,10 +142,8 @@ pub fn describe_mode(mode: Option<Mode>) -> &'static str {
 
 impl MadeOf {
     fn read(sysroot: &Sysroot) -> Result<Option<Self>> {
-        let text = |name: &str| {
-            let text = sysroot.read_if(format!("sys/module/md_p2p/parameters/{name}"))?;
-            anyhow::Ok(text.unwrap_or_default())
-        };
+        let text_if = |name: &str| sysroot.read_if(modules::parameter(name));
+        let text = |name: &str| anyhow::Ok(text_if(name)?.unwrap_or_default());
         let md_source = text("md_source")?;
         if md_source.is_empty() {
             return Ok(None);
@@ -147,6 +153,7 @@ impl MadeOf {
             md_source,
             md_source_sha256: text("md_source_sha256")?,
             md_rules: md_rules.split_whitespace().map(str::to_owned).collect(),
+            md_untested: text_if("md_untested")?.map(|text| Untested::parse(&text)),
         }))
     }
 }

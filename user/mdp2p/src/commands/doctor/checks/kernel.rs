@@ -11,6 +11,7 @@ use mdp2p_machine::kernel::secure_boot;
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
 use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
+use crate::commands::doctor::checks::build;
 use crate::commands::doctor::survey::Survey;
 
 /// The checks of this file, in the order of the report.
@@ -88,6 +89,9 @@ fn modules_installed(survey: &Survey) -> Result<Finding> {
                 install,
             ));
         }
+        if let Some(refused) = build::refused(survey)? {
+            return Ok(refused);
+        }
         return Ok(problem(
             format!("none is installed for {release}{}", other_kernels(survey)?),
             install,
@@ -145,6 +149,9 @@ fn modules_loaded(survey: &Survey) -> Result<Finding> {
     let Some(mode) = modules::mode(survey.sysroot) else {
         return Ok(warning("md-p2p is not loaded", "sudo mdp2p module load"));
     };
+    if let Some(untested) = build::untested(survey)? {
+        return Ok(untested);
+    }
     Ok(match mode {
         Mode::Sole => ok("md-p2p is the only md: plain mdadm works with it"),
         Mode::Beside => ok(

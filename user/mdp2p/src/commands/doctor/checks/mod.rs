@@ -5,6 +5,7 @@
 //! Tests: tests/doctor.rs.
 
 mod arrays;
+mod build;
 mod drivers;
 mod kernel;
 mod memory;
