@@ -3,12 +3,13 @@
 //! of the machine is run: make, modprobe and sign-file are scripts of these tests.
 
 mod common;
+#[path = "common/nobody.rs"]
+mod nobody;
 
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -402,6 +403,231 @@ fn build_says_what_to_install() {
     refused(&output, &["/nonexistent", "kbuild/Makefile"]);
 }
 
+#[test]
+fn status_tells_what_of_md_was_never_tested() {
+    let root = machine();
+    let tools = tempfile::tempdir().expect("a folder");
+    let modinfo = |text: &str| {
+        let text = format!("#!/bin/sh\n[ \"$2\" != md_untested ] || echo '{text}'\n");
+        script(tools.path(), "modinfo", &text);
+    };
+    let told = || status_with(tools.path(), root.path());
+    // A build that does not say so, because it is older.
+    modinfo("");
+    let (table, json) = told();
+    assert_eq!(json["in_force"]["untested"], Value::Null);
+    assert!(!table.contains("tested"), "{table}");
+
+    modinfo("none");
+    let (table, json) = told();
+    assert_eq!(json["in_force"]["untested"], serde_json::json!([]));
+    assert!(table.contains("\ntested   what md-p2p changes"), "{table}");
+
+    modinfo("md.c:md_alloc,md.c:md_run,raid5.h:struct r5conf");
+    let (table, json) = told();
+    let all = serde_json::json!(["md.c:md_alloc", "md.c:md_run", "raid5.h:struct r5conf"]);
+    assert_eq!(json["in_force"]["untested"], all);
+    let lines = "\nuntested md.c: md_alloc(), md_run()\n         raid5.h: struct r5conf\n";
+    assert!(table.contains(lines), "{table}");
+
+    // What is loaded is of another build than what is installed.
+    load(root.path());
+    assert_eq!(told().1["made_of"]["md_untested"], Value::Null);
+    put(
+        root.path(),
+        "sys/module/md_p2p/parameters/md_untested",
+        "raid1.c:read_balance\n",
+    );
+    assert_eq!(
+        status(root.path(), &[])["made_of"]["md_untested"],
+        serde_json::json!(["raid1.c:read_balance"])
+    );
+    let table = told().0;
+    assert!(table.contains(lines), "{table}");
+    assert!(
+        table.contains("\nuntested raid1.c: read_balance()\n"),
+        "{table}"
+    );
+}
+
+/// A source of md-p2p that only we could have written, in a folder of its own.
+fn source() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in [
+        "kbuild/Makefile",
+        "kbuild/stages/help",
+        "kmod/glue.rs",
+        "include/shim.h",
+        "work/deep/file",
+    ] {
+        put(folder.path(), &format!("above/source/{file}"), "");
+    }
+    for path in [
+        "above",
+        "above/source",
+        "above/source/kbuild",
+        "above/source/kbuild/stages",
+        "above/source/kmod",
+        "above/source/include",
+        "above/source/work",
+        "above/source/work/deep",
+    ] {
+        chmod(folder.path(), path, 0o755);
+    }
+    for path in ["kbuild/Makefile", "kbuild/stages/help", "kmod/glue.rs"] {
+        chmod(folder.path(), &format!("above/source/{path}"), 0o644);
+    }
+    chmod(folder.path(), "above/source/include/shim.h", 0o644);
+    folder
+}
+
+fn chmod(root: &Path, path: &str, mode: u32) {
+    let permissions = fs::Permissions::from_mode(mode);
+    fs::set_permissions(root.join(path), permissions).expect(path);
+}
+
+/// Builds from a folder in a source, with a make that leaves the file `made`.
+fn build_in(root: &Path, arguments: &[&str]) -> Output {
+    let make = format!("#!/bin/sh\n: >'{}'\n", root.join("made").display());
+    script(root, "tools/make", &make);
+    let _ = fs::remove_file(root.join("made"));
+    let mut command = mdp2p(&["build", "--kernel", "7.3.4-x"]);
+    command
+        .args(arguments)
+        .args(["--", "KDIR=/x"])
+        .current_dir(root.join("above/source/work/deep"))
+        .env_remove("SUDO_UID")
+        .env("PATH", root.join("tools"));
+    command.output().expect("mdp2p runs")
+}
+
+/// Whether this machine has a source that is preferred to the current folder.
+fn has_package() -> bool {
+    let names = fs::read_dir("/usr/src").into_iter().flatten().flatten();
+    let ours = |name: &str| name.starts_with("md-p2p-");
+    names
+        .into_iter()
+        .any(|it| it.file_name().to_str().is_some_and(ours))
+}
+
+#[test]
+fn a_source_that_somebody_else_could_change_is_not_built() {
+    if has_package() {
+        return;
+    }
+    let whole = "above/source";
+    for (path, mode, why) in [
+        ("above/source/kbuild", 0o777, "every user may write"),
+        ("above/source/kbuild", 0o775, "a group may write"),
+        ("above/source/kbuild/Makefile", 0o664, "a group may write"),
+        (
+            "above/source/kbuild/stages/help",
+            0o646,
+            "every user may write",
+        ),
+        ("above/source/kmod", 0o777, "every user may write"),
+        ("above/source/include/shim.h", 0o666, "every user may write"),
+        // A sticky folder keeps others from replacing what is in it, and not from adding to it.
+        (whole, 0o1777, "every user may write"),
+        (whole, 0o757, "every user may write"),
+        ("above", 0o777, "every user may write"),
+        ("above", 0o770, "a group may write"),
+    ] {
+        let root = source();
+        chmod(root.path(), path, mode);
+        let place = format!("{}: ", root.path().join(path).display());
+        let source = format!("--source {}", root.path().join(whole).display());
+        let output = build_in(root.path(), &[]);
+        refused(&output, &[&place, why, &source, "nothing was built"]);
+        assert!(!root.path().join("made").exists(), "{path} {mode:o}");
+        refused(&build_in(root.path(), &["--dry-run"]), &[&place]);
+        // Its name is the user's word for it.
+        let named = root.path().join(whole);
+        let output = build_in(root.path(), &["--source", named.to_str().expect("UTF-8")]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(root.path().join("made").exists(), "{path} {mode:o}");
+    }
+}
+
+#[test]
+fn a_source_of_ours_is_built() {
+    if has_package() {
+        return;
+    }
+    // As /tmp is.
+    for mode in [0o755, 0o700, 0o1777] {
+        let root = source();
+        chmod(root.path(), "above", mode);
+        let output = build_in(root.path(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(root.path().join("made").exists(), "{mode:o}");
+    }
+}
+
+#[test]
+fn a_link_is_followed_to_where_somebody_else_could_write() {
+    if has_package() {
+        return;
+    }
+    let root = source();
+    put(root.path(), "elsewhere/sub/Kbuild", "");
+    chmod(root.path(), "elsewhere", 0o755);
+    chmod(root.path(), "elsewhere/sub", 0o755);
+    chmod(root.path(), "elsewhere/sub/Kbuild", 0o644);
+    let link = root.path().join("above/source/kmod/more");
+    std::os::unix::fs::symlink(root.path().join("elsewhere/sub"), link).expect("a link");
+    assert_eq!(build_in(root.path(), &[]).status.code(), Some(0));
+    for (path, mode) in [
+        ("elsewhere", 0o777),
+        ("elsewhere/sub", 0o777),
+        ("elsewhere/sub/Kbuild", 0o666),
+    ] {
+        chmod(root.path(), path, mode);
+        let place = format!("{}: ", root.path().join(path).display());
+        refused(&build_in(root.path(), &[]), &[&place]);
+        chmod(root.path(), path, 0o755);
+    }
+}
+
+#[test]
+fn a_source_of_somebody_else_is_not_built_by_root() {
+    if !privilege::is_root() || has_package() {
+        return;
+    }
+    let give = |root: &Path, path: &str| {
+        std::os::unix::fs::lchown(root.join(path), Some(65534), None).expect(path);
+    };
+    for path in [
+        "above",
+        "above/source",
+        "above/source/kbuild",
+        "above/source/kbuild/Makefile",
+        "above/source/kmod/glue.rs",
+    ] {
+        let root = source();
+        // Even if nobody can replace it.
+        chmod(root.path(), "above", 0o1777);
+        give(root.path(), path);
+        let place = format!("{}: ", root.path().join(path).display());
+        let output = build_in(root.path(), &[]);
+        refused(&output, &[&place, "it belongs to user", "--source"]);
+        assert!(!root.path().join("made").exists(), "{path}");
+
+        // Who calls sudo may build what is theirs.
+        let mut command = mdp2p(&["build", "--kernel", "7.3.4-x", "--dry-run", "--", "KDIR=/x"]);
+        let output = command
+            .current_dir(root.path().join("above/source/work/deep"))
+            .env("SUDO_UID", "65534")
+            .output()
+            .expect("mdp2p runs");
+        assert!(
+            stdout(&output).starts_with("make -C "),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
 /// Builds with `make` from `tools`.
 fn build_with(tools: &Path) -> Output {
     let root = machine();
@@ -620,20 +846,9 @@ fn load_says_how_it_went() {
 
 #[test]
 fn who_is_not_root_changes_nothing() {
-    // Any user may run a program in this folder.
-    let folder = tempfile::tempdir().expect("a folder");
-    let program = folder.path().join("mdp2p");
-    fs::copy(assert_cmd::cargo::cargo_bin!("mdp2p"), &program).expect("a copy");
-    for path in [folder.path(), &program] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("permissions");
-    }
     for verb in ["install", "load", "unload", "sign"] {
-        let mut command = Command::new(&program);
-        command.args(["module", verb]).current_dir("/");
-        if privilege::is_root() {
-            command.uid(65534).gid(65534);
-        }
-        let output = command.output().expect("mdp2p runs");
+        let (_folder, mut command) = nobody::mdp2p();
+        let output = command.args(["module", verb]).output().expect("mdp2p runs");
         let what = format!("only root can {verb} modules: run it with sudo");
         refused(&output, &[&what]);
     }

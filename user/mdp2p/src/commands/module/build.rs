@@ -13,6 +13,7 @@ use mdp2p_machine::sysroot::Sysroot;
 use super::options::Build;
 use super::source::find_source;
 use super::step::{Step, run_all};
+use super::trust;
 
 /// The packages that the build needs besides a compiler (docs/install.md). The stage preflight of
 /// the build names everything that is missing.
@@ -21,6 +22,9 @@ const TOOLS: &str = "make gcc-14 rustc rust-src bindgen coccinelle libpython3-de
 
 pub fn run_make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
     let source = find_source(sysroot, options.source.as_deref())?;
+    if options.source.is_none() && sysroot.is_here() {
+        trust::check(&source)?;
+    }
     let release = match &options.kernel {
         Some(release) => release.clone(),
         None => release::running(sysroot)?,

@@ -11,6 +11,7 @@ mod sign;
 mod source;
 mod status;
 mod step;
+mod trust;
 mod untested;
 
 use anyhow::Result;
