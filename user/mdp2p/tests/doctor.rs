@@ -746,10 +746,9 @@ fn garbage_is_named_with_its_file() {
         // Lines are broken between words only.
         let named = stdout.contains(&file) || stderr.contains(&file);
         assert!(named, "{file}: {stdout}{stderr}");
-        assert!(
-            stdout.contains(&format!("{} checks", names().len())),
-            "{file}: {stdout}"
-        );
+        let all_ran = stdout.contains(&format!("{} checks", names().len()));
+        let rest_follows = stdout.contains("left out until the problem of");
+        assert!(all_ran || rest_follows, "{file}: {stdout}");
     }
 }
 

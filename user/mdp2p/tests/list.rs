@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use assert_cmd::Command;
+use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
 
@@ -111,7 +112,7 @@ fn without_arrays_it_says_so() {
 }
 
 #[test]
-fn garbage_is_an_error_that_names_the_file() {
+fn garbage_costs_its_array_and_names_the_file() {
     let root = common::plant("arrays");
     common::put(root.path(), "sys/block/md1/md/degraded", "two\n");
     for arguments in [&[][..], &["--json"]] {
@@ -119,7 +120,7 @@ fn garbage_is_an_error_that_names_the_file() {
             .args(arguments)
             .assert()
             .code(1)
-            .stdout("")
+            .stdout(contains("md127").and(contains("md1 ").or(contains("\"md1\"")).not()))
             .stderr(contains(
                 "sys/block/md1/md/degraded: `two` cannot be understood",
             ));

@@ -78,8 +78,8 @@ fn what_was_not_captured_is_not_missing() {
         assert!(!found.contains("cannot tell"), "{tree}: {found}");
         // If the folder was captured, what is not in it is missing indeed.
         put(at, "usr/sbin/mdp2p", "");
-        put(at, "lib/modules/6.12/modules.dep", "");
-        put(at, "proc/sys/kernel/osrelease", "6.12\n");
+        put(at, "lib/modules/7.3.4/modules.dep", "");
+        put(at, "proc/sys/kernel/osrelease", "7.3.4\n");
         let checks = doctor(at);
         for name in ["modules installed", "mdadm"] {
             assert_eq!(check(&checks, name).0, "problem", "{tree}: {name}");

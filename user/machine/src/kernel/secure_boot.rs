@@ -52,3 +52,20 @@ pub fn is_secure(sysroot: &Sysroot) -> Result<bool> {
         }
     }
 }
+
+/// Returns whether the kernel is locked down: `none [integrity] confidentiality`.
+///
+/// # Errors
+/// Fails if the file cannot be read or understood.
+pub fn is_locked_down(sysroot: &Sysroot) -> Result<bool> {
+    const FILE: &str = "sys/kernel/security/lockdown";
+    let Some(text) = sysroot.read_if(FILE)? else {
+        return Ok(false);
+    };
+    let mode = text
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
+    let why = "expected one word in brackets";
+    let mode = mode.ok_or_else(|| garbage(&sysroot.path(FILE), &text, &why))?;
+    Ok(mode != "none")
+}

@@ -27,7 +27,7 @@ pub fn architecture(sysroot: &Sysroot) -> Result<Option<String>> {
     if let Some(name) = sysroot.read_if("proc/sys/kernel/arch")? {
         return Ok(Some(name));
     }
-    let processor = sysroot.read_if("proc/cpuinfo")?.unwrap_or_default();
+    let processor = sysroot.lines_if("proc/cpuinfo")?.unwrap_or_default();
     let has = |key: &str| {
         let mut keys = processor.lines().filter_map(|line| line.split_once(':'));
         keys.any(|(name, _)| name.trim_end() == key)

@@ -8,7 +8,6 @@ use mdp2p_machine::kernel::config::Options;
 use mdp2p_machine::kernel::modules::{self, MAIN, MODULES, Mode};
 use mdp2p_machine::kernel::release::{self, display};
 use mdp2p_machine::kernel::secure_boot;
-use mdp2p_machine::sysroot::{Sysroot, garbage};
 
 use crate::commands::doctor::check::{Check, Finding, ok, problem, warning};
 use crate::commands::doctor::checks::build;
@@ -168,7 +167,7 @@ fn secure_boot(survey: &Survey) -> Result<Finding> {
         .needs(&["sys/firmware", "sys/kernel/security/lockdown"])?;
     let mut demands = Vec::new();
     let secure = secure_boot::is_secure(survey.sysroot)?;
-    if is_locked_down(survey.sysroot)? {
+    if secure_boot::is_locked_down(survey.sysroot)? {
         demands.push("the kernel is locked down");
     }
     let enforce = survey
@@ -223,20 +222,6 @@ fn secure_boot(survey: &Survey) -> Result<Finding> {
         format!("{found}; the modules are signed, but the key may not be enrolled"),
         "try sudo mdp2p module load; if it is refused, enrol the key with mokutil --import CERTIFICATE",
     ))
-}
-
-/// Whether the kernel is locked down: `none [integrity] confidentiality`.
-fn is_locked_down(sysroot: &Sysroot) -> Result<bool> {
-    const FILE: &str = "sys/kernel/security/lockdown";
-    let Some(text) = sysroot.read_if(FILE)? else {
-        return Ok(false);
-    };
-    let mode = text
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
-    let why = "one word in brackets is wanted";
-    let mode = mode.ok_or_else(|| garbage(&sysroot.path(FILE), &text, &why))?;
-    Ok(mode != "none")
 }
 
 /// Checks whether mdadm is installed.
