@@ -5,14 +5,18 @@
 //! A reader of a new file adds its path to [`TAKEN`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 
 use crate::kernel::release;
 use crate::md::uuid::Uuid;
 use crate::pci::config;
-use crate::sysroot::Sysroot;
+use crate::sysroot::{Sysroot, bounded};
 use crate::text;
 
 /// Something that is taken.
@@ -39,11 +43,13 @@ enum How {
     ConfigSpace,
     /// What is left of its text.
     Part(fn(&mut Pseudonyms, &Sysroot, &str) -> String),
+    /// The kernel's options, packed.
+    PackedOptions,
     /// Of a module only whether it is signed.
     Module,
 }
 
-use How::{ConfigSpace, Module, Name, Part, Pseudonym, Whole};
+use How::{ConfigSpace, Module, Name, PackedOptions, Part, Pseudonym, Whole};
 
 /// The files. A `*` stands for any name, and `{release}` for the running kernel. Folders and links
 /// on the way are taken too, and so are links at the end.
@@ -73,6 +79,9 @@ const TAKEN: &[(&str, How)] = &[
     ("sys/dev/block/*", Name),
     ("sys/block/*/size", Whole),
     ("sys/block/*/md/*", Whole),
+    ("sys/block/*/md/metadata_version", Part(metadata)),
+    ("sys/block/*/md/bitmap/location", Part(bitmap)),
+    ("sys/block/*/md/bitmap/metadata", Whole),
     (
         "sys/block/*/md/uuid",
         Part(|names, _, text| names.uuid(text)),
@@ -95,12 +104,13 @@ const TAKEN: &[(&str, How)] = &[
     ("dev/sev-guest", Name),
     ("dev/tdx_guest", Name),
     ("proc/cmdline", Part(parameters)),
-    ("proc/config.gz", Whole),
+    ("proc/config.gz", PackedOptions),
     ("proc/cpuinfo", Part(processor)),
     ("proc/mdstat-p2p", Name),
-    ("proc/modules", Whole),
+    ("proc/modules", Part(modules)),
     ("proc/self/mountinfo", Part(mounts)),
     ("proc/swaps", Part(swaps)),
+    ("proc/sys/kernel/arch", Whole),
     ("proc/sys/kernel/osrelease", Whole),
     ("boot/config-{release}", Part(options)),
     ("lib/modules/*/modules.dep", Part(dependencies)),
@@ -128,7 +138,13 @@ const TAKEN: &[(&str, How)] = &[
     ("lib/udev/rules.d/63-md-raid-p2p.rules", Name),
     ("etc/udev/rules.d/63-md-raid-p2p.rules", Name),
     ("etc/md-p2p/enrolled/*", Part(enrolled)),
-    ("var/cache/md-p2p/{release}/refused", Whole),
+    ("var/cache/md-p2p/{release}/refused", Part(refusal)),
+];
+
+/// The folders of a root whose names are the same everywhere. Elsewhere people name folders.
+const COMMON: [&str; 13] = [
+    "bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr",
+    "var",
 ];
 
 const SERIAL: &str = "serial";
@@ -187,6 +203,12 @@ impl Capture<'_> {
             .filter(|name| name.starts_with(before) || before == *part)
         {
             let path = folder.join(name);
+            // Others were left by an editor, or are somebody else's.
+            let is_foreign = is_enrolled(&path) && !is_uuid(&path)
+                || matches!(how, Module) && rest.is_empty() && !self.is_ours(&path);
+            if is_foreign && !self.sysroot.has_folder(&path) {
+                continue;
+            }
             if let Some(target) = self.sysroot.target(&path) {
                 self.put_link(folder, name, &target);
             }
@@ -207,18 +229,39 @@ impl Capture<'_> {
         Ok(())
     }
 
-    /// Notes a link by the place of its folder, because links may lead there.
+    /// Notes a link by the place of its folder, because links may lead there. What lies where people
+    /// name folders is taken for what lies in the place of the link.
     fn put_link(&mut self, folder: &Path, name: &str, target: &Path) {
-        if let Some(folder) = self.sysroot.device(folder) {
+        let Some(folder) = self.place(folder) else {
+            return;
+        };
+        if is_common(&lexical(&folder, target)) && self.leads_to_common(&folder.join(name)) {
             let target = Entry::Link(self.names.path(target));
             self.taken
                 .insert(self.names.path(&folder.join(name)), target);
         }
     }
 
+    /// Tells whether a link leads nowhere, or to a place with a common name.
+    fn leads_to_common(&self, link: &Path) -> bool {
+        self.sysroot
+            .device(link)
+            .is_none_or(|real| is_common(&real))
+    }
+
+    /// Returns the place of a file or a folder, without links that are taken.
+    fn place(&self, path: &Path) -> Option<PathBuf> {
+        let real = self.sysroot.device(path)?;
+        let visible = match path.parent().zip(path.file_name()) {
+            Some((folder, name)) if !is_common(&real) => self.place(folder)?.join(name),
+            _ => real,
+        };
+        Some(visible)
+    }
+
     /// Notes a file or a folder by its place. A later row of [`TAKEN`] is more special.
     fn put(&mut self, path: &Path, entry: Entry) {
-        if let Some(place) = self.sysroot.device(path) {
+        if let Some(place) = self.place(path) {
             let place = self.names.path(&place);
             match entry {
                 Entry::Folder => drop(self.taken.entry(place).or_insert(entry)),
@@ -233,8 +276,8 @@ impl Capture<'_> {
         match how {
             Name => return Ok(Some(Vec::new())),
             Module if !is_module() || !self.is_ours(path) => return Ok(None),
-            // Others were left by an editor.
-            Part(_) if is_enrolled(path) && !is_uuid(path) => return Ok(None),
+            // md has files that can only be written, by root too.
+            _ if self.sysroot.is_write_only(path) => return Ok(None),
             _ => {}
         }
         let bytes = match how {
@@ -243,7 +286,6 @@ impl Capture<'_> {
         };
         let shown = || self.sysroot.path(path).display().to_string();
         let bytes = match bytes {
-            // md has files that can only be written.
             Err(error) if is_no_value(&error) => return Ok(None),
             bytes => bytes.with_context(shown)?,
         };
@@ -255,6 +297,7 @@ impl Capture<'_> {
             ConfigSpace if self.serials => bytes,
             Name => Vec::new(),
             Whole => bytes,
+            PackedOptions => pack_options(&bytes).with_context(shown)?,
             Pseudonym(_) if text.is_empty() => bytes,
             Pseudonym(kind) => line(self.names.of(kind, text)),
             ConfigSpace => config::without_serial(bytes),
@@ -275,8 +318,8 @@ impl Capture<'_> {
 /// The end of a module that is signed.
 const SIGNED: &[u8] = b"~Module signature appended~\n";
 
-/// Tells whether a file has nothing to read: only root may, or nobody, or its device is gone.
-fn is_no_value(error: &std::io::Error) -> bool {
+/// Tells whether a file has nothing to read, such as when its device is gone.
+fn is_no_value(error: &io::Error) -> bool {
     use nix::libc::{EINVAL, EIO, ENODEV, ENOENT, ENXIO, EOPNOTSUPP};
     let none = [EINVAL, EIO, ENODEV, ENOENT, ENXIO, EOPNOTSUPP];
     error
@@ -348,6 +391,26 @@ impl Pseudonyms {
     }
 }
 
+/// Tells whether a place below the root begins with a folder that every root has.
+fn is_common(path: &Path) -> bool {
+    let first = path.components().next();
+    first.is_none_or(|first| COMMON.iter().any(|it| first.as_os_str() == *it))
+}
+
+/// Returns where a link in a folder leads, as far as its text tells.
+fn lexical(folder: &Path, target: &Path) -> PathBuf {
+    let mut path = PathBuf::new();
+    for part in folder.join(target).components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::ParentDir => drop(path.pop()),
+            Component::RootDir => path.clear(),
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    path
+}
+
 fn is_enrolled(path: &Path) -> bool {
     path.parent()
         .is_some_and(|folder| folder.ends_with("etc/md-p2p/enrolled"))
@@ -384,13 +447,19 @@ fn parameters(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
 
 /// Keeps what tells the kind of processor, of the first one.
 fn processor(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
-    const KEPT: [&str; 6] = [
+    const KEPT: [&str; 11] = [
         "processor",
         "vendor_id",
         "cpu family",
         "model",
         "model name",
         "flags",
+        // Those by which other architectures are known.
+        "CPU implementer",
+        "hart",
+        "cpu model",
+        "CPU Family",
+        "timebase",
     ];
     let first = text.split("\n\n").next().unwrap_or_default();
     let is_kept = |line: &&str| {
@@ -448,10 +517,69 @@ fn device(sysroot: &Sysroot, path: &str) -> Option<String> {
     is_known.then(|| format!("/dev/{name}"))
 }
 
-/// Keeps the options of a kernel.
+/// Keeps which options a kernel has. Their texts may be names, paths and passwords.
 fn options(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
-    let is_kept = |line: &&str| line.starts_with("CONFIG_") && !line.contains("HOSTNAME");
-    text.lines().filter(is_kept).collect::<Vec<_>>().join("\n")
+    let kept: Vec<&str> = text.lines().filter(|line| is_option(line)).collect();
+    kept.join("\n")
+}
+
+/// Tells whether a line says that an option is on, or with which hash modules are signed.
+fn is_option(line: &str) -> bool {
+    let option = line
+        .strip_prefix("CONFIG_")
+        .and_then(|it| it.split_once('='));
+    option.is_some_and(|(name, value)| matches!(value, "y" | "m") || name == "MODULE_SIG_HASH")
+}
+
+/// Does what [`options`] does, with a packed file.
+fn pack_options(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let text = bounded(GzDecoder::new(bytes))?;
+    let text = String::from_utf8_lossy(&text);
+    let kept: Vec<&str> = text.lines().filter(|line| is_option(line)).collect();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(kept.join("\n").as_bytes())?;
+    packed.finish()
+}
+
+/// Keeps the modules, without their addresses, which are the kernel's secret.
+fn modules(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
+    let line = |line: &str| {
+        let words = line.split(' ').map(|word| match word.starts_with("0x") {
+            true => "0x0000000000000000",
+            false => word,
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Replaces the container in `external:/md_NAME/0`. A minus sign stands there while mdmon is not to
+/// touch the array.
+fn metadata(names: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
+    let Some(rest) = text.strip_prefix("external:") else {
+        return text.to_owned();
+    };
+    let sign = &rest[..rest.len() - rest.trim_start_matches(['/', '-']).len()];
+    let path = names.path(Path::new(&rest[sign.len()..]));
+    format!("external:{sign}{}", path.display())
+}
+
+/// Keeps whether there is a bitmap, and whether it is in a file.
+fn bitmap(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
+    match text.starts_with("file") {
+        true => "file".into(),
+        false => text.to_owned(),
+    }
+}
+
+/// Keeps why md-p2p was not built, without paths in folders of people.
+fn refusal(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
+    let word = |word: &str| match word.strip_prefix('/') {
+        Some(path) if !is_common(Path::new(path)) => "/path".to_owned(),
+        _ => word.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Keeps the files of md-p2p.

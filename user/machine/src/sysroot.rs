@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -252,12 +253,34 @@ impl Sysroot {
     /// Returns the error of the system.
     pub fn file(&self, path: &Path) -> io::Result<File> {
         // A pipe would have us wait for somebody who writes.
-        let file =
-            File::from(self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?);
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        if !self.is_here() {
+            // To open a device may do something to it, and files of others may be devices.
+            let (file, _) = self.regular(path)?;
+            let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+            return Ok(fcntl::open(&again[..], flags, Mode::empty())?.into());
+        }
+        let file = File::from(self.open(path, flags)?);
         match file.metadata()?.is_file() {
             true => Ok(file),
             false => Err(io::Error::new(ErrorKind::InvalidData, "not a regular file")),
         }
+    }
+
+    /// Finds a regular file, and does not open it for reading.
+    fn regular(&self, path: &Path) -> io::Result<(File, Metadata)> {
+        let file = File::from(self.open(path, OFlag::O_PATH)?);
+        let metadata = file.metadata()?;
+        match metadata.is_file() {
+            true => Ok((file, metadata)),
+            false => Err(io::Error::new(ErrorKind::InvalidData, "not a regular file")),
+        }
+    }
+
+    /// Tells whether nobody may read a file, not even root.
+    pub fn is_write_only(&self, path: &Path) -> bool {
+        let mode = self.regular(path).map(|(_, it)| it.permissions().mode());
+        mode.is_ok_and(|mode| mode & 0o444 == 0)
     }
 
     /// Parses the content of a file: a number, or another type that is written as one word.

@@ -6,7 +6,7 @@
 //!
 //! Tests: tests/capture.rs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
@@ -23,7 +23,8 @@ use tempfile::TempDir;
 
 /// The most that an archive may hold. A machine with a thousand drives has a tenth of it.
 const MOST_BYTES: u64 = 256 << 20;
-const MOST_ENTRIES: usize = 1 << 20;
+/// The most entries, with the folders that are above them.
+const MOST_ENTRIES: usize = 500_000;
 
 /// The memory that unpacking may take.
 const MEMORY: u64 = 128 << 20;
@@ -84,16 +85,28 @@ pub fn unpack(file: &Path) -> Result<TempDir> {
 /// # Errors
 /// Says what in the archive is not as `mdp2p capture` writes it.
 pub fn unpack_into(folder: &Path, from: impl Read) -> Result<()> {
+    unpack_at_most(MOST_ENTRIES, folder, from)
+}
+
+fn unpack_at_most(most: usize, folder: &Path, from: impl Read) -> Result<()> {
     let stream = Stream::new_stream_decoder(MEMORY, 0)?;
     // No entry can be larger, and no header can claim so.
     let from = XzDecoder::new_stream(from, stream).take(MOST_BYTES);
     let mut links = BTreeMap::new();
+    let mut folders = BTreeSet::new();
     for (number, entry) in Archive::new(from).entries()?.enumerate() {
         let mut entry = entry?;
         let path = below(&entry.path()?)?;
         let shown = path.display().to_string();
-        if number >= MOST_ENTRIES {
-            bail!("it has more than {MOST_ENTRIES} entries");
+        let above = path.ancestors().skip(1);
+        folders.extend(
+            above
+                .take_while(|it| !folders.contains(*it))
+                .map(Path::to_owned)
+                .collect::<Vec<_>>(),
+        );
+        if number + folders.len() > most {
+            bail!("it has more than {most} entries and folders");
         }
         match entry.header().entry_type() {
             EntryType::Directory => {
@@ -137,5 +150,23 @@ fn below(path: &Path) -> Result<PathBuf> {
     match parts.clone().count() {
         0..=64 => Ok(parts.collect()),
         _ => bail!("a path has more than 64 folders"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_above_entries_count_too() {
+        let mut packed = Vec::new();
+        let file = |number: u32| PathBuf::from(format!("{number}/a/b/c/file"));
+        let entries = (0..10).map(|number| (file(number), Entry::File(Vec::new())));
+        pack(&mut packed, &entries.collect()).expect("an archive");
+        for (most, fits) in [(60, true), (40, false)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let unpacked = unpack_at_most(most, folder.path(), &packed[..]);
+            assert_eq!(unpacked.is_ok(), fits, "{most}: {unpacked:?}");
+        }
     }
 }

@@ -44,7 +44,7 @@ pub fn array() -> ArgValueCompleter {
     ArgValueCompleter::new(|begin: &OsStr| offer(begin, arrays))
 }
 
-/// Completes `auto`, `none` or the address of a provider.
+/// Completes `auto`, `none` or the address of a lender.
 pub fn provider() -> ArgValueCompleter {
     ArgValueCompleter::new(|begin: &OsStr| offer(begin, providers))
 }
@@ -73,7 +73,7 @@ fn arrays(sysroot: &Sysroot) -> Result<Vec<String>> {
 
 fn providers(sysroot: &Sysroot) -> Result<Vec<String>> {
     let devices = Devices::read(sysroot)?;
-    let addresses = devices.providers().map(|device| device.address.to_string());
+    let addresses = devices.lenders().map(|device| device.address.to_string());
     let words = ["auto", "none"].into_iter().map(str::to_owned);
     Ok(words.chain(addresses).collect())
 }

@@ -4,15 +4,18 @@
 mod common;
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{plant, put};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use liblzma::read::XzDecoder;
 use liblzma::write::XzEncoder;
-use mdp2p::archive::unpack_into;
+use mdp2p::archive::{unpack, unpack_into};
 use tar::{EntryType, Header};
 use tempfile::TempDir;
 
@@ -178,9 +181,44 @@ fn nothing_that_identifies_somebody_is_taken() {
         put(at, "sys/class/block/dm-0/dm/name", "secret12\n");
         put(at, "sys/class/block/dm-0/dm/uuid", "secret13\n");
         put(at, "boot/config-secret14", "CONFIG_X=y\n");
-        let config = "CONFIG_DEFAULT_HOSTNAME=\"secret15\"\n# secret16\nCONFIG_RUST=y\n";
+        let config = "CONFIG_DEFAULT_HOSTNAME=\"secret15\"\n# secret16\nCONFIG_RUST=y\n\
+                      CONFIG_CMDLINE=\"key=secret22\"\nCONFIG_SYSTEM_TRUSTED_KEYS=\"/home/secret23\"\n";
         put(at, &format!("boot/config-{RELEASE}"), config);
         put(at, "etc/hostname", "secret17\n");
+        let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+        gz.write_all(config.as_bytes()).expect("gzip");
+        put(at, "proc/config.gz", gz.finish().expect("gzip"));
+        // A kernel of somebody's own, and an mdadm.
+        put(at, "home/secret24/linux/.config", config);
+        let build = at.join(format!("usr/lib/modules/{RELEASE}/build"));
+        fs::create_dir_all(build.parent().expect("a folder")).expect("a folder");
+        let _ = fs::remove_file(&build);
+        symlink("/home/secret24/linux", build).expect("a link");
+        put(at, "home/secret25/mdadm", "");
+        fs::create_dir_all(at.join("usr/local/sbin")).expect("a folder");
+        symlink(
+            "../../../home/secret25/mdadm",
+            at.join("usr/local/sbin/mdadm"),
+        )
+        .expect("a link");
+        fs::create_dir_all(at.join("etc/md-p2p/enrolled")).expect("a folder");
+        let lock = at.join(format!("etc/md-p2p/enrolled/.#{UUID}"));
+        symlink("secret26@secret27.1234:17", lock).expect("a link");
+        let secret = "md_mod 1 0 - Live 0xffffffffc0a12000\n";
+        put(at, "proc/modules", secret);
+        let refused = format!("var/cache/md-p2p/{RELEASE}/refused");
+        put(at, &refused, "see /home/secret28/log and /usr/src/x\n");
+        put(
+            at,
+            "sys/block/md_secret18/md/metadata_version",
+            "external:imsm\n",
+        );
+        put(
+            at,
+            "sys/block/md77/md/metadata_version",
+            "external:/md_secret18/0\n",
+        );
+        put(at, "sys/block/md77/md/level", "raid1\n");
         let enrolled = format!("etc/md-p2p/enrolled/{UUID}");
         put(
             at,
@@ -210,18 +248,31 @@ fn nothing_that_identifies_somebody_is_taken() {
 
         let archive = capture(at, &[]);
         let all = everything(&archive.path().join("machine.tar.xz"));
-        for secret in (1..=21).map(|number| format!("secret{number}")) {
+        assert!(
+            !all.contains("c0a12000"),
+            "{tree}: an address of the kernel"
+        );
+        for secret in (1..=28).map(|number| format!("secret{number}")) {
             assert!(!all.contains(&secret), "{tree}: {secret}");
         }
         assert!(
             !all.contains("secret") && !all.contains(&UUID[..8]),
             "{tree}"
         );
+        let unpacked = unpack(&archive.path().join("machine.tar.xz")).expect("an archive");
+        let packed = File::open(unpacked.path().join("proc/config.gz")).expect("options");
+        let mut options = String::new();
+        GzDecoder::new(packed)
+            .read_to_string(&mut options)
+            .expect("gzip");
+        assert_eq!(options, "CONFIG_RUST=y", "{tree}");
         for kept in [
             "iommu=pt pci=noaer",
             "config_rust=y",
             "serial1",
             "/mount1 rw - ext4",
+            "local/sbin/mdadm",
+            "/path and /usr/src/x",
         ] {
             assert!(all.contains(kept), "{tree}: {kept}");
         }

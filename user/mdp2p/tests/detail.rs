@@ -235,6 +235,14 @@ fn nobody_is_told_to_stop_an_array_in_the_midst_of_something() {
         ("array_state", "inactive", "does not run"),
         ("array_state", "clear", "does not run"),
         ("array_state", "broken", "has lost more members"),
+        ("degraded", "3", "has lost more members"),
+        ("bitmap/metadata", "clustered", "belongs to a cluster"),
+        ("bitmap/location", "file", "has its bitmap in a file"),
+        (
+            "dev-nvme0n1/state",
+            "faulty,journal",
+            "has lost its journal",
+        ),
         ("metadata_version", "none", "has no superblock"),
         (
             "metadata_version",

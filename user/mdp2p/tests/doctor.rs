@@ -37,6 +37,7 @@ const GPU: &str = "0000:04:00.0";
 fn healthy() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
+    fs::create_dir_all(root.join("sys/class/iommu")).expect("a folder");
     put(root, "proc/sys/kernel/osrelease", RELEASE);
     put(root, "proc/cmdline", "root=/dev/sda1 quiet");
     put(

@@ -107,7 +107,7 @@ fn hindrance(sysroot: &Sysroot, arrays: &[Array], array: &Array) -> Option<Hindr
             "See first which members it lacks, and why.",
         );
     }
-    if array.state == "broken" {
+    if array.state == "broken" || has_lost_too_many(array) {
         return because(
             "has lost more members than its level survives".into(),
             "Stopping it would not bring them back: see first why they failed.",
@@ -132,6 +132,30 @@ fn hindrance(sysroot: &Sysroot, arrays: &[Array], array: &Array) -> Option<Hindr
         return because(
             format!("has no superblock (its metadata are {:?})", array.metadata),
             "mdadm can build it anew, but not assemble it. Leave it with the kernel's md.",
+        );
+    }
+    let is_lost_journal =
+        |member: &Member| is_faulty(member) && member.state.iter().any(|word| word == "journal");
+    if array.members.iter().any(is_lost_journal) {
+        return because(
+            "has lost its journal".into(),
+            "It would not start again as it is, and data that are only in the journal would be lost.",
+        );
+    }
+    let bitmap = |file: &str| {
+        let text = sysroot.read_if(format!("sys/block/{name}/md/bitmap/{file}"));
+        text.ok().flatten().unwrap_or_default()
+    };
+    if bitmap("metadata") == "clustered" {
+        return because(
+            "belongs to a cluster".into(),
+            "Clustered arrays are not for md-p2p. Leave it with the kernel's md.",
+        );
+    }
+    if bitmap("location").starts_with("file") {
+        return because(
+            "has its bitmap in a file".into(),
+            "mdadm cannot assemble it without that file. Leave it with the kernel's md.",
         );
     }
     let action = array.rebuild.as_ref().map_or("idle", |it| &it.action);
@@ -191,13 +215,32 @@ fn external_metadata(arrays: &[Array], array: &Array, external: &External) -> Hi
 
 fn holds_the_root(array: &Array) -> Hindrance {
     let name = &array.name;
-    Hindrance {
-        brief: "holds the root filesystem, so it cannot be stopped".into(),
-        full: format!(
-            "{name} holds the root filesystem, so it cannot be stopped. `mdp2p enroll {name}` lets \
-             it come up under md-p2p at the next boot."
+    let brief = "holds the root filesystem, so it cannot be stopped";
+    let rest = match array.metadata.starts_with("1.") {
+        true => {
+            format!("`mdp2p enroll {name}` lets it come up under md-p2p at the next boot.")
+        }
+        false => format!(
+            "Its superblock is of version {}, which cannot be enrolled, so it stays.",
+            array.metadata
         ),
+    };
+    Hindrance {
+        brief: brief.into(),
+        full: format!("{name} {brief}. {rest}"),
     }
+}
+
+/// Tells whether more members are missing than the level survives. The kernel says `broken` only of
+/// an array that was clean.
+fn has_lost_too_many(array: &Array) -> bool {
+    let survives = match Level::parse(&array.level).map(Level::number) {
+        Ok(4 | 5) => 1,
+        Ok(6) => 2,
+        Ok(1 | 10) => array.raid_disks.saturating_sub(1),
+        _ => 0,
+    };
+    array.degraded > survives
 }
 
 fn cautions(array: &Array, uses: &[(String, Use)]) -> Vec<String> {

@@ -23,15 +23,6 @@ fn arrays(survey: &Survey) -> Result<Finding> {
         of.map(|it| it.name.as_str()).collect()
     };
     let (ours, kernels) = (names(Driver::MdP2p), kernels(survey));
-    if !kernels.is_empty() && survey.devices.providers().next().is_some() {
-        return Ok(warning(
-            format!(
-                "{} under the kernel's md, which may silently lose writes from peer memory",
-                ui::list(kernels.iter().map(|it| described(it)))
-            ),
-            how_to_move(survey, &kernels),
-        ));
-    }
     // Levels with parity stage writes, because the CPU computes the parity.
     let is_parity = |p2p: &P2p| p2p.reasons.iter().all(|it| it.starts_with("parity "));
     let not_direct = survey.arrays.iter().find_map(|array| {
@@ -39,13 +30,28 @@ fn arrays(survey: &Survey) -> Result<Finding> {
         let is_expected = p2p.state == "staged" && !p2p.reasons.is_empty() && is_parity(p2p);
         (!is_expected).then_some((array, p2p))
     });
-    if let Some((array, p2p)) = not_direct {
+    let not_direct = not_direct.map(|(array, p2p)| {
         let reason = p2p.reasons.first().map_or("", String::as_str);
         let colon = if reason.is_empty() { "" } else { ": " };
-        return Ok(warning(
+        (
             format!("{} is {}{colon}{reason}", array.name, p2p.state),
             format!("mdp2p detail {} shows all reasons", array.name),
-        ));
+        )
+    });
+    let at_risk = !kernels.is_empty() && survey.devices.providers().next().is_some();
+    let at_risk = at_risk.then(|| {
+        (
+            format!(
+                "{} under the kernel's md, which may silently lose writes from peer memory",
+                ui::list(kernels.iter().map(|it| described(it)))
+            ),
+            how_to_move(survey, &kernels),
+        )
+    });
+    let (found, remedies): (Vec<String>, Vec<String>) =
+        at_risk.into_iter().chain(not_direct).unzip();
+    if !found.is_empty() {
+        return Ok(warning(found.join("; "), remedies.join("; ")));
     }
     Ok(ok(match (&ours[..], &kernels[..]) {
         ([], []) => "none is running".into(),

@@ -100,6 +100,7 @@ fn candidate(survey: &Survey) -> Result<Option<(String, String)>> {
 /// Checks the addresses of BARs. A BAR without an address cannot be reached, and a large BAR below
 /// 4 GiB takes room that is scarce there.
 fn bars(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&[DEVICES])?;
     const UNSET: u64 = 0x2000_0000;
     const MEM: u64 = 0x200;
     let mut lost = Vec::new();
@@ -159,6 +160,7 @@ fn read_resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3
 
 /// Checks whether the BARs of GPUs show all memory that they could.
 fn resizable_bars(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&[DEVICES])?;
     let mut small = Vec::new();
     let mut unknown = Vec::new();
     let mut gpus = 0;

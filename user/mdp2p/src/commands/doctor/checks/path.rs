@@ -18,7 +18,7 @@ pub const CHECKS: &[Check] = &[("IOMMU", iommu), ("bounce buffers", bounce_buffe
 
 /// Checks whether the IOMMU translates addresses of drives and providers.
 fn iommu(survey: &Survey) -> Result<Finding> {
-    survey.sysroot.needs(&["sys/class"])?;
+    survey.sysroot.needs(&["sys/class/iommu"])?;
     let units = survey.sysroot.names("sys/class/iommu")?;
     if units.is_empty() {
         return Ok(ok("off: devices use physical addresses"));

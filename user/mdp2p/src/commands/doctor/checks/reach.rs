@@ -21,6 +21,7 @@ pub const CHECKS: &[Check] = &[("ACS", acs), ("reach", reach)];
 
 /// Checks whether ports between providers and drives redirect.
 fn acs(survey: &Survey) -> Result<Finding> {
+    survey.sysroot.needs(&[DEVICES])?;
     let mut ports = BTreeSet::new();
     let mut blocked = false;
     for pair in survey.pairs(&survey.known()) {
