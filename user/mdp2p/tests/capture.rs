@@ -438,7 +438,7 @@ fn what_is_no_archive_is_refused() {
         header.set_cksum();
         let mut xz = XzEncoder::new(Vec::new(), 0);
         xz.write_all(header.as_bytes()).expect("xz");
-        io::copy(&mut io::Read::take(io::repeat(0), 300 << 20), &mut xz).expect("xz");
+        io::copy(&mut Read::take(io::repeat(0), 300 << 20), &mut xz).expect("xz");
         xz.finish().expect("xz")
     };
     for (what, bytes) in [
