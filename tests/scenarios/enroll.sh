@@ -59,7 +59,7 @@ first)
 	quietly udevadm settle
 	quietly mkfs.ext4 -q /dev/md/data
 	mkdir -p /mnt/data
-	echo "UUID=$(blkid -o value -s UUID /dev/md/data) /mnt/data ext4 defaults 0 2" >>/etc/fstab
+	echo "UUID=$(blkid -o value -s UUID /dev/md/data) /mnt/data ext4 x-systemd.device-timeout=10min 0 2" >>/etc/fstab
 	quietly mount /dev/md/data /mnt/data
 	head --bytes=1M /dev/urandom >/root/file
 	cp /root/file "$file"
