@@ -129,7 +129,7 @@ fn a_dry_run_sees_what_uses_an_array() {
         dev.trim()
     );
     put(root.path(), "proc/self/mountinfo", mounts);
-    says("md0 is mounted on /srv/my data, so md0 cannot be stopped: umount /srv/my data first");
+    says("md0 is mounted on /srv/my data, so md0 cannot be stopped: umount '/srv/my data' first");
     put(root.path(), "proc/self/mountinfo", "");
 
     put(
@@ -151,6 +151,20 @@ fn a_dry_run_sees_what_uses_an_array() {
 
     put(root.path(), "sys/class/block/md0/holders/md5", "");
     says("md0 is held by md5, so md0 cannot be stopped: stop md5 first");
+    let holder = "sys/class/block/md0/holders/dm-3";
+    put(root.path(), holder, "");
+    for (uuid, remedy) in [
+        ("LVM-1234", "lvchange --activate n /dev/mapper/vg-data"),
+        ("CRYPT-LUKS2-12", "cryptsetup close vg-data"),
+        ("", "dmsetup remove vg-data"),
+    ] {
+        put(root.path(), "sys/class/block/dm-3/dm/name", "vg-data\n");
+        put(root.path(), "sys/class/block/dm-3/dm/uuid", uuid);
+        says(&format!(
+            "md0 is held by dm-3 (vg-data), so md0 cannot be stopped: {remedy} first"
+        ));
+    }
+    std::fs::remove_file(root.path().join(holder)).expect("a holder");
     // It is stopped before.
     put(root.path(), "sys/block/md5/md/p2pdma_state", "direct\n");
     put(root.path(), "sys/class/block/md5/dev", "259:9\n");

@@ -279,9 +279,73 @@ fn what_uses_an_array_has_to_end_before_it_moves() {
     let said = mounted("/srv");
     assert!(said.contains("md127 is mounted on /srv: end that first."));
     assert!(said.contains("mdadm --stop /dev/md127"), "{said}");
-    // The root filesystem cannot end.
+    // These cannot end while the system runs.
+    for place in ["/", "/usr", "/var"] {
+        let said = mounted(place);
+        assert!(said.contains("`mdp2p enroll md127`"), "{place}: {said}");
+        assert!(!said.contains("--stop"), "{place}: {said}");
+    }
+}
+
+/// Root on a logical volume, in an encrypted container, on a partition of an array; swap beside it.
+#[test]
+fn what_stands_on_an_array_uses_it() {
+    let root = common::plant("machines/18-names-names");
+    let put = |path: &str, text: &str| common::put(root.path(), path, text);
+    put("sys/class/block/md127/dev", "9:127\n");
+    put("sys/class/block/md127/md127p1/partition", "1\n");
+    put("sys/class/block/md127p1/dev", "259:0\n");
+    put("sys/class/block/md127p1/holders/dm-0", "");
+    put("sys/class/block/dm-0/dev", "254:0\n");
+    put("sys/class/block/dm-0/dm/name", "vault\n");
+    for volume in ["dm-1", "dm-2"] {
+        put(&format!("sys/class/block/dm-0/holders/{volume}"), "");
+    }
+    put("sys/class/block/dm-1/dev", "254:1\n");
+    put("sys/class/block/dm-2/dev", "254:2\n");
+    put(
+        "proc/swaps",
+        "Filename Type Size Used Priority\n/dev/dm-2 partition 1 0 -2\n",
+    );
+    let mounted = |at: &str| {
+        let line = format!("36 1 254:1 / {at} rw - ext4 /dev/mapper/vg-root rw\n");
+        put("proc/self/mountinfo", &line);
+        advice(root.path(), "md127")
+    };
     let said = mounted("/");
-    assert!(said.contains("`mdp2p enroll md127`"), "{said}");
+    assert!(said.contains("root filesystem (on dm-1)"), "{said}");
+    assert!(!said.contains("--stop"), "{said}");
+    // What is built on another ends before it.
+    let said = mounted("/srv");
+    let order = [
+        "dm-1 is mounted on /srv",
+        "dm-0 is held by dm-1",
+        "dm-2 is swap",
+        "dm-0 is held by dm-2",
+        "md127p1 is held by dm-0 (vault)",
+        "mdadm --stop /dev/md127",
+    ];
+    let found: Vec<_> = order.iter().map(|words| said.find(words)).collect();
+    assert!(found.iter().all(Option::is_some), "{found:?} {said}");
+    assert!(found.is_sorted(), "{found:?} {said}");
+    // A circle is no machine's, but a tree's may be.
+    put("sys/class/block/dm-1/holders/md127", "");
+    assert!(mounted("/srv").contains("dm-1 is held by md127"));
+}
+
+/// A mount of btrfs names one of its devices only.
+#[test]
+fn a_filesystem_on_several_devices_uses_each() {
+    let root = common::plant("machines/18-names-names");
+    let put = |path: &str, text: &str| common::put(root.path(), path, text);
+    put("sys/class/block/md127/dev", "9:127\n");
+    put("sys/fs/btrfs/features/raid56", "");
+    put("sys/fs/btrfs/a-b/devices/md127", "");
+    put("sys/fs/btrfs/a-b/devices/sda1", "");
+    let line = "36 1 0:41 / / rw - btrfs /dev/sda1 rw\n";
+    put("proc/self/mountinfo", line);
+    let said = advice(root.path(), "md127");
+    assert!(said.contains("holds the root filesystem"), "{said}");
     assert!(!said.contains("--stop"), "{said}");
 }
 

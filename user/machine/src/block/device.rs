@@ -153,15 +153,9 @@ pub fn users(sysroot: &Sysroot, device: &BlockDevice) -> Result<Vec<String>> {
         );
         for used in users::of(sysroot, name)? {
             match used {
-                Use::Swap => users.push(format!("{name} is swap: `swapoff /dev/{name}`")),
-                Use::Holder(holder) => {
-                    if !of_arrays.iter().any(|array| array.name == holder) {
-                        let alias = sysroot.read_if(format!("sys/class/block/{holder}/dm/name"))?;
-                        let alias = alias.map_or(String::new(), |alias| format!(" ({alias})"));
-                        users.push(format!("{name} is held by {holder}{alias}"));
-                    }
-                }
-                Use::Mounted(_) => users.push(format!("{name} is {used}")),
+                Use::Holder(holder) if of_arrays.iter().any(|it| it.name == holder.name) => {}
+                Use::Swap => users.push(format!("{name} is swap: `{}`", used.remedy(name))),
+                Use::Holder(_) | Use::Mounted(_) => users.push(format!("{name} is {used}")),
             }
         }
     }

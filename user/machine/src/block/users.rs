@@ -6,6 +6,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+use crate::programs::command_line;
 use crate::sysroot::{Sysroot, garbage};
 use crate::text::shown;
 
@@ -17,7 +18,66 @@ pub enum Use {
     /// It is swap space.
     Swap,
     /// This block device, of device mapper or md, is built on it.
-    Holder(String),
+    Holder(Holder),
+}
+
+/// A block device that is built on another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The kernel's name.
+    pub name: String,
+    /// The name that device mapper has for it; empty if another driver made it.
+    alias: String,
+    /// Device mapper's identifier, which begins with who made it: `LVM-`, `CRYPT-`.
+    uuid: String,
+}
+
+impl Holder {
+    fn read(sysroot: &Sysroot, name: String) -> Result<Self> {
+        let text = |file| sysroot.read_if(format!("sys/class/block/{name}/dm/{file}"));
+        let (alias, uuid) = (text("name")?, text("uuid")?);
+        Ok(Self {
+            alias: alias.unwrap_or_default(),
+            uuid: uuid.unwrap_or_default(),
+            name,
+        })
+    }
+
+    /// Says what takes it off.
+    fn remedy(&self) -> String {
+        let alias = self.alias.as_str();
+        match self.uuid.split('-').next() {
+            _ if alias.is_empty() => format!("stop {}", self.name),
+            Some("LVM") => command_line(["lvchange", "--activate", "n", &mapped(alias)]),
+            Some("CRYPT") => command_line(["cryptsetup", "close", alias]),
+            _ => command_line(["dmsetup", "remove", alias]),
+        }
+    }
+}
+
+fn mapped(alias: &str) -> String {
+    format!("/dev/mapper/{alias}")
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        match self.alias.as_str() {
+            "" => Ok(()),
+            alias => write!(f, " ({alias})"),
+        }
+    }
+}
+
+impl Use {
+    /// Says what ends this use of a block device: a command, or `stop md5`.
+    pub fn remedy(&self, device: &str) -> String {
+        match self {
+            Use::Mounted(place) => command_line(["umount", place]),
+            Use::Swap => format!("swapoff /dev/{device}"),
+            Use::Holder(holder) => holder.remedy(),
+        }
+    }
 }
 
 impl fmt::Display for Use {
@@ -36,9 +96,10 @@ impl fmt::Display for Use {
 /// Fails if sysfs or procfs cannot be read.
 pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
     let device = number(sysroot, name)?;
+    let names = filesystem_devices(sysroot, name)?;
     let places: BTreeSet<String> = mounts(sysroot)?
         .into_iter()
-        .filter(|mount| mount.is_on(sysroot, name, device))
+        .filter(|mount| mount.device == device || names.contains(&mount.node_name(sysroot)))
         .map(|mount| mount.at)
         .collect();
     let mut uses: Vec<Use> = places.into_iter().map(Use::Mounted).collect();
@@ -52,8 +113,67 @@ pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
         uses.push(Use::Swap);
     }
     let holders = sysroot.names(format!("sys/class/block/{name}/holders"))?;
-    uses.extend(holders.into_iter().map(Use::Holder));
+    for holder in holders {
+        uses.push(Use::Holder(Holder::read(sysroot, holder)?));
+    }
     Ok(uses)
+}
+
+/// Lists the uses of a block device, of its partitions, and of all that is built on these, each with
+/// the name of the device that is used. They end in this order: what is built on another comes first.
+///
+/// # Errors
+/// Fails if sysfs or procfs cannot be read.
+pub fn above(sysroot: &Sysroot, name: &str) -> Result<Vec<(String, Use)>> {
+    let mut above = Vec::new();
+    climb(sysroot, name, &mut BTreeSet::new(), &mut above)?;
+    Ok(above)
+}
+
+fn climb(
+    sysroot: &Sysroot,
+    name: &str,
+    seen: &mut BTreeSet<String>,
+    above: &mut Vec<(String, Use)>,
+) -> Result<()> {
+    for device in family(sysroot, name)? {
+        // One device may hold several others. The tree of another machine may even have a circle.
+        if !seen.insert(device.clone()) {
+            continue;
+        }
+        for used in of(sysroot, &device)? {
+            if let Use::Holder(holder) = &used
+                && sysroot.has(format!("sys/class/block/{}/dev", holder.name))
+            {
+                climb(sysroot, &holder.name, seen, above)?;
+            }
+            above.push((device.clone(), used));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the names of a block device and its partitions.
+///
+/// # Errors
+/// Fails if sysfs cannot be read.
+pub fn family(sysroot: &Sysroot, name: &str) -> Result<Vec<String>> {
+    let folder = format!("sys/class/block/{name}");
+    let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
+    let partitions = sysroot.names(&folder)?.into_iter().filter(is_partition);
+    Ok(std::iter::once(name.into()).chain(partitions).collect())
+}
+
+/// Returns the names of all devices of the filesystem that this one belongs to. A mount of btrfs
+/// names one of them only.
+fn filesystem_devices(sysroot: &Sysroot, name: &str) -> Result<Vec<String>> {
+    for filesystem in sysroot.names("sys/fs/btrfs")? {
+        let devices = sysroot.names(format!("sys/fs/btrfs/{filesystem}/devices"))?;
+        if devices.iter().any(|device| device == name) {
+            return Ok(devices);
+        }
+    }
+    Ok(vec![name.into()])
 }
 
 /// Returns the major and minor number of a block device.
@@ -106,7 +226,12 @@ impl Mount {
     /// Tells whether the filesystem is on the block device. Some filesystems, such as btrfs, have a
     /// number of their own, and name the device.
     pub fn is_on(&self, sysroot: &Sysroot, name: &str, device: (u64, u64)) -> bool {
-        self.device == device || node_name(sysroot, &self.source) == name
+        self.device == device || self.node_name(sysroot) == name
+    }
+
+    /// Returns the kernel's name of what was mounted, if that is a node.
+    fn node_name(&self, sysroot: &Sysroot) -> String {
+        node_name(sysroot, &self.source)
     }
 }
 

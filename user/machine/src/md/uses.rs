@@ -10,29 +10,13 @@ use super::array::Array;
 use crate::block::users;
 use crate::sysroot::Sysroot;
 
-/// Returns the names of the array and its partitions.
-///
-/// # Errors
-/// Fails if sysfs cannot be read.
-pub fn block_devices(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
-    let folder = format!("sys/block/{}", array.name);
-    let mut names = vec![array.name.clone()];
-    let is_partition = |name: &String| sysroot.has(format!("{folder}/{name}/partition"));
-    names.extend(sysroot.names(&folder)?.into_iter().filter(is_partition));
-    Ok(names)
-}
-
-/// Returns the known uses of an array and its partitions, each with the name of the device.
+/// Returns the known uses of an array, of its partitions, and of all that is built on these, each
+/// with the name of the device. They end in this order.
 ///
 /// # Errors
 /// Fails if sysfs or procfs cannot be read.
 pub fn of(sysroot: &Sysroot, array: &Array) -> Result<Vec<(String, users::Use)>> {
-    let mut uses = Vec::new();
-    for name in block_devices(sysroot, array)? {
-        let of_it = users::of(sysroot, &name)?;
-        uses.extend(of_it.into_iter().map(|used| (name.clone(), used)));
-    }
-    Ok(uses)
+    users::above(sysroot, &array.name)
 }
 
 /// Returns the processes that have the array or a partition of it open, such as `fio (4711)`. Only
@@ -41,7 +25,7 @@ pub fn of(sysroot: &Sysroot, array: &Array) -> Result<Vec<(String, users::Use)>>
 /// # Errors
 /// Fails if sysfs cannot be read.
 pub fn openers(sysroot: &Sysroot, array: &Array) -> Result<Vec<String>> {
-    let names = block_devices(sysroot, array)?;
+    let names = users::family(sysroot, &array.name)?;
     let nodes: Vec<PathBuf> = names.iter().map(|it| format!("/dev/{it}").into()).collect();
     let is_process = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
     let mut openers = Vec::new();

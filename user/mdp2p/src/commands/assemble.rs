@@ -160,12 +160,12 @@ fn check_is_unused(
 ) -> Result<()> {
     let name = &array.name;
     for (device, used) in uses::of(sysroot, array)? {
-        let remedy = match &used {
-            Use::Mounted(place) => format!("umount {place}"),
-            Use::Swap => format!("swapoff /dev/{device}"),
-            Use::Holder(holder) if before.iter().any(|it| it.name == *holder) => continue,
-            Use::Holder(holder) => format!("stop {holder}"),
-        };
+        if let Use::Holder(holder) = &used
+            && before.iter().any(|it| it.name == holder.name)
+        {
+            continue;
+        }
+        let remedy = used.remedy(&device);
         bail!(
             "{device} is {used}, so {name} cannot be stopped: {remedy} first; nothing was stopped"
         );

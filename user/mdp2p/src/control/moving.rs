@@ -47,8 +47,8 @@ impl Moving {
             return Self::Stay(hindrance);
         }
         let uses = uses::of(sysroot, array).unwrap_or_default();
-        if uses.iter().any(|(_, it)| *it == Use::Mounted("/".into())) {
-            return Self::Stay(holds_the_root(array));
+        if let Some((device, place)) = uses.iter().find_map(essential) {
+            return Self::Stay(holds_the_system(array, device, place));
         }
         let mut assemble = vec!["mdp2p".into(), "assemble".into(), node(array)];
         let usable = array.members.iter().filter(|member| !is_faulty(member));
@@ -213,9 +213,27 @@ fn external_metadata(arrays: &[Array], array: &Array, external: &External) -> Hi
     Hindrance { brief, full }
 }
 
-fn holds_the_root(array: &Array) -> Hindrance {
+/// Returns the device and the place of a use that does not end while the system runs.
+fn essential((device, used): &(String, Use)) -> Option<(&str, &str)> {
+    match used {
+        Use::Mounted(place) if matches!(place.as_str(), "/" | "/usr" | "/var") => {
+            Some((device, place))
+        }
+        _ => None,
+    }
+}
+
+fn holds_the_system(array: &Array, device: &str, place: &str) -> Hindrance {
     let name = &array.name;
-    let brief = "holds the root filesystem, so it cannot be stopped";
+    let what = match place {
+        "/" => "the root filesystem",
+        place => place,
+    };
+    let by = match device == name {
+        true => String::new(),
+        false => format!(" (on {device})"),
+    };
+    let brief = format!("holds {what}{by}, so it cannot be stopped while the system runs");
     let rest = match array.metadata.starts_with("1.") {
         true => {
             format!("`mdp2p enroll {name}` lets it come up under md-p2p at the next boot.")
@@ -225,10 +243,8 @@ fn holds_the_root(array: &Array) -> Hindrance {
             array.metadata
         ),
     };
-    Hindrance {
-        brief: brief.into(),
-        full: format!("{name} {brief}. {rest}"),
-    }
+    let full = format!("{name} {brief}. {rest}");
+    Hindrance { brief, full }
 }
 
 /// Tells whether more members are missing than the level survives. The kernel says `broken` only of

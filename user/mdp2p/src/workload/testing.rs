@@ -28,7 +28,7 @@ pub fn machine() -> (tempfile::TempDir, Sysroot) {
     let folder = tempfile::tempdir().expect("a folder");
     let put = |path: &str, text: &str| put(folder.path(), path, text);
     put("sys/block/md0/dev", "9:0\n");
-    put("sys/block/md0/md0p1/partition", "1\n");
+    put("sys/class/block/md0/md0p1/partition", "1\n");
     put("sys/class/block/md0/dev", "9:0\n");
     put("sys/class/block/md0p1/dev", "259:3\n");
     put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");

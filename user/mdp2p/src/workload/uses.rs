@@ -8,7 +8,7 @@ use mdp2p_machine::md::array::Array;
 use mdp2p_machine::md::uses;
 use mdp2p_machine::sysroot::Sysroot;
 
-/// Returns the known uses of an array and its partitions: `mounted on /data`.
+/// Returns the known uses of an array, its partitions, and what is built on them: `mounted on /data`.
 ///
 /// # Errors
 /// If sysfs or procfs cannot be read.
@@ -29,7 +29,7 @@ pub(super) fn check_is_on_array(
 ) -> Result<()> {
     let mounts = users::mounts(sysroot)?;
     let mut on_array = Vec::new();
-    for name in uses::block_devices(sysroot, array)? {
+    for name in users::family(sysroot, &array.name)? {
         let number = users::number(sysroot, &name)?;
         if number == device {
             return Ok(());
