@@ -37,7 +37,9 @@ const LARGEST: u64 = 8 << 20;
 pub struct Sysroot {
     /// The folder in which paths begin, as it is shown.
     root: PathBuf,
-    /// The open folder in which paths begin; on another machine, its root.
+    /// The folder in which paths begin; on another machine, its root.
+    folder: PathBuf,
+    /// That folder, open.
     open: Arc<OwnedFd>,
     /// On another machine, the folder below its root in which paths begin.
     elsewhere: Option<PathBuf>,
@@ -58,17 +60,26 @@ impl Sysroot {
     /// # Errors
     /// Fails if there is no `sys` below it.
     pub fn at(root: &Path) -> Result<Self> {
-        if !root.join("sys").is_dir() {
+        Self::unpacked(root, root)
+    }
+
+    /// Opens the machine that was unpacked into a folder; messages name the archive that it was in.
+    ///
+    /// # Errors
+    /// Fails if there is no `sys` in the folder.
+    pub fn unpacked(folder: &Path, archive: &Path) -> Result<Self> {
+        if !folder.join("sys").is_dir() {
             bail!(
                 "{}: no folder `sys` in it; expected a root folder with sys, proc and dev",
-                root.display()
+                archive.display()
             );
         }
-        let open = fcntl::open(root, FOLDER, Mode::empty());
+        let open = fcntl::open(folder, FOLDER, Mode::empty());
         Ok(Self {
-            open: open.with_context(|| root.display().to_string())?.into(),
-            root: root.to_owned(),
-            elsewhere: (root != Path::new("/")).then(PathBuf::new),
+            open: open.with_context(|| archive.display().to_string())?.into(),
+            root: archive.to_owned(),
+            folder: folder.to_owned(),
+            elsewhere: (folder != Path::new("/")).then(PathBuf::new),
             complaints: None,
         })
     }
@@ -131,6 +142,10 @@ impl Sysroot {
         let open = open.with_context(|| self.shown(folder))?;
         Ok(Self {
             root: self.root.join(folder),
+            folder: match self.elsewhere {
+                None => self.folder.join(folder),
+                Some(_) => self.folder.clone(),
+            },
             open: match self.elsewhere {
                 None => open.into(),
                 Some(_) => self.open.clone(),
@@ -167,7 +182,13 @@ impl Sysroot {
 
     /// Tells whether this is the machine that we run on: no other machine can be changed.
     pub fn is_here(&self) -> bool {
-        self.root == Path::new("/")
+        self.elsewhere.is_none()
+    }
+
+    /// Returns the path of a regular file for a program that reads it, and that nothing leads out of
+    /// its machine by; `None` if there is no such file.
+    pub fn for_program(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        Some(self.folder.join(&*real(&self.device(path)?)))
     }
 
     /// Returns the path of a file of this machine, for what changes it or shows its path; `path`

@@ -21,6 +21,8 @@ use mdp2p_machine::text;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::TempDir;
 
+use crate::signals::Held;
+
 /// The most that an archive may hold. A machine with a thousand drives has a tenth of it.
 const MOST_BYTES: u64 = 256 << 20;
 /// The most entries, with the folders that are above them.
@@ -77,6 +79,18 @@ pub fn unpack(file: &Path) -> Result<TempDir> {
             file.display()
         )
     })?;
+    Ok(folder)
+}
+
+/// Unpacks an archive as [`unpack`] does. If a signal ends the program, the folder vanishes too.
+///
+/// # Errors
+/// Says what in the archive is not as `mdp2p capture` writes it.
+pub fn unpack_until_killed(file: &Path) -> Result<TempDir> {
+    let held = Held::hold().context("signals")?;
+    let folder = unpack(file)?;
+    let path = folder.path().to_owned();
+    held.put_away_first(|| drop(fs::remove_dir_all(path)));
     Ok(folder)
 }
 

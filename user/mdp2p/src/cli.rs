@@ -11,7 +11,6 @@ use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use mdp2p_machine::sysroot::Sysroot;
 use mdp2p_machine::text::shown_lines;
-use tempfile::TempDir;
 
 use crate::archive;
 use crate::command::Command;
@@ -122,14 +121,21 @@ pub fn show(help: &clap::Error) -> Result<()> {
 /// Says what was wrong, where, and what to do about it.
 pub fn run(arguments: Arguments) -> Result<u8> {
     arguments.color.apply();
-    let unpacked = match arguments.sysroot.is_file() {
-        true => Some(archive::unpack(&arguments.sysroot)?),
-        false => None,
+    let archive = &arguments.sysroot;
+    if !archive.is_file() {
+        return answer(&arguments, &Sysroot::at(archive)?);
+    }
+    let folder = match &arguments.request {
+        Request::Verb(verb) if verb.command().handles_signals() => archive::unpack(archive)?,
+        _ => archive::unpack_until_killed(archive)?,
     };
-    let folder = unpacked.as_ref().map_or(&*arguments.sysroot, TempDir::path);
-    let root = Sysroot::at(folder)?;
+    answer(&arguments, &Sysroot::unpacked(folder.path(), archive)?)
+}
+
+/// Does what was asked for with a machine.
+fn answer(arguments: &Arguments, root: &Sysroot) -> Result<u8> {
     match &arguments.request {
-        Request::Verb(verb) => run_command(verb.command(), &root, &arguments.sysroot),
+        Request::Verb(verb) => run_command(verb.command(), root, &arguments.sysroot),
         Request::Completions(options) => print_completions(options),
         Request::Manual(options) => write_manual(options),
     }

@@ -14,6 +14,11 @@ pub trait Command {
         false
     }
 
+    /// Tells whether the command itself ends when a signal tells it to.
+    fn handles_signals(&self) -> bool {
+        false
+    }
+
     /// Runs the command and returns its exit status.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod completions;
 pub mod control;
 pub mod counters;
 pub mod manual;
+pub mod signals;
 pub mod status;
 pub mod ui;
 pub mod workload;

@@ -6,6 +6,7 @@ mod common;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,9 @@ use flate2::write::GzEncoder;
 use liblzma::read::XzDecoder;
 use liblzma::write::XzEncoder;
 use mdp2p::archive::{unpack, unpack_into};
+use mdp2p::signals;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use tar::{EntryType, Header};
 use tempfile::TempDir;
 
@@ -469,4 +473,67 @@ fn what_is_no_archive_is_refused() {
         .status();
     assert!(status.expect("mdp2p starts").success());
     assert_eq!(fs::read_dir(temporary.path()).expect("a folder").count(), 0);
+}
+
+/// What was unpacked does not stay, whatever ends the program.
+#[test]
+fn a_signal_leaves_nothing_of_an_archive() {
+    let root = plant("arrays");
+    let archive = capture(root.path(), &[]);
+    let file = archive.path().join("machine.tar.xz");
+    let place = tempfile::tempdir().expect("a folder");
+    let left = || fs::read_dir(place.path()).expect("a folder").count();
+    for signal in signals::ending().iter() {
+        let mut watch = Command::new(env!("CARGO_BIN_EXE_mdp2p"))
+            .env("TMPDIR", place.path())
+            .arg("--sysroot")
+            .arg(&file)
+            .args(["stats", "--watch", "1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mdp2p starts");
+        let out = watch.stdout.as_mut().expect("a pipe");
+        out.read_exact(&mut [0]).expect("something");
+        assert_eq!(left(), 1);
+        let pid = watch.id().try_into().expect("a number");
+        kill(Pid::from_raw(pid), signal).expect("it runs");
+        let ended = watch.wait().expect("it ends").signal();
+        assert_eq!((ended, left()), (Some(signal as i32), 0), "{signal}");
+    }
+}
+
+#[test]
+fn messages_name_the_archive_and_not_where_it_was_unpacked() {
+    let root = plant("arrays");
+    put(root.path(), "sys/block/md0/md/raid_disks", "many\n");
+    let archive = capture(root.path(), &[]);
+    let file = archive.path().join("machine.tar.xz");
+    let place = tempfile::tempdir().expect("a folder");
+    let unpacked = place.path().display().to_string();
+    for words in [
+        &["list"][..],
+        &["detail", "md0"],
+        &["detail", "nobody"],
+        &["topology"],
+        &["doctor"],
+        &["stats"],
+        &["module", "status"],
+        &["create", "--dry-run", "/dev/md7"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_mdp2p"))
+            .env("TMPDIR", place.path())
+            .arg("--sysroot")
+            .arg(&file)
+            .args(words)
+            .output()
+            .expect("mdp2p starts");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!said.contains(&unpacked), "{words:?}: {said}");
+        if words[0] == "list" {
+            let named = format!("{}/sys/block/md0/md/raid_disks", file.display());
+            assert!(said.contains(&named), "{said}");
+        }
+    }
 }

@@ -2,9 +2,13 @@
 //! Whatever bytes others write, the parsers end, and without a panic. `PROPTEST_CASES` says how many
 //! are tried; the soak's source `foreign` tries them for a minute each.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::LazyLock;
 
 use mdp2p::archive::{pack, unpack_into};
+use mdp2p::commands::incremental::member::Member;
+use mdp2p_machine::block::contents::{self, Contents};
 use mdp2p_machine::block::users;
 use mdp2p_machine::capture::{self, Entry};
 use mdp2p_machine::kernel::config::Options;
@@ -39,6 +43,22 @@ fn lines() -> impl Strategy<Value = String> {
         any::<String>(),
     ];
     let line = prop::collection::vec(word, 0..8).prop_map(|words| words.join(" "));
+    prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"))
+}
+
+/// Lines `KEY=VALUE`, as mdadm and blkid print them, some of them broken.
+fn pairs() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        "MD_(UUID|LEVEL|DEVNAME)",
+        "(TYPE|PTTYPE|LABEL|DEVNAME|PART_ENTRY_UUID)",
+        any::<String>(),
+    ];
+    let value = prop_oneof![
+        "[0-9a-f]{8}(:[0-9a-f]{8}){3}",
+        "raid(0|1|5|6|10)|linear|ext4|gpt",
+        any::<String>(),
+    ];
+    let line = (key, "=?", value).prop_map(|(key, is, value)| format!("{key}{is}{value}"));
     prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"))
 }
 
@@ -107,6 +127,16 @@ fn machine(text: &str) -> (TempDir, Sysroot) {
     (folder, sysroot)
 }
 
+/// Holds a program that answers with what its last argument, a file, holds.
+static ANSWERS: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "#!/bin/sh\nfor file; do :; done\ncat \"$file\"\n";
+    put(folder.path(), "program", script);
+    let executable = Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path().join("program"), executable).expect("a program");
+    folder
+});
+
 /// Returns how many are tried: few, because the files of a machine take a while.
 fn few() -> ProptestConfig {
     let said = std::env::var("PROPTEST_CASES").ok();
@@ -145,6 +175,29 @@ proptest! {
         let _ = ids::find(&sysroot, &[(0x8086, 0x29c0)].into());
         let _ = text.parse::<Uuid>();
         prop_assert!(capture::take(&tolerant, false).is_ok());
+    }
+
+    #[test]
+    fn answers_of_programs(text in pairs()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        put(folder.path(), "device", &text);
+        let device = folder.path().join("device");
+        let program = ANSWERS.path().join("program");
+        let harmless = |text: &str| !text.contains(|c: char| c.is_control() && c != '\n');
+
+        let member = Member::of(&program, &device);
+        let says = |line: &str| line.starts_with("MD_UUID=");
+        prop_assert!(member.is_err() || text.lines().any(says));
+        if let Err(error) = member {
+            let said = format!("{error:#}");
+            prop_assert!(harmless(&said), "{:?}", said);
+        }
+        let (Contents::Something(what) | Contents::Unknown(what)) =
+            contents::read(Some(&program), &device)
+        else {
+            return Ok(());
+        };
+        prop_assert!(harmless(&what), "{:?}", what);
     }
 
     #[test]

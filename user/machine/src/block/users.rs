@@ -243,8 +243,8 @@ fn node_name(sysroot: &Sysroot, path: &str) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Decodes spaces and the like, which are `\040` in mountinfo and swaps.
-fn unescape(text: &str) -> String {
+/// Decodes spaces and the like, which are `\040` in mountinfo, swaps and utab.
+pub fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

@@ -228,10 +228,9 @@ pub fn signer(sysroot: &Sysroot, module: &Path) -> Option<String> {
 /// Returns a field of a module's modinfo, an empty text if the module has no such field. `None` if
 /// the file cannot be read or there is no modinfo.
 pub fn field(sysroot: &Sysroot, module: &Path, name: &str) -> Option<String> {
-    // modinfo follows links, so it gets a path without links.
-    let real = sysroot.path(sysroot.device(module)?);
+    let file = sysroot.for_program(module)?;
     let mut modinfo = Command::new(programs::program("modinfo")?);
-    let answer = programs::ask(modinfo.args(["-F", name]).arg(real)).ok()?;
+    let answer = programs::ask(modinfo.args(["-F", name]).arg(file)).ok()?;
     answer.status.success().then_some(answer.output)
 }
 

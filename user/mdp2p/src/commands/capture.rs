@@ -80,7 +80,9 @@ impl Command for Capture {
             return Ok(0);
         }
         let shown = || self.file.display().to_string();
-        self.write(|file| archive::pack(file, &entries).with_context(shown))?;
+        let mut packed = Vec::new();
+        archive::pack(&mut packed, &entries)?;
+        self.write(&packed)?;
         if ui::is_terminal() {
             let files = ui::count(entries.len(), "file");
             writeln!(
@@ -95,14 +97,15 @@ impl Command for Capture {
 
 impl Capture {
     /// Writes the file at once, so that it is never half there. Only its owner can read it.
-    fn write(&self, pack: impl FnOnce(&mut NamedTempFile) -> Result<()>) -> Result<()> {
+    fn write(&self, packed: &[u8]) -> Result<()> {
         let folder = match self.file.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
         let made = NamedTempFile::new_in(folder);
         let mut made = made.with_context(|| folder.display().to_string())?;
-        pack(&mut made)?;
+        made.write_all(packed)
+            .with_context(|| self.file.display().to_string())?;
         let kept = match self.overwrite {
             true => made.persist(&self.file),
             false => made.persist_noclobber(&self.file),

@@ -13,12 +13,17 @@ use mdp2p_machine::programs::ask;
 
 /// What the superblock of a member says.
 pub struct Member {
+    /// The UUID of the array.
     pub uuid: Uuid,
     /// `None` if md-p2p does not have the level.
     pub level: Option<Level>,
 }
 
 impl Member {
+    /// Asks mdadm what the superblock of a device says.
+    ///
+    /// # Errors
+    /// Fails if mdadm cannot be run, or if the device has no superblock.
     pub fn of(mdadm: &Path, device: &Path) -> Result<Self> {
         let mut examine = process::Command::new(mdadm);
         examine.args(["--examine", "--export"]).arg(device);

@@ -8,7 +8,7 @@
 //! Tests: tests/contract.rs, and the scenario incremental.sh.
 
 mod export;
-mod member;
+pub mod member;
 mod place;
 
 use std::ffi::OsString;

@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use mdp2p_machine::block::users;
+use nix::sys::statfs::{self, FUSE_SUPER_MAGIC};
 use nix::unistd::{Uid, User};
 
 /// What make reads of a source.
@@ -19,6 +21,8 @@ const PARTS: [&str; 3] = ["kbuild", "kmod", "include"];
 const OTHERS: u32 = 0o002;
 /// The users of a group may write to it.
 const GROUP: u32 = 0o020;
+/// Where mount(8) notes what the kernel does not know of a mount, such as the user who made it.
+const MOUNTS: &str = "/run/mount/utab";
 /// Nobody may rename or remove what somebody else put there.
 const STICKY: u32 = 0o1000;
 
@@ -30,6 +34,7 @@ const STICKY: u32 = 0o1000;
 pub fn check(source: &Path) -> Result<()> {
     let mut check = Check {
         owners: owners(),
+        users_mounts: users_mounts(&fs::read_to_string(MOUNTS).unwrap_or_default()),
         seen: HashSet::new(),
         source,
     };
@@ -53,8 +58,29 @@ fn owners() -> Vec<u32> {
     owners
 }
 
+/// Returns where users have mounted filesystems, from the text of `/run/mount/utab` (libmount).
+fn users_mounts(text: &str) -> Vec<PathBuf> {
+    let field = |line: &str, name: &str| {
+        let mut words = line.split(' ').filter_map(|word| word.strip_prefix(name));
+        words.next().map(users::unescape)
+    };
+    let by_user = |line: &&str| {
+        let options = field(line, "OPTS=").unwrap_or_default();
+        let mut names = options.split(',').filter_map(|it| it.split('=').next());
+        // udisks and the like mount for users.
+        names.any(|name| matches!(name, "user" | "uhelper"))
+    };
+    let lines = text.lines().filter(by_user);
+    lines
+        .filter_map(|line| field(line, "TARGET="))
+        .map(PathBuf::from)
+        .collect()
+}
+
 struct Check<'a> {
     owners: Vec<u32>,
+    /// Where users have mounted filesystems, whose owners and modes are then theirs to choose.
+    users_mounts: Vec<PathBuf>,
     /// The real paths of folders whose content has been checked.
     seen: HashSet<PathBuf>,
     /// The source as it was found, for the error.
@@ -101,6 +127,7 @@ impl Check<'_> {
     /// Checks one file or folder. Others may write to it if it has the mode bits `excuse`.
     fn entry(&self, path: &Path, excuse: u32) -> Result<()> {
         let metadata = fs::symlink_metadata(path).with_context(|| path.display().to_string())?;
+        self.filesystem(path)?;
         self.owner(path, &metadata)?;
         let mode = metadata.mode();
         if mode & excuse != 0 {
@@ -111,6 +138,20 @@ impl Check<'_> {
         }
         if mode & GROUP != 0 {
             return self.refuse(path, "a group may write to it");
+        }
+        Ok(())
+    }
+
+    /// Checks that root has mounted the filesystem, so that its owners and modes are true.
+    fn filesystem(&self, path: &Path) -> Result<()> {
+        let shown = || path.display().to_string();
+        let filesystem = statfs::statfs(path).with_context(shown)?;
+        if filesystem.filesystem_type() == FUSE_SUPER_MAGIC {
+            return self.refuse(path, "a program answers for its filesystem (FUSE)");
+        }
+        if let Some(mount) = self.users_mounts.iter().find(|it| path.starts_with(it)) {
+            let why = format!("a user mounted the filesystem on {}", mount.display());
+            return self.refuse(path, &why);
         }
         Ok(())
     }
@@ -132,5 +173,44 @@ impl Check<'_> {
             path.display(),
             self.source.display()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks a folder of ours on a machine with these mounts.
+    fn checked(utab: &str, path: &Path) -> String {
+        let check = Check {
+            owners: owners(),
+            users_mounts: users_mounts(utab),
+            seen: HashSet::new(),
+            source: path,
+        };
+        let checked = check.entry(path, OTHERS | GROUP);
+        checked.map_or_else(|error| error.to_string(), |()| "fine".into())
+    }
+
+    #[test]
+    fn what_a_user_has_mounted_is_not_trusted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("my stick/md-p2p");
+        fs::create_dir_all(&path).expect("a folder");
+        let target = folder.path().display().to_string() + r"/my\040stick";
+        for (options, trusted) in [
+            ("uhelper=udisks2", false),
+            ("user=eve", false),
+            ("_netdev,user=eve", false),
+            ("_netdev", true),
+            ("x-userspace=1", true),
+        ] {
+            let utab = format!("ID=40 SRC=/dev/sdb1 TARGET={target} ROOT=/ OPTS={options}\n");
+            let said = checked(&utab, &path);
+            assert_eq!(said == "fine", trusted, "{options}: {said}");
+            assert!(trusted || said.contains("my stick"), "{said}");
+        }
+        let utab = format!("SRC=/dev/sdb1 TARGET={target}2 OPTS=user=eve\n");
+        assert_eq!(checked(&utab, &path), "fine");
     }
 }

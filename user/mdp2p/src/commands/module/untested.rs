@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Functions, structures and tables of MD that md-p2p changes or uses, as `FILE:NAME`.
+/// What of MD md-p2p changes or uses, as `FILE:NAME`: a function, a `struct s`, a `#define M`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Untested(Vec<String>);
@@ -42,14 +42,9 @@ impl Untested {
         )
     }
 
-    fn by_file(&self) -> Vec<(&str, Vec<String>)> {
-        let mut files: Vec<(&str, Vec<String>)> = Vec::new();
+    fn by_file(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
         for (file, name) in self.0.iter().filter_map(|it| it.split_once(':')) {
-            // Structures are called `struct NAME`.
-            let name = match name.contains(' ') {
-                true => name.to_owned(),
-                false => format!("{name}()"),
-            };
             match files.iter_mut().find(|(it, _)| *it == file) {
                 Some((_, names)) => names.push(name),
                 None => files.push((file, vec![name])),
@@ -74,7 +69,7 @@ mod tests {
         let text = printed("md.c:md_alloc,md.c:md_run,md.h:struct mddev\n");
         assert!(
             text.starts_with(
-                "untested md.c: md_alloc(), md_run()\n         md.h: struct mddev\n         other"
+                "untested md.c: md_alloc, md_run\n         md.h: struct mddev\n         other"
             ),
             "{text}"
         );

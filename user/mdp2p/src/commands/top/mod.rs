@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
@@ -21,6 +21,7 @@ use crate::arguments::seconds;
 use crate::command::Command;
 use crate::completions;
 use crate::counters::sample::{Sample, Selection};
+use crate::signals;
 use clap::Args;
 use draw::draw;
 use mdp2p_machine::sysroot::Sysroot;
@@ -45,13 +46,17 @@ impl Command for Top {
         false
     }
 
+    fn handles_signals(&self) -> bool {
+        true
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             bail!("top needs a terminal; for a file or a pipe use `mdp2p stats --watch 1`");
         }
         let selection = Selection::of(sysroot, &self.arrays)?;
         let first = Sample::take(sysroot, &selection)?;
-        let signals = signals().context("signals")?;
+        let signals = held_back().context("signals")?;
         match ColorChoice::global() {
             ColorChoice::Never => force_color_output(false),
             ColorChoice::Always | ColorChoice::AlwaysAnsi => force_color_output(true),
@@ -77,16 +82,8 @@ impl Command for Top {
 /// Blocks the signals that end the program, and returns where they can be read.
 ///
 /// The terminal has to be restored before the program ends.
-fn signals() -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [
-        Signal::SIGINT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-    ] {
-        set.add(signal);
-    }
+fn held_back() -> nix::Result<SignalFd> {
+    let set = signals::ending();
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
