@@ -55,8 +55,13 @@ pub const HEADING: Style = Style::new().bold();
 pub fn out() -> impl Write {
     Out {
         inner: anstream::stdout().lock(),
-        ascii: !has_unicode(|name| std::env::var(name).ok()),
+        ascii: !has_more_than_ascii(),
     }
+}
+
+/// Tells whether the locale has more than ASCII.
+pub fn has_more_than_ascii() -> bool {
+    has_unicode(|name| std::env::var(name).ok())
 }
 
 /// Standard output, which errors name.
@@ -101,13 +106,17 @@ fn has_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// Returns the letter that comes next to a sign.
-fn ascii(sign: char) -> char {
+pub fn ascii(sign: char) -> char {
     match sign {
         '│' | '├' => '|',
         '└' => '`',
-        '─' => '-',
+        '─' | '–' => '-',
         '→' => '>',
-        '…' | '·' => '.',
+        '↑' => '^',
+        '↓' => 'v',
+        '…' | '·' | '░' | '▁' | '▂' | '▃' => '.',
+        '▄' | '▅' | '▆' => '+',
+        '▇' | '█' => '#',
         '×' => 'x',
         sign if sign.is_ascii() => sign,
         _ => '?',

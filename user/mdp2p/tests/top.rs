@@ -5,6 +5,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -16,6 +17,7 @@ use nix::libc::pid_t;
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -51,6 +53,8 @@ impl Top {
             .args(["top", "--interval", "0.1"])
             .args(arguments)
             .env("TERM", "xterm")
+            // A shell gives a command a group of its own, too.
+            .process_group(0)
             .stdin(side())
             .stdout(side())
             .stderr(Stdio::piped())
@@ -143,6 +147,26 @@ fn signals_end_it_and_the_terminal_is_as_before() {
         let (status, complaint) = top.end();
         assert!(status.success(), "{signal}: {complaint}");
     }
+}
+
+#[test]
+fn the_terminal_is_as_before_while_it_is_suspended() {
+    let root = common::plant("arrays");
+    let mut top = Top::start(root.path(), &[]);
+    top.see("md1");
+    top.press("\u{1a}");
+    let pid = Pid::from_raw(top.child.id() as pid_t);
+    let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("it stops");
+    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGTSTP));
+    let modes = tcgetattr(&top.terminal).expect("its modes").local_flags;
+    assert!(modes.contains(LocalFlags::ICANON | LocalFlags::ECHO));
+    top.see(LEAVE);
+    top.seen.clear();
+    kill(pid, Signal::SIGCONT).expect("a signal");
+    top.see(ENTER);
+    top.see("md1");
+    top.press("q");
+    assert!(top.end().0.success());
 }
 
 #[test]

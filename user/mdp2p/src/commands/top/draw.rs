@@ -16,6 +16,15 @@ use crate::counters::presentation::{COLUMNS, Column, FEW_COLUMNS};
 use crate::counters::sample::ProviderMemory;
 use crate::ui;
 
+/// Draws the screen with ASCII.
+pub fn draw_plainly(frame: &mut Frame, screen: &Screen) {
+    draw(frame, screen);
+    for cell in &mut frame.buffer_mut().content {
+        let plain: String = cell.symbol().chars().map(ui::ascii).collect();
+        cell.set_symbol(&plain);
+    }
+}
+
 /// Draws the screen.
 pub fn draw(frame: &mut Frame, screen: &Screen) {
     let area = frame.area();
@@ -32,7 +41,7 @@ pub fn draw(frame: &mut Frame, screen: &Screen) {
         Constraint::Length(1),
     ])
     .areas(area);
-    frame.render_widget(heading(screen), title);
+    frame.render_widget(heading(screen, area.width), title);
     if screen.arrays.is_empty() {
         frame.render_widget(Paragraph::new("\nNo arrays of md-p2p."), table);
     } else {
@@ -43,15 +52,20 @@ pub fn draw(frame: &mut Frame, screen: &Screen) {
     frame.render_widget(Line::from(help).dim(), keys);
 }
 
-fn heading(screen: &Screen) -> Line<'static> {
+fn heading(screen: &Screen, width: u16) -> Line<'static> {
     let arrays = match screen.arrays.len() {
         1 => "1 array".to_owned(),
         number => format!("{number} arrays"),
     };
+    let unit = if width < 60 {
+        "B/s"
+    } else {
+        "bytes per second"
+    };
     let interval = screen.interval.as_secs_f64();
     Line::from(vec![
         Span::from("mdp2p top").bold(),
-        Span::from(format!("  {arrays}, bytes per second, every {interval} s")),
+        Span::from(format!("  {arrays}, {unit}, every {interval} s")),
     ])
 }
 
@@ -259,6 +273,10 @@ mod tests {
     }
 
     fn drawn(screen: &Screen, width: u16, height: u16) -> String {
+        drawn_by(draw, screen, width, height)
+    }
+
+    fn drawn_by(draw: fn(&mut Frame, &Screen), screen: &Screen, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
         terminal.draw(|frame| draw(frame, screen)).expect("drawn");
         let buffer = terminal.backend().buffer();
@@ -299,7 +317,7 @@ mod tests {
     #[test]
     fn a_narrow_terminal_has_fewer_columns() {
         insta::assert_snapshot!(drawn(&screen(), 40, 10), @r"
-        mdp2p top  2 arrays, bytes per second, e
+        mdp2p top  2 arrays, B/s, every 1 s
 
         ARRAY        DIRECT   STAGED  REBUILD
         md0         1.5 GiB 1000 MiB   64 MiB █
@@ -310,6 +328,14 @@ mod tests {
         0000:04:00.0  ██████░░ 12 MiB of 16 MiB
         q end  m members  +- interval  ↑↓ scroll
         ");
+    }
+
+    #[test]
+    fn a_locale_without_signs_gets_letters() {
+        let text = drawn_by(draw_plainly, &screen(), 40, 10);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("######.. 12 MiB of 16 MiB"), "{text}");
+        assert!(text.contains("^v scroll"), "{text}");
     }
 
     #[test]

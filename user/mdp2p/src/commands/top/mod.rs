@@ -22,8 +22,9 @@ use crate::command::Command;
 use crate::completions;
 use crate::counters::sample::{Sample, Selection};
 use crate::signals;
+use crate::ui;
 use clap::Args;
-use draw::draw;
+use draw::{draw, draw_plainly};
 use mdp2p_machine::sysroot::Sysroot;
 use screen::Screen;
 
@@ -103,6 +104,10 @@ fn watch(
     /// How long a signal may wait.
     const PATIENCE: Duration = Duration::from_millis(200);
     screen.update(before.arrays.clone(), before.providers.clone());
+    let draw = match ui::has_more_than_ascii() {
+        true => draw,
+        false => draw_plainly,
+    };
     loop {
         terminal.draw(|frame| draw(frame, &screen))?;
         let due = before.at + screen.interval;
