@@ -13,6 +13,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
+use crate::block::users::ESSENTIAL;
 use crate::kernel::release;
 use crate::md::uuid::Uuid;
 use crate::pci::config;
@@ -68,6 +69,7 @@ const TAKEN: &[(&str, How)] = &[
     ("sys/class/block/*/device/model", Whole),
     ("sys/class/block/*/integrity/format", Whole),
     ("sys/class/block/*/dm/name", Pseudonym("name")),
+    ("sys/class/block/*/dm/uuid", Part(maker)),
     ("sys/class/block/*/holders/*", Name),
     ("sys/class/block/*/slaves/*", Name),
     ("sys/class/nvme/*/cmb", Whole),
@@ -88,6 +90,7 @@ const TAKEN: &[(&str, How)] = &[
     ),
     ("sys/block/*/md/dev-*/*", Whole),
     ("sys/devices/system/cpu/sev", Name),
+    ("sys/fs/btrfs/*/devices/*", Name),
     (
         "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
         Whole,
@@ -148,6 +151,9 @@ const COMMON: [&str; 13] = [
 ];
 
 const SERIAL: &str = "serial";
+
+/// Where a folder is named by the UUID of a filesystem.
+const BTRFS: &str = "sys/fs/btrfs";
 
 /// Takes what [`TAKEN`] names. Paths are below the root. Serial numbers are replaced unless `serials`
 /// is true.
@@ -363,6 +369,7 @@ impl Pseudonyms {
             .parent()
             .is_some_and(|folder| folder.ends_with("dev/md"));
         let in_enrolled = is_enrolled(path);
+        let in_btrfs = path.starts_with(BTRFS);
         let last = path.components().count().saturating_sub(1);
         let mut made = PathBuf::new();
         for (number, part) in path.components().enumerate() {
@@ -375,6 +382,7 @@ impl Pseudonyms {
             {
                 _ if number == last && in_md => made.push(self.alias(&text)),
                 _ if number == last && in_enrolled => made.push(self.uuid(&text)),
+                _ if in_btrfs && text.parse::<Uuid>().is_ok() => made.push(self.uuid(&text)),
                 Some(name) => made.push(format!("{before}md_{}", self.alias(name))),
                 None => made.push(part),
             }
@@ -483,12 +491,21 @@ fn mounts(names: &mut Pseudonyms, sysroot: &Sysroot, text: &str) -> String {
         let source = device(sysroot, rest.next().unwrap_or_default());
         let source = source.unwrap_or_else(|| "none".into());
         let at = match at {
-            "/" | "/boot" | "/boot/efi" | "/home" | "/usr" | "/var" | "/tmp" | "/srv" => at.into(),
+            "/boot" | "/boot/efi" | "/home" | "/tmp" | "/srv" => at.into(),
+            at if ESSENTIAL.contains(&at) => at.into(),
             at => format!("/{}", names.of("mount", at)),
         };
         made.push(format!("1 1 {number} / {at} rw - {kind} {source} rw"));
     }
     made.join("\n")
+}
+
+/// Keeps who made a device of device mapper: `LVM-` or `CRYPT-`, and not which it is.
+fn maker(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
+    let maker = ["LVM-", "CRYPT-"]
+        .into_iter()
+        .find(|it| text.starts_with(it));
+    maker.unwrap_or_default().to_owned()
 }
 
 /// Keeps which devices are swap.

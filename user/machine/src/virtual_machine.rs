@@ -25,7 +25,11 @@ pub fn vendor(sysroot: &Sysroot) -> Option<String> {
         "Xen",
         "Parallels",
     ];
-    match known.iter().any(|name| vendor.contains(name)) || flagged {
+    let is_word = |name: &str| {
+        let words = vendor.split(|c: char| !c.is_ascii_alphanumeric());
+        words.into_iter().any(|word| word == name)
+    };
+    match known.iter().any(|name| is_word(name)) || flagged {
         true if vendor.is_empty() => Some("unknown".to_owned()),
         true => Some(vendor),
         false => None,

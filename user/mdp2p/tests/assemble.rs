@@ -155,8 +155,8 @@ fn a_dry_run_sees_what_uses_an_array() {
     put(root.path(), holder, "");
     for (uuid, remedy) in [
         ("LVM-1234", "lvchange --activate n /dev/mapper/vg-data"),
-        ("CRYPT-LUKS2-12", "cryptsetup close vg-data"),
-        ("", "dmsetup remove vg-data"),
+        ("CRYPT-LUKS2-12", "cryptsetup close -- vg-data"),
+        ("", "dmsetup remove -- vg-data"),
     ] {
         put(root.path(), "sys/class/block/dm-3/dm/name", "vg-data\n");
         put(root.path(), "sys/class/block/dm-3/dm/uuid", uuid);

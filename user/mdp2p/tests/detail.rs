@@ -129,7 +129,8 @@ fn of_the_kernels_own_it_says_how_to_bring_it_over() {
     let advice = "\
 md-p2p can run the array with its data as they
 are. md127 is degraded (2 of 3 members): an error while it moves could cost
-data. When the array is not in use:
+data. What uses md127 was not captured, so look first (lsblk): the running
+system may be on it. When the array is not in use:
   mdadm --stop /dev/md127
   mdp2p assemble /dev/md/old /dev/sda /dev/sdb
 ";
@@ -457,8 +458,6 @@ fn garbage_is_an_error_that_names_the_file() {
     for (file, content) in [
         ("p2pdma_read_direct_ios", "1e3"),
         ("p2pdma_provider", "nobody"),
-        ("dev-nvme1n1/p2pdma_distance", "far away"),
-        ("dev-nvme1n1/slot", "first"),
         ("sync_completed", "1 / many"),
     ] {
         let root = common::plant("arrays");
@@ -473,6 +472,16 @@ fn garbage_is_an_error_that_names_the_file() {
         }
     }
     detail(root.path(), "md0").assert().success();
+    // A member costs its own line.
+    for (file, content) in [("p2pdma_distance", "far away"), ("slot", "first")] {
+        let root = common::plant("arrays");
+        let path = format!("sys/block/md0/md/dev-nvme1n1/{file}");
+        common::put(root.path(), &path, content);
+        let shown = detail(root.path(), "md0").assert().code(1);
+        shown
+            .stdout(contains("nvme0n1").and(contains("nvme1n1").not()))
+            .stderr(contains("member nvme1n1 of md0 is left out").and(contains(path)));
+    }
 }
 
 #[test]

@@ -617,10 +617,16 @@ fn a_gpu_that_shows_a_part_of_its_memory_is_seen() {
             put(root, &of(GPU, "config"), &could);
         },
     );
-    becomes(name, "warning", "only root", "sudo", |root| {
-        small(root);
-        put(root, &of(GPU, "config"), &could[..64]);
-    });
+    becomes(
+        name,
+        "warning",
+        "unknown",
+        "mdp2p capture as root",
+        |root| {
+            small(root);
+            put(root, &of(GPU, "config"), &could[..64]);
+        },
+    );
 }
 
 #[test]
@@ -652,7 +658,7 @@ fn ports_that_redirect_are_named_in_a_parameter() {
 fn what_only_root_can_see_is_not_guessed() {
     let hide = |root: &Path| put(root, &of(DOWN, "config"), &redirecting(6)[..64]);
     for name in ["ACS", "reach", "privileges"] {
-        becomes(name, "warning", "", "sudo mdp2p doctor", hide);
+        becomes(name, "warning", "", "mdp2p capture as root", hide);
     }
 }
 

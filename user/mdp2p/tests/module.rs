@@ -291,35 +291,11 @@ fn status_tells_what_secure_boot_wants() {
     assert_eq!(told().1["modules"][0]["installed"][0]["signed"], false);
     tool("modinfo", "echo DKMS");
     assert_eq!(told().1["modules"][0]["installed"][0]["signed"], true);
-    for (said, enrolled, told_so) in [
-        (
-            "mok.pub is already enrolled; exit 1",
-            Some(true),
-            ": it knows the key",
-        ),
-        (
-            "mok.pub is not enrolled",
-            Some(false),
-            "mokutil --import /var/lib/dkms/mok.pub",
-        ),
-        (
-            "EFI variables are not supported",
-            None,
-            "if it does not know the key yet",
-        ),
-    ] {
-        tool(
-            "mokutil",
-            &format!("[ \"$1\" = --test-key ] && echo {said}"),
-        );
-        let (table, json) = told();
-        assert_eq!(
-            json["in_force"]["enrolled"],
-            serde_json::json!(enrolled),
-            "{said}"
-        );
-        assert!(table.contains(told_so), "{said}: {table}");
-    }
+    // mokutil would ask the firmware of this machine, not of that one.
+    tool("mokutil", "echo mok.pub is already enrolled");
+    let (table, json) = told();
+    assert_eq!(json["in_force"]["enrolled"], Value::Null);
+    assert!(table.contains("if it does not know the key yet"), "{table}");
 }
 
 #[test]

@@ -197,9 +197,18 @@ fn garbage_costs_its_array_and_names_the_file() {
         complains("p2pdma_read_direct_bytes", content, &[]);
     }
     for more in ["--json", "--prometheus", "--watch=1"] {
-        complains("dev-nvme0n1/p2pdma_read_bytes", "x", &[more]);
+        complains("p2pdma_read_direct_bytes", "x", &[more]);
     }
     stats(root.path()).assert().success();
+    // Garbage of a member costs the member.
+    let path = "sys/block/md0/md/dev-nvme0n1/p2pdma_read_bytes";
+    common::put(root.path(), path, "x");
+    for more in [&[][..], &["--json"], &["--prometheus"]] {
+        let shown = stats(root.path()).args(more).assert().code(1);
+        shown
+            .stdout(contains("md0").and(contains("nvme0n1").not()))
+            .stderr(contains("member nvme0n1 of md0 is left out"));
+    }
 }
 
 #[test]

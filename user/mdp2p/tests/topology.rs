@@ -296,7 +296,7 @@ fn without_config_space_it_says_that_only_root_can_see() {
     }
     let text = shown(machine.root(), &[]);
     assert!(
-        text.contains("Only root can see which ports have ACS redirect."),
+        text.contains("It was not captured which ports have ACS redirect."),
         "{text}"
     );
     let json = json(machine.root(), &[]);

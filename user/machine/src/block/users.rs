@@ -10,6 +10,12 @@ use crate::programs::command_line;
 use crate::sysroot::{Sysroot, garbage};
 use crate::text::shown;
 
+/// Where the kernel lists the mounted filesystems.
+pub const MOUNTS: &str = "proc/self/mountinfo";
+
+/// The places without which a system does not run.
+pub const ESSENTIAL: [&str; 6] = ["/", "/etc", "/nix", "/nix/store", "/usr", "/var"];
+
 /// A use of a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Use {
@@ -49,8 +55,8 @@ impl Holder {
         match self.uuid.split('-').next() {
             _ if alias.is_empty() => format!("stop {}", self.name),
             Some("LVM") => command_line(["lvchange", "--activate", "n", &mapped(alias)]),
-            Some("CRYPT") => command_line(["cryptsetup", "close", alias]),
-            _ => command_line(["dmsetup", "remove", alias]),
+            Some("CRYPT") => command_line(["cryptsetup", "close", "--", alias]),
+            _ => command_line(["dmsetup", "remove", "--", alias]),
         }
     }
 }
@@ -70,6 +76,11 @@ impl fmt::Display for Holder {
 }
 
 impl Use {
+    /// Tells whether this does not end while the system runs.
+    pub fn is_essential(&self) -> bool {
+        matches!(self, Use::Mounted(place) if ESSENTIAL.contains(&&place[..]))
+    }
+
     /// Says what ends this use of a block device: a command, or `stop md5`.
     pub fn remedy(&self, device: &str) -> String {
         match self {
@@ -99,17 +110,21 @@ pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
     let names = filesystem_devices(sysroot, name)?;
     let places: BTreeSet<String> = mounts(sysroot)?
         .into_iter()
-        .filter(|mount| mount.device == device || names.contains(&mount.node_name(sysroot)))
+        .filter(|mount| mount.device == device || mount.is_on_one_of(sysroot, &names))
         .map(|mount| mount.at)
         .collect();
-    let mut uses: Vec<Use> = places.into_iter().map(Use::Mounted).collect();
+    // A mount on a folder of another mount has to end before that one.
+    let mut uses: Vec<Use> = places.into_iter().rev().map(Use::Mounted).collect();
     let swaps = sysroot.lines_if("proc/swaps")?.unwrap_or_default();
-    let mut paths = swaps
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_whitespace().next())
-        .map(unescape);
-    if paths.any(|path| node_name(sysroot, &path) == name) {
+    let mut partitions = swaps.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let path = words.next().map(unescape)?;
+        words
+            .next()
+            .is_none_or(|kind| kind != "file")
+            .then_some(path)
+    });
+    if partitions.any(|path| node_name(sysroot, &path).as_deref() == Some(name)) {
         uses.push(Use::Swap);
     }
     let holders = sysroot.names(format!("sys/class/block/{name}/holders"))?;
@@ -208,7 +223,7 @@ pub struct Mount {
 /// # Errors
 /// Fails if procfs cannot be read.
 pub fn mounts(sysroot: &Sysroot) -> Result<Vec<Mount>> {
-    let text = sysroot.lines_if("proc/self/mountinfo")?.unwrap_or_default();
+    let text = sysroot.lines_if(MOUNTS)?.unwrap_or_default();
     Ok(text.lines().filter_map(Mount::parse).collect())
 }
 
@@ -226,21 +241,40 @@ impl Mount {
     /// Tells whether the filesystem is on the block device. Some filesystems, such as btrfs, have a
     /// number of their own, and name the device.
     pub fn is_on(&self, sysroot: &Sysroot, name: &str, device: (u64, u64)) -> bool {
-        self.device == device || self.node_name(sysroot) == name
+        self.device == device || node_name(sysroot, &self.source).as_deref() == Some(name)
     }
 
-    /// Returns the kernel's name of what was mounted, if that is a node.
-    fn node_name(&self, sysroot: &Sysroot) -> String {
-        node_name(sysroot, &self.source)
+    fn is_on_one_of(&self, sysroot: &Sysroot, names: &[String]) -> bool {
+        let name = node_name(sysroot, &self.source);
+        name.is_some_and(|name| names.contains(&name))
     }
 }
 
-/// Returns the kernel's name of the device at a path in `/dev`.
-fn node_name(sysroot: &Sysroot, path: &str) -> String {
-    let inside = path.trim_start_matches('/');
-    let real = sysroot.device(inside).unwrap_or_else(|| path.into());
-    let name = real.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
+/// Returns the kernel's name of the device at a path in `/dev`; `None` for what is no such path, such
+/// as a folder of another machine (NFS).
+fn node_name(sysroot: &Sysroot, path: &str) -> Option<String> {
+    let inside = path.strip_prefix("/dev/")?;
+    if let Some(alias) = inside.strip_prefix("mapper/")
+        && let Some(name) = mapped_name(sysroot, alias)
+    {
+        return Some(name);
+    }
+    let real = sysroot.device(path.trim_start_matches('/'));
+    let real = real.unwrap_or_else(|| path.into());
+    Some(real.file_name()?.to_string_lossy().into_owned())
+}
+
+/// Returns the kernel's name of what device mapper calls so.
+fn mapped_name(sysroot: &Sysroot, alias: &str) -> Option<String> {
+    let names = sysroot.names("sys/class/block").ok()?;
+    let is_it = |name: &String| {
+        let text = sysroot.read_if(format!("sys/class/block/{name}/dm/name"));
+        text.ok().flatten().as_deref() == Some(alias)
+    };
+    names
+        .into_iter()
+        .filter(|it| it.starts_with("dm-"))
+        .find(is_it)
 }
 
 /// Decodes spaces and the like, which are `\040` in mountinfo, swaps and utab.

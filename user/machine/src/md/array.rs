@@ -128,7 +128,10 @@ pub fn all(sysroot: &Sysroot) -> Result<Vec<Array>> {
     sysroot::each(&sysroot.names("sys/block")?, |name| {
         let is_there = || sysroot.has(format!("sys/block/{name}/md"));
         if !is_there() {
-            return Ok(None);
+            // The link was captured, and not where it leads.
+            return sysroot
+                .tolerate(sysroot.needs(&[&format!("sys/block/{name}")]))
+                .map(|_| None);
         }
         match Array::read(sysroot, name) {
             Ok(array) => Ok(Some(array)),
@@ -159,6 +162,7 @@ pub fn find(sysroot: &Sysroot, wanted: &str) -> Result<Array> {
     if let Some(name) = array {
         return Array::read(sysroot, &name);
     }
+    sysroot.needs(&["sys/block"])?;
     let there: Vec<String> = all(sysroot)?.into_iter().map(|array| array.name).collect();
     let wanted = command_line([wanted]);
     if there.is_empty() {
@@ -218,7 +222,10 @@ impl Array {
                 match read {
                     Ok(member) => members.push(member),
                     Err(_) if !md.has(&entry) => {}
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        let error = error.context(format!("member {member} of {name} is left out"));
+                        sysroot.tolerate::<()>(Err(error))?;
+                    }
                 }
             }
         }

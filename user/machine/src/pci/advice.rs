@@ -134,16 +134,23 @@ fn acs_parameter(devices: &Devices, ports: &BTreeSet<Bdf>) -> (String, bool) {
     (parameter(kinds.into_iter().collect()), true)
 }
 
-/// Says what to do about ports of which only root can see whether they redirect.
-pub fn acs_unknown(ports: &BTreeSet<Bdf>) -> Advice {
+/// Says what to do about ports of which it is unknown whether they redirect.
+pub fn acs_unknown(sysroot: &Sysroot, ports: &BTreeSet<Bdf>) -> Advice {
+    let remedy = match sysroot.is_here() {
+        true => "Only root can read it: run mdp2p as root.".to_owned(),
+        false => format!("It was not captured. {CAPTURE}"),
+    };
     Advice::plain(
         format!(
-            "Only root can see whether ACS redirects at {}; here it is assumed not to.",
+            "It is unknown whether ACS redirects at {}; here it is assumed not to.",
             list_ports(ports)
         ),
-        "Run mdp2p as root.",
+        remedy,
     )
 }
+
+/// What to do about what was not captured.
+pub const CAPTURE: &str = "Run mdp2p capture as root on that machine.";
 
 /// Says what to do about host bridges that the kernel does not trust.
 pub fn host_bridges(sysroot: &Sysroot, rules: &Rules, bridges: &HostBridges) -> Advice {
@@ -158,7 +165,7 @@ pub fn host_bridges(sysroot: &Sysroot, rules: &Rules, bridges: &HostBridges) -> 
                  its first device instead of the host bridge behind the VMD.";
     }
     Advice {
-        remedy: remedy_for_host_bridges(sysroot, rules, &vmds),
+        remedy: remedy_for_host_bridges(sysroot, rules, bridges, &vmds),
         ..Advice::plain(what, "")
     }
 }
@@ -166,6 +173,7 @@ pub fn host_bridges(sysroot: &Sysroot, rules: &Rules, bridges: &HostBridges) -> 
 fn remedy_for_host_bridges(
     sysroot: &Sysroot,
     rules: &Rules,
+    bridges: &HostBridges,
     vmds: &BTreeMap<Bdf, &Device>,
 ) -> Vec<String> {
     if virtual_machine::vendor(sysroot).is_some() {
@@ -175,10 +183,16 @@ fn remedy_for_host_bridges(
                 .to_owned(),
         ];
     }
+    let mut remedy = Vec::new();
+    if rules.is_processor_unknown() {
+        remedy.push(format!(
+            "The processor was not captured. If it is AMD Zen or later, the kernel trusts it, and \
+             these reach each other. {CAPTURE}"
+        ));
+    }
     let is_trusted = |vmd: &&Device| rules.trusts(&vmd.host_bridge);
     let (trusted, others): (Vec<&Device>, Vec<&Device>) =
         vmds.values().copied().partition(is_trusted);
-    let mut remedy = Vec::new();
     if !trusted.is_empty() {
         let behind: BTreeSet<String> = trusted
             .iter()
@@ -192,7 +206,16 @@ fn remedy_for_host_bridges(
             behind.join(", ")
         ));
     }
-    if trusted.is_empty() || !others.is_empty() {
+    // Those of processors, which stay when VMD is off.
+    let remaining = bridges.keys().filter(|bridge| rules.vmd(bridge).is_none());
+    let remaining: Vec<&str> = remaining.map(String::as_str).collect();
+    if !trusted.is_empty() && !remaining.is_empty() {
+        remedy.push(format!(
+            "That does not help between devices below {}: the kernel goes on not to trust that.",
+            remaining.join(", ")
+        ));
+    }
+    if trusted.is_empty() || !others.is_empty() || !remaining.is_empty() {
         let vmd = match others.is_empty() {
             true => "",
             false => {

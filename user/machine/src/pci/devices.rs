@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use super::bdf::Bdf;
@@ -99,9 +99,9 @@ impl Devices {
             };
             let folder = format!("{DEVICES}/{name}");
             match Device::read(sysroot, address, &folder) {
-                Ok(device) => Ok(Some(device)),
-                Err(_) if !sysroot.has(&folder) => Ok(None),
-                Err(error) => Err(error),
+                Ok(device) if !device.is_missing() => Ok(Some(device)),
+                _ if !sysroot.has(&folder) => Ok(None),
+                unknown => unknown.map(Some),
             }
         })?;
         let mut all = Self::of(devices);
@@ -189,13 +189,14 @@ impl Device {
             vendor,
             device,
             class,
-        } = match sysroot.value("modalias") {
-            // The device has just been removed.
-            Err(error) if !sysroot.has("modalias") => return Err(error),
-            identity => sysroot.tolerate(identity)?.unwrap_or_default(),
-        };
+        } = identity(sysroot, folder)?;
         let driver = sysroot.link("driver");
         let is_unknown = vendor == 0;
+        // Others lie below it, so it is a bridge, whatever else it is.
+        let class = match is_unknown && has_devices_below(sysroot) {
+            true => config::PCI_BRIDGE << 8,
+            false => class,
+        };
         let space = match is_unknown || driver.is_some() || class >> 16 == config::BRIDGE {
             true => sysroot.file(Path::new("config")).ok(),
             false => None,
@@ -288,6 +289,26 @@ impl Device {
             Kind::RootPort | Kind::UpstreamPort | Kind::DownstreamPort | Kind::Bridge
         )
     }
+}
+
+/// Returns what a device says that it is, or the numbers 0 if that is not known.
+fn identity(device: &Sysroot, folder: &str) -> Result<Identity> {
+    let identity = device.value_if("modalias");
+    if let Some(identity) = device.tolerate(identity)?.flatten() {
+        return Ok(identity);
+    }
+    // The folder of a device that has just been removed is empty.
+    if !device.has("modalias") && !device.names("").unwrap_or_default().is_empty() {
+        let error = anyhow!("{folder}/modalias is missing, so nobody can tell what it is");
+        let _ = device.tolerate::<()>(Err(error));
+    }
+    Ok(Identity::default())
+}
+
+/// Tells whether the folder of a device has those of others.
+fn has_devices_below(device: &Sysroot) -> bool {
+    let names = device.names("").unwrap_or_default();
+    names.iter().any(|name| name.parse::<Bdf>().is_ok())
 }
 
 /// Where a device is.

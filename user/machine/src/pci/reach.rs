@@ -61,6 +61,8 @@ pub enum Why {
         /// The ports.
         ports: Vec<Bdf>,
     },
+    /// The processor was not captured: the kernel trusts some, whatever their host bridges are.
+    ProcessorUnknown,
     /// The kernel contradicts its rules as mdp2p knows them.
     KernelDisagrees,
 }
@@ -92,8 +94,8 @@ pub struct Reach {
 #[derive(Clone, Debug)]
 pub struct Rules<'a> {
     devices: &'a Devices,
-    /// `cpu_supports_p2pdma()`: AMD, family 17h (Zen) or later.
-    trusted_processor: bool,
+    /// `cpu_supports_p2pdma()`: AMD, family 17h (Zen) or later; `None` if that was not captured.
+    trusted_processor: Option<bool>,
     /// The first device on the root bus of each host bridge (`pci_host_bridge_dev()`).
     root_devices: BTreeMap<&'a str, &'a Device>,
 }
@@ -101,11 +103,10 @@ pub struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// Makes the rules for the machine from which `devices` were read.
     pub fn of(sysroot: &Sysroot, devices: &'a Devices) -> Self {
-        let processor = sysroot
-            .lines_if("proc/cpuinfo")
-            .ok()
-            .flatten()
-            .unwrap_or_default();
+        const PROCESSOR: &str = "proc/cpuinfo";
+        let processor = sysroot.needs(&[PROCESSOR]);
+        let processor = processor.and_then(|()| sysroot.lines_if(PROCESSOR));
+        let processor = processor.ok().flatten();
         let mut root_devices = BTreeMap::new();
         for device in devices.iter().filter(|device| device.parent.is_none()) {
             root_devices
@@ -115,7 +116,7 @@ impl<'a> Rules<'a> {
         Self {
             root_devices,
             devices,
-            trusted_processor: trusted::is_zen(&processor),
+            trusted_processor: processor.as_deref().map(trusted::is_zen),
         }
     }
 
@@ -224,22 +225,36 @@ impl<'a> Rules<'a> {
 
     /// Whether the kernel trusts a host bridge to pass requests on.
     pub fn trusts(&self, bridge: &str) -> bool {
-        self.trusted_processor || self.refusal_by(bridge, true).is_none()
+        self.trusts_processor() || self.refusal_by(bridge, true).is_none()
+    }
+
+    /// Whether the kernel trusts the processor, so far as it is known.
+    fn trusts_processor(&self) -> bool {
+        self.trusted_processor == Some(true)
+    }
+
+    /// Whether nobody can tell what the processor is.
+    pub fn is_processor_unknown(&self) -> bool {
+        self.trusted_processor.is_none()
     }
 
     /// Returns why the host bridges do not pass requests on, one reason for each that does not
     /// (`host_bridge_whitelist()`).
     fn refusals(&self, provider: Bdf, client: Bdf) -> Vec<Why> {
-        if self.trusted_processor {
+        if self.trusts_processor() {
             return Vec::new();
         }
         let bridge = |address| Some(self.devices.get(address)?.host_bridge.as_str());
         let (a, b) = (bridge(provider).unwrap_or(""), bridge(client).unwrap_or(""));
         let same = a == b;
         let bridges = [Some(a), (!same).then_some(b)].into_iter().flatten();
-        bridges
+        let mut refusals: Vec<Why> = bridges
             .filter_map(|bridge| self.refusal_by(bridge, same))
-            .collect()
+            .collect();
+        if self.is_processor_unknown() && !refusals.is_empty() {
+            refusals.push(Why::ProcessorUnknown);
+        }
+        refusals
     }
 
     /// Returns why one host bridge does not. `same` says whether both devices are below it.
@@ -312,10 +327,12 @@ impl fmt::Display for Why {
             Why::OtherDriver { driver: None } => {
                 write!(f, "it has no driver that could map peer memory")
             }
-            Why::AcsUnknown { ports } => write!(
+            Why::AcsUnknown { ports } => {
+                write!(f, "it is unknown whether ACS redirects at {}", Ports(ports))
+            }
+            Why::ProcessorUnknown => write!(
                 f,
-                "only root can see whether ACS redirects at {}",
-                Ports(ports)
+                "the processor was not captured, and the kernel trusts AMD Zen and later"
             ),
             Why::KernelDisagrees => write!(
                 f,

@@ -165,6 +165,12 @@ fn check_is_unused(
         {
             continue;
         }
+        if used.is_essential() {
+            bail!(
+                "{device} is {used}, so {name} cannot be stopped while the system runs; nothing was \
+                 stopped"
+            );
+        }
         let remedy = used.remedy(&device);
         bail!(
             "{device} is {used}, so {name} cannot be stopped: {remedy} first; nothing was stopped"

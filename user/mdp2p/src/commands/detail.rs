@@ -38,6 +38,10 @@ impl Command for Detail {
         false
     }
 
+    fn tolerates(&self) -> bool {
+        true
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         #[derive(Serialize)]
         struct Detailed {

@@ -17,7 +17,7 @@ use crate::command::Command;
 use crate::completions;
 use crate::control::enrolled::Enrolled;
 use crate::control::initramfs::renew_initramfs;
-use crate::control::{file, privilege};
+use crate::control::{file, moving, privilege};
 use crate::ui;
 use clap::Args;
 use mdp2p_machine::md::array::{self, Driver};
@@ -68,6 +68,12 @@ impl Command for Enroll {
         need_rules(sysroot)?;
         let array = array::find(sysroot, wanted)?;
         let wanted = Enrolled::of(sysroot, &array, &others)?;
+        if let Some(hindrance) = moving::lasting(sysroot, &array) {
+            bail!(
+                "{} Nothing was changed, because it would not come up at the next boot.",
+                hindrance.full
+            );
+        }
         if let Some(there) = others.iter().find(|it| it.uuid == wanted.uuid) {
             writeln!(ui::out(), "{} is enrolled, as {}", array.name, there.node())?;
             return Ok(0);

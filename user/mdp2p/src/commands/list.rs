@@ -38,6 +38,7 @@ impl Command for List {
         struct Listed {
             arrays: Vec<Array>,
         }
+        sysroot.needs(&["sys/block"])?;
         let arrays = array::all(sysroot)?;
         if self.json {
             ui::json(&Listed { arrays })?;
@@ -45,7 +46,16 @@ impl Command for List {
         }
         let mut out = ui::out();
         if arrays.is_empty() {
-            writeln!(out, "No arrays.")?;
+            let known = sysroot.complaints().is_empty();
+            writeln!(
+                out,
+                "{}",
+                if known {
+                    "No arrays."
+                } else {
+                    "No array could be read."
+                }
+            )?;
             return Ok(0);
         }
         write!(out, "{}", overview(&arrays, ui::width()))?;

@@ -4,13 +4,15 @@
 //!
 //! Tests: tests/detail.rs, tests/doctor.rs and tests/assemble.rs.
 
-use mdp2p_machine::block::users::Use;
+use std::io;
+
+use mdp2p_machine::block::users::{MOUNTS, Use};
 use mdp2p_machine::md::array::{Array, Member};
 use mdp2p_machine::md::external::{External, volumes};
 use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::{name, uses};
 use mdp2p_machine::programs::command_line;
-use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::sysroot::{NotCaptured, Sysroot};
 
 use super::enrolled::MDADMS;
 use crate::ui;
@@ -46,16 +48,22 @@ impl Moving {
         if let Some(hindrance) = hindrance(sysroot, arrays, array) {
             return Self::Stay(hindrance);
         }
-        let uses = uses::of(sysroot, array).unwrap_or_default();
-        if let Some((device, place)) = uses.iter().find_map(essential) {
-            return Self::Stay(holds_the_system(array, device, place));
+        let uses = sysroot.needs(&[MOUNTS]);
+        let uses = match uses.and_then(|()| uses::of(sysroot, array)) {
+            Ok(uses) => Some(uses),
+            Err(error) if is_not_captured(sysroot, &error) => None,
+            Err(error) => return Self::Stay(uses_unknown(array, &error)),
+        };
+        let mut essential = uses.iter().flatten().filter(|(_, it)| it.is_essential());
+        if let Some((device, used)) = essential.next() {
+            return Self::Stay(holds_the_system(array, device, used));
         }
         let mut assemble = vec!["mdp2p".into(), "assemble".into(), node(array)];
         let usable = array.members.iter().filter(|member| !is_faulty(member));
         // The kernel writes ! for the / of a node: cciss!c0d0.
         assemble.extend(usable.map(|member| format!("/dev/{}", member.name.replace('!', "/"))));
         Self::Go {
-            cautions: cautions(array, &uses),
+            cautions: cautions(array, uses.as_deref()),
             stop: command_line(["mdadm", "--stop", &format!("/dev/{}", array.name)]),
             assemble: command_line(assemble),
         }
@@ -87,16 +95,44 @@ pub fn pointer(name: &str) -> String {
     format!("`mdp2p detail {name}` says whether and how it moves to md-p2p")
 }
 
+/// Tells whether an error says that a file of another machine is not there.
+fn is_not_captured(sysroot: &Sysroot, error: &anyhow::Error) -> bool {
+    let is_missing = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|it| it.kind() == io::ErrorKind::NotFound)
+    };
+    !sysroot.is_here() && (error.is::<NotCaptured>() || error.chain().any(is_missing))
+}
+
+fn uses_unknown(array: &Array, error: &anyhow::Error) -> Hindrance {
+    let brief = "may be in use: that cannot be told".to_owned();
+    let full = format!(
+        "Nobody can tell what uses {}: {error:#}. Mend that first, because the array may hold the \
+         running system.",
+        array.name
+    );
+    Hindrance { brief, full }
+}
+
+impl Hindrance {
+    fn new(array: &Array, brief: String, rest: &str) -> Self {
+        let full = format!("{} {brief}. {rest}", array.name);
+        Self { brief, full }
+    }
+}
+
 /// Returns what forbids to stop an array, or to assemble it under md-p2p.
 fn hindrance(sysroot: &Sysroot, arrays: &[Array], array: &Array) -> Option<Hindrance> {
-    let name = &array.name;
-    let because = |brief: String, rest: &str| {
-        let full = format!("{name} {brief}. {rest}");
-        Some(Hindrance { brief, full })
-    };
     if let Some(external) = External::of(array) {
-        return Some(external_metadata(arrays, array, &external));
+        return Some(external_metadata(sysroot, arrays, array, &external));
     }
+    stopped_or_broken(array)
+        .or_else(|| lasting(sysroot, array))
+        .or_else(|| rebuilding(sysroot, array))
+}
+
+fn stopped_or_broken(array: &Array) -> Option<Hindrance> {
+    let because = |brief: String, rest: &str| Some(Hindrance::new(array, brief, rest));
     if matches!(array.state.as_str(), "inactive" | "clear" | "") {
         let state = match array.state.as_str() {
             "" => "unknown",
@@ -113,6 +149,13 @@ fn hindrance(sysroot: &Sysroot, arrays: &[Array], array: &Array) -> Option<Hindr
             "Stopping it would not bring them back: see first why they failed.",
         );
     }
+    None
+}
+
+/// Returns what keeps an array from ever being assembled by mdadm under md-p2p, as it is.
+pub fn lasting(sysroot: &Sysroot, array: &Array) -> Option<Hindrance> {
+    let name = &array.name;
+    let because = |brief: String, rest: &str| Some(Hindrance::new(array, brief, rest));
     if Level::parse(&array.level).is_err() {
         return because(
             format!(
@@ -134,30 +177,38 @@ fn hindrance(sysroot: &Sysroot, arrays: &[Array], array: &Array) -> Option<Hindr
             "mdadm can build it anew, but not assemble it. Leave it with the kernel's md.",
         );
     }
-    let is_lost_journal =
-        |member: &Member| is_faulty(member) && member.state.iter().any(|word| word == "journal");
-    if array.members.iter().any(is_lost_journal) {
-        return because(
-            "has lost its journal".into(),
-            "It would not start again as it is, and data that are only in the journal would be lost.",
-        );
-    }
-    let bitmap = |file: &str| {
-        let text = sysroot.read_if(format!("sys/block/{name}/md/bitmap/{file}"));
+    let text = |file: &str| {
+        let text = sysroot.read_if(format!("sys/block/{name}/md/{file}"));
         text.ok().flatten().unwrap_or_default()
     };
-    if bitmap("metadata") == "clustered" {
+    // The superblock goes on to say that there is a journal, when its member has been removed too.
+    let is_journal = |member: &&Member| member.is_journal();
+    let mut journals = array.members.iter().filter(is_journal).peekable();
+    let has_journal = text("consistency_policy") == "journal" || journals.peek().is_some();
+    if has_journal && journals.all(is_faulty) {
+        return because(
+            "has lost its journal".into(),
+            "mdadm would not start it again as it is, and data that are only in the journal would be \
+             lost.",
+        );
+    }
+    if text("bitmap/metadata") == "clustered" {
         return because(
             "belongs to a cluster".into(),
             "Clustered arrays are not for md-p2p. Leave it with the kernel's md.",
         );
     }
-    if bitmap("location").starts_with("file") {
+    if text("bitmap/location").starts_with("file") {
         return because(
             "has its bitmap in a file".into(),
             "mdadm cannot assemble it without that file. Leave it with the kernel's md.",
         );
     }
+    None
+}
+
+fn rebuilding(sysroot: &Sysroot, array: &Array) -> Option<Hindrance> {
+    let because = |brief: String, rest: &str| Some(Hindrance::new(array, brief, rest));
     let action = array.rebuild.as_ref().map_or("idle", |it| &it.action);
     if action == "reshape" || is_reshaped(sysroot, array) {
         return because(
@@ -184,7 +235,12 @@ fn hindrance(sysroot: &Sysroot, arrays: &[Array], array: &Array) -> Option<Hindr
 }
 
 /// Says how a container or a volume would move, and why it should stay.
-fn external_metadata(arrays: &[Array], array: &Array, external: &External) -> Hindrance {
+fn external_metadata(
+    sysroot: &Sysroot,
+    arrays: &[Array],
+    array: &Array,
+    external: &External,
+) -> Hindrance {
     let name = &array.name;
     let (container, brief) = match external {
         External::Container { format } => (
@@ -196,38 +252,42 @@ fn external_metadata(arrays: &[Array], array: &Array, external: &External) -> Hi
             format!("is a volume of the container {container}"),
         ),
     };
-    let names: Vec<&str> = volumes(arrays, container)
-        .into_iter()
-        .map(|volume| volume.name.as_str())
-        .collect();
+    let all = volumes(arrays, container);
+    let names: Vec<&str> = all.iter().map(|volume| volume.name.as_str()).collect();
     let stop = match names.is_empty() {
         true => format!("stop {container}"),
         false => format!("stop {}, then {container}", ui::list(names)),
     };
+    let how = match all.iter().find_map(|volume| stays(sysroot, volume)) {
+        Some(why) => format!(". Now they must not be stopped: {why}"),
+        None => format!(
+            ": {stop}; assemble the container from its drives, then the volumes from the container \
+             (mdadm --incremental)"
+        ),
+    };
     let full = format!(
-        "{name} {brief}. Container and volumes move together only: {stop}; assemble the container \
-         from its drives, then the volumes from the container (mdadm --incremental). mdmon, which \
-         writes these metadata, has never been tried with md-p2p, so leave them with the kernel's \
-         md."
+        "{name} {brief}. Container and volumes move together only{how}. mdmon, which writes these \
+         metadata, has never been tried with md-p2p, so leave them with the kernel's md."
     );
     Hindrance { brief, full }
 }
 
-/// Returns the device and the place of a use that does not end while the system runs.
-fn essential((device, used): &(String, Use)) -> Option<(&str, &str)> {
-    match used {
-        Use::Mounted(place) if matches!(place.as_str(), "/" | "/usr" | "/var") => {
-            Some((device, place))
-        }
-        _ => None,
+/// Returns what forbids to stop a volume.
+fn stays(sysroot: &Sysroot, volume: &Array) -> Option<String> {
+    let hindrance = stopped_or_broken(volume).or_else(|| rebuilding(sysroot, volume));
+    if let Some(hindrance) = hindrance {
+        return Some(format!("{} {}", volume.name, hindrance.brief));
     }
+    let uses = uses::of(sysroot, volume).unwrap_or_default();
+    let essential = uses.iter().find(|(_, used)| used.is_essential());
+    essential.map(|(device, used)| format!("{device} is {used}"))
 }
 
-fn holds_the_system(array: &Array, device: &str, place: &str) -> Hindrance {
+fn holds_the_system(array: &Array, device: &str, used: &Use) -> Hindrance {
     let name = &array.name;
-    let what = match place {
-        "/" => "the root filesystem",
-        place => place,
+    let what = match used {
+        Use::Mounted(place) if place != "/" => place,
+        _ => "the root filesystem",
     };
     let by = match device == name {
         true => String::new(),
@@ -259,7 +319,8 @@ fn has_lost_too_many(array: &Array) -> bool {
     array.degraded > survives
 }
 
-fn cautions(array: &Array, uses: &[(String, Use)]) -> Vec<String> {
+/// Returns what to consider before; `uses` is `None` if it was not captured.
+fn cautions(array: &Array, uses: Option<&[(String, Use)]>) -> Vec<String> {
     let name = &array.name;
     let mut cautions = Vec::new();
     if array.degraded > 0 {
@@ -275,7 +336,13 @@ fn cautions(array: &Array, uses: &[(String, Use)]) -> Vec<String> {
             rebuild.action
         ));
     }
-    for (device, used) in uses {
+    if uses.is_none() {
+        cautions.push(format!(
+            "What uses {name} was not captured, so look first (lsblk): the running system may be on \
+             it."
+        ));
+    }
+    for (device, used) in uses.into_iter().flatten() {
         cautions.push(format!("{device} is {used}: end that first."));
     }
     cautions

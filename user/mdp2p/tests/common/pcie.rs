@@ -25,6 +25,7 @@ impl Machine {
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(root.path().join("sys/bus/pci/devices")).expect("sys");
         let machine = Self { root };
+        machine.put("proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
         machine.device("pci0000:00/0000:00:00.0", 0x060000, &config(None, None));
         machine
     }

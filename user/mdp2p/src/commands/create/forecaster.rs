@@ -108,6 +108,9 @@ impl Forecaster<'_> {
         if reached.iter().all(|&reached| reached) {
             return Expectation::new(Outcome::Direct, "");
         }
+        if !reached.contains(&true) {
+            return self.unreached();
+        }
         self.partly(format!("direct for data on {}", self.names(reached, true)))
     }
 
@@ -115,6 +118,9 @@ impl Forecaster<'_> {
     fn mirror_read(&self, reached: &[bool]) -> Expectation {
         // Nothing is read from spares.
         let members = self.reached_slots(reached);
+        if !members.contains(&true) {
+            return self.unreached();
+        }
         let near = self.names(&reached[..self.count_present()], true);
         let is_near = |set: &Vec<usize>| set.iter().any(|&slot| members[slot]);
         match self.copies.iter().all(is_near) {
@@ -160,8 +166,7 @@ impl Forecaster<'_> {
     fn parity_read(&self, reached: &[bool]) -> Expectation {
         let members = &reached[..self.count_present()];
         if !members.contains(&true) {
-            let outcome = Outcome::of(route::member(self.policy, None));
-            return Expectation::new(outcome, NOBODY);
+            return self.unreached();
         }
         let on = match members.iter().all(|&reached| reached) {
             true => String::new(),
@@ -170,6 +175,10 @@ impl Forecaster<'_> {
         self.partly(format!(
             "direct within one chunk{on}, while no member is missing"
         ))
+    }
+
+    fn unreached(&self) -> Expectation {
+        Expectation::new(Outcome::of(route::member(self.policy, None)), NOBODY)
     }
 
     fn partly(&self, note: String) -> Expectation {

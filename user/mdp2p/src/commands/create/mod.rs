@@ -143,7 +143,7 @@ mod tests {
 
     fn sysroot() -> (tempfile::TempDir, Sysroot) {
         let root = tempfile::tempdir().expect("a folder");
-        fs::create_dir_all(root.path().join("sys")).expect("sys");
+        fs::create_dir_all(root.path().join("sys/block")).expect("sys");
         let sysroot = Sysroot::at(root.path()).expect("a host");
         (root, sysroot)
     }

@@ -10,6 +10,7 @@ use mdp2p_machine::kernel::modules::{self, Installed, Loaded};
 use mdp2p_machine::kernel::release;
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::md::reach::Known;
+use mdp2p_machine::pci::advice;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind};
 use mdp2p_machine::pci::devices::{Device, Devices};
@@ -133,6 +134,14 @@ impl<'a> Survey<'a> {
             }
         }
         pairs
+    }
+
+    /// Says what to do about what only root can read.
+    pub fn as_root(&self) -> &'static str {
+        match self.sysroot.is_here() {
+            true => "sudo mdp2p doctor",
+            false => advice::CAPTURE,
+        }
     }
 
     /// Whether the config space of a bridge could not be read, so that its ACS is unknown.

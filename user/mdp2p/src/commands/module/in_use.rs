@@ -36,6 +36,9 @@ struct UsedBuild {
     /// Who installed the other builds that are present.
     also: Vec<Installer>,
     signer: Option<String>,
+    /// Whether it is signed; `None` if that cannot be seen.
+    #[serde(skip)]
+    signed: Option<bool>,
     /// Whether the firmware has the signer's key; `None` if that cannot be learned.
     enrolled: Option<bool>,
     /// `None` if that cannot be learned.
@@ -89,7 +92,9 @@ impl InUse {
                 by,
                 also: others.filter(|it| *it != by).collect(),
                 signer: first.signer.clone(),
-                enrolled: match (secure_boot, by, &first.signer) {
+                signed: first.signer.as_ref().map(|_| true).or(first.signed),
+                // mokutil asks the firmware of this machine.
+                enrolled: match (secure_boot && sysroot.is_here(), by, &first.signer) {
                     (true, Installer::Dkms, Some(_)) => is_enrolled(&sysroot.path(CERTIFICATE)),
                     _ => None,
                 },
@@ -137,12 +142,13 @@ impl InUse {
                 other.describe()
             )?;
         }
-        let signer = build.signer.as_deref();
-        writeln!(
-            out,
-            "signed   {}",
-            signer.map_or("no".into(), |it| format!("by {it}"))
-        )?;
+        let signed = match (&build.signer, build.signed) {
+            (Some(signer), _) => format!("by {signer}"),
+            (None, Some(true)) => "yes; by whom cannot be seen".into(),
+            (None, Some(false)) => "no".into(),
+            (None, None) => "cannot be seen".into(),
+        };
+        writeln!(out, "signed   {signed}")?;
         if let Some(untested) = &build.untested {
             untested.print(out)?;
         }
@@ -170,11 +176,48 @@ impl UsedBuild {
                  blue screen"
             )
         };
-        match (&self.signer, self.enrolled) {
-            (None, _) => "it refuses modules without a signature: sudo mdp2p module sign".into(),
-            (Some(_), Some(true)) => "it knows the key".into(),
-            (Some(_), Some(false)) => format!("it does not know the key: {}", import()),
-            (Some(_), None) => format!("if it does not know the key yet: {}", import()),
+        match (self.signed, self.enrolled) {
+            (Some(false), _) => {
+                "it refuses modules without a signature: sudo mdp2p module sign".into()
+            }
+            (_, Some(true)) => "it knows the key".into(),
+            (_, Some(false)) => format!("it does not know the key: {}", import()),
+            (_, None) => format!("if it does not know the key yet: {}", import()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_of_a_signature_is_not_missing() {
+        let advice = |signed, enrolled| {
+            let build = UsedBuild {
+                path: String::new(),
+                by: Installer::Dkms,
+                also: Vec::new(),
+                signer: None,
+                signed,
+                enrolled,
+                untested: None,
+            };
+            build.secure_boot_advice()
+        };
+        for (signed, enrolled, said) in [
+            (Some(false), None, "it refuses modules without a signature"),
+            (Some(true), Some(true), "it knows the key"),
+            (
+                Some(true),
+                Some(false),
+                "mokutil --import /var/lib/dkms/mok.pub",
+            ),
+            (Some(true), None, "if it does not know the key yet"),
+            (None, None, "if it does not know the key yet"),
+        ] {
+            let advice = advice(signed, enrolled);
+            assert!(advice.contains(said), "{signed:?} {enrolled:?}: {advice}");
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use anstyle::Style;
-use mdp2p_machine::pci::advice::Advice;
+use mdp2p_machine::pci::advice::{self, Advice};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::Acs;
 use mdp2p_machine::pci::devices::{DEVICES, Device};
@@ -50,8 +50,14 @@ pub fn render(tree: &Tree, width: usize) -> String {
     }
     let blind = |device: &Device| device.is_bridge() && device.acs == Acs::Unknown;
     if tree.visible().any(blind) {
-        let text = "Only root can see which ports have ACS redirect.";
-        put_paragraph(&mut out, width, "", text);
+        let text = match tree.sysroot.is_here() {
+            true => "Only root can see which ports have ACS redirect.".to_owned(),
+            false => format!(
+                "It was not captured which ports have ACS redirect. {}",
+                advice::CAPTURE
+            ),
+        };
+        put_paragraph(&mut out, width, "", &text);
     }
     out.push('\n');
     put_matrix(tree, width, &mut out);

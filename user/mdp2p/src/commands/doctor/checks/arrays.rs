@@ -6,6 +6,7 @@
 use anyhow::Result;
 use mdp2p_machine::md::array::{Array, Driver, P2p};
 use mdp2p_machine::md::external::External;
+use mdp2p_machine::pci::devices::DEVICES;
 
 use crate::commands::doctor::check::{Check, Finding, ok, warning};
 use crate::commands::doctor::survey::Survey;
@@ -18,6 +19,10 @@ pub const CHECKS: &[Check] = &[("arrays", arrays)];
 /// Checks whether arrays are under md-p2p, and as direct as their levels can be.
 fn arrays(survey: &Survey) -> Result<Finding> {
     survey.sysroot.needs(&["sys/block"])?;
+    if !kernels(survey).is_empty() {
+        // Whether they are at risk depends on providers.
+        survey.sysroot.needs(&[DEVICES])?;
+    }
     let names = |driver: Driver| -> Vec<&str> {
         let of = survey.arrays.iter().filter(|it| it.driver == driver);
         of.map(|it| it.name.as_str()).collect()
@@ -54,6 +59,12 @@ fn arrays(survey: &Survey) -> Result<Finding> {
         return Ok(warning(found.join("; "), remedies.join("; ")));
     }
     Ok(ok(match (&ours[..], &kernels[..]) {
+        ([], []) if !survey.sysroot.complaints().is_empty() => {
+            return Ok(warning(
+                "cannot tell: some arrays may be left out",
+                "the warnings above say what could not be read",
+            ));
+        }
         ([], []) => "none is running".into(),
         ([], kernels) => format!(
             "{} under the kernel's md",
@@ -79,6 +90,19 @@ fn described(array: &Array) -> String {
     }
 }
 
+/// Returns what is said of several arrays, in the place of what is said of one.
+fn of_several(brief: &str) -> String {
+    let (verb, rest) = brief.split_once(' ').unwrap_or((brief, ""));
+    let verb = match verb {
+        "is" => "are",
+        "has" => "have",
+        "does" => "do",
+        "may" => "may",
+        verb => verb.trim_end_matches('s'),
+    };
+    format!("{verb} {rest}")
+}
+
 /// Says how the arrays move to md-p2p: those that can, and why the others stay.
 fn how_to_move(survey: &Survey, arrays: &[&Array]) -> String {
     let (mut going, mut staying) = (Vec::new(), Vec::new());
@@ -95,8 +119,15 @@ fn how_to_move(survey: &Survey, arrays: &[&Array]) -> String {
             "mdp2p detail ARRAY says how to move {names} to md-p2p"
         ));
     }
-    for (why, names) in ui::grouped(staying) {
-        remedies.push(format!("not now: {} {why}", ui::list(names)));
+    let staying: Vec<String> = ui::grouped(staying)
+        .into_iter()
+        .map(|(why, names)| match &names[..] {
+            [name] => format!("{name} {why}"),
+            _ => format!("{} {}", ui::list(names), of_several(&why)),
+        })
+        .collect();
+    if !staying.is_empty() {
+        remedies.push(format!("not now: {}", staying.join("; ")));
     }
     remedies.join("; ")
 }

@@ -53,8 +53,9 @@ fn providers(survey: &Survey) -> Result<Finding> {
     if !empty.is_empty() {
         return Ok(problem(
             format!(
-                "none; {} has a pool of p2pmem without any memory",
-                ui::list(&empty)
+                "none; {} {} a pool of p2pmem without any memory",
+                ui::list(&empty),
+                if empty.len() == 1 { "has" } else { "have" }
             ),
             "see in dmesg why the driver has added no memory, and in its documentation how to let it",
         ));
@@ -106,6 +107,7 @@ fn bars(survey: &Survey) -> Result<Finding> {
     let mut lost = Vec::new();
     let mut low = Vec::new();
     for device in survey.with_memory() {
+        survey.sysroot.needs(&[&resource(device.address)])?;
         for (index, [start, end, flags]) in read_resources(survey.sysroot, device.address)? {
             let bytes = end.wrapping_sub(start).wrapping_add(1);
             let what = || format!("BAR {index} of {} ({})", device.address, ui::bytes(bytes));
@@ -142,10 +144,14 @@ fn bars(survey: &Survey) -> Result<Finding> {
     }))
 }
 
+fn resource(address: Bdf) -> String {
+    format!("{DEVICES}/{address}/resource")
+}
+
 /// Reads the number, start, end and flags of a device's BARs. A line that is garbage is left out,
 /// because reading the device has reported it.
 fn read_resources(sysroot: &Sysroot, address: Bdf) -> Result<Vec<(usize, [u64; 3])>> {
-    let text = sysroot.lines_if(format!("{DEVICES}/{address}/resource"))?;
+    let text = sysroot.lines_if(resource(address))?;
     let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
     let line = |line: &str| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(number).collect();
@@ -165,6 +171,10 @@ fn resizable_bars(survey: &Survey) -> Result<Finding> {
     let mut unknown = Vec::new();
     let mut gpus = 0;
     let is_gpu = |it: &&Device| it.kind == Kind::Gpu && it.largest_bar() >= LARGE_BAR;
+    let mut all = survey.devices.iter().filter(|it| it.kind == Kind::Gpu);
+    if let Some(gpu) = all.find(|it| !survey.sysroot.has(resource(it.address))) {
+        survey.sysroot.needs(&[&resource(gpu.address)])?;
+    }
     for device in survey.devices.iter().filter(is_gpu) {
         gpus += 1;
         if device.largest_bar() > LARGE_BAR {
@@ -196,14 +206,14 @@ fn resizable_bars(survey: &Survey) -> Result<Finding> {
     if !unknown.is_empty() {
         return Ok(warning(
             format!(
-                "{} shows 256 MiB, and only root can see whether more is possible",
+                "{} shows 256 MiB, and it is unknown whether more is possible",
                 ui::list(&unknown)
             ),
-            "sudo mdp2p doctor",
+            survey.as_root(),
         ));
     }
     Ok(ok(match gpus {
-        0 => "there is no GPU".into(),
+        0 => "there is no GPU with a large BAR".into(),
         gpus => format!(
             "{} with BARs as large as they can be",
             ui::count(gpus, "GPU")

@@ -15,8 +15,8 @@ pub const CHECKS: &[Check] = &[("privileges", privileges)];
 fn privileges(survey: &Survey) -> Result<Finding> {
     if survey.hides_config_space() {
         return Ok(warning(
-            "config space cannot be read, so ACS, resizable BARs and the types of ports are unknown",
-            "sudo mdp2p doctor",
+            "the config space of ports cannot be read, so ACS, resizable BARs and the types of ports are unknown",
+            survey.as_root(),
         ));
     }
     Ok(ok("everything could be read"))

@@ -35,10 +35,7 @@ fn acs(survey: &Survey) -> Result<Finding> {
     if ports.is_empty() {
         let found = "no port between providers and drives redirects";
         return Ok(match survey.hides_config_space() {
-            true => warning(
-                "only root can see whether ports redirect",
-                "sudo mdp2p doctor",
-            ),
+            true => warning("it is unknown whether ports redirect", survey.as_root()),
             false => ok(found),
         });
     }
@@ -96,8 +93,8 @@ fn reach(survey: &Survey) -> Result<Finding> {
         let found = format!("{found}; I/O between those is staged");
         warning(found, how_to_reach(survey, &known, &pairs))
     } else if survey.hides_config_space() {
-        let found = format!("{found}, unless ACS redirects, which only root can see");
-        warning(found, "sudo mdp2p doctor")
+        let found = format!("{found}, unless ACS redirects, which is unknown");
+        warning(found, survey.as_root())
     } else {
         ok(found)
     })

@@ -68,7 +68,7 @@ impl Evidence {
                 Cause::OtherDriver
             }
             Why::KernelDisagrees => Cause::Disagrees,
-            Why::NoCommonBridge | Why::HostBridgeTrusted => return None,
+            Why::NoCommonBridge | Why::HostBridgeTrusted | Why::ProcessorUnknown => return None,
         })
     }
 }
@@ -83,7 +83,7 @@ pub fn explain(tree: &Tree, cause: Cause, evidence: &Evidence) -> Advice {
             advice::host_bridges(tree.sysroot, tree.known().rules(), &evidence.bridges)
         }
         Cause::SameHostBridge => advice::same_host_bridge(&evidence.same),
-        Cause::AcsUnknown => advice::acs_unknown(&evidence.unknown),
+        Cause::AcsUnknown => advice::acs_unknown(tree.sysroot, &evidence.unknown),
         Cause::OtherDriver => {
             let drivers: Vec<&str> = evidence.drivers.iter().map(String::as_str).collect();
             let which = match &drivers[..] {
