@@ -145,10 +145,23 @@ const TAKEN: &[(&str, How)] = &[
 ];
 
 /// The folders of a root whose names are the same everywhere. Elsewhere people name folders.
-const COMMON: [&str; 13] = [
-    "bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr",
-    "var",
+const COMMON: [&str; 12] = [
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib32",
+    "lib64",
+    "proc",
+    "sbin",
+    "sys",
+    "usr",
+    "var/cache",
 ];
+
+/// The folders below these in which people name folders, too.
+const PEOPLES: [&str; 3] = ["usr/home", "usr/local/src", "usr/local/share"];
 
 const SERIAL: &str = "serial";
 
@@ -401,8 +414,8 @@ impl Pseudonyms {
 
 /// Tells whether a place below the root begins with a folder that every root has.
 fn is_common(path: &Path) -> bool {
-    let first = path.components().next();
-    first.is_none_or(|first| COMMON.iter().any(|it| first.as_os_str() == *it))
+    let is_in = |folders: &[&str]| folders.iter().any(|it| path.starts_with(it));
+    path.components().next().is_none() || is_in(&COMMON) && !is_in(&PEOPLES)
 }
 
 /// Returns where a link in a folder leads, as far as its text tells.
@@ -449,7 +462,12 @@ fn parameters(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
         let key = word.split('=').next().unwrap_or_default().replace('-', "_");
         KEPT.contains(&&key[..]) || key.starts_with("md_p2p") || key.starts_with("md_mod")
     };
-    let words: Vec<&str> = text.split_whitespace().filter(is_kept).collect();
+    // A value in quotes may have spaces, and is somebody's text. What follows `--` is for init.
+    let plain: String = text.split('"').step_by(2).collect::<Vec<_>>().join("\"");
+    let words = plain.split_whitespace().take_while(|word| *word != "--");
+    let words: Vec<&str> = words
+        .filter(|it| is_kept(it) && !it.contains('"'))
+        .collect();
     words.join(" ")
 }
 
@@ -488,7 +506,9 @@ fn mounts(names: &mut Pseudonyms, sysroot: &Sysroot, text: &str) -> String {
         let number = place.split(' ').nth(2).unwrap_or("0:0");
         let mut rest = rest.split(' ');
         let kind = rest.next().unwrap_or("none");
-        let source = device(sysroot, rest.next().unwrap_or_default());
+        // FUSE's is followed by a name.
+        let kind = kind.split('.').next().unwrap_or_default();
+        let source = device(names, sysroot, rest.next().unwrap_or_default());
         let source = source.unwrap_or_else(|| "none".into());
         let at = match at {
             "/boot" | "/boot/efi" | "/home" | "/tmp" | "/srv" => at.into(),
@@ -509,21 +529,24 @@ fn maker(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
 }
 
 /// Keeps which devices are swap.
-fn swaps(_: &mut Pseudonyms, sysroot: &Sysroot, text: &str) -> String {
-    let line = |line: &str| {
+fn swaps(names: &mut Pseudonyms, sysroot: &Sysroot, text: &str) -> String {
+    let mut line = |line: &str| {
         let mut words = line.split_whitespace();
         let path = words.next()?;
         let path = match path.starts_with('/') {
-            true => device(sysroot, path).unwrap_or_else(|| "/swap".into()),
+            true => device(names, sysroot, path).unwrap_or_else(|| "/swap".into()),
             false => path.to_owned(),
         };
         Some(format!("{path} {}", words.collect::<Vec<_>>().join(" ")))
     };
-    text.lines().filter_map(line).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter_map(&mut line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Returns the kernel's path of a device in `/dev`, whose links people name.
-fn device(sysroot: &Sysroot, path: &str) -> Option<String> {
+fn device(names: &mut Pseudonyms, sysroot: &Sysroot, path: &str) -> Option<String> {
     let inside = path.strip_prefix("/dev/")?;
     let real = sysroot.device(path.trim_start_matches('/'));
     let name = match &real {
@@ -531,7 +554,8 @@ fn device(sysroot: &Sysroot, path: &str) -> Option<String> {
         None => inside,
     };
     let is_known = sysroot.has(format!("sys/class/block/{name}"));
-    is_known.then(|| format!("/dev/{name}"))
+    let path = names.path(Path::new(&format!("/dev/{name}")));
+    is_known.then(|| path.to_string_lossy().into_owned())
 }
 
 /// Keeps which options a kernel has. Their texts may be names, paths and passwords.
@@ -591,12 +615,23 @@ fn bitmap(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
 
 /// Keeps why md-p2p was not built, without paths in folders of people.
 fn refusal(_: &mut Pseudonyms, _: &Sysroot, text: &str) -> String {
-    let word = |word: &str| match word.strip_prefix('/') {
-        Some(path) if !is_common(Path::new(path)) => "/path".to_owned(),
-        _ => word.to_owned(),
+    let is_ours = |word: &str| match word.strip_prefix('/') {
+        Some(path) => is_common(Path::new(path)),
+        None => ["drivers/", "kbuild/", "kmod/", "include/"]
+            .iter()
+            .any(|it| word.starts_with(it)),
     };
-    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    let word = |word: &str| {
+        let bare = word.trim_end_matches(END);
+        match bare.contains('/') && !is_ours(bare) {
+            true => format!("/path{}", &word[bare.len()..]),
+            false => word.to_owned(),
+        }
+    };
+    const END: &[char] = &[
+        ' ', '\n', '\t', '\'', '"', '=', ':', ';', ',', '(', ')', '<', '>', '`',
+    ];
+    text.split_inclusive(END).map(word).collect()
 }
 
 /// Keeps the files of md-p2p.

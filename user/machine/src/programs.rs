@@ -81,6 +81,14 @@ fn quote(word: &str) -> String {
     match word {
         "" => "''".into(),
         word if word.chars().all(is_plain) => word.into(),
+        word if text::shown(word) != word => {
+            let byte = |byte: u8| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                b' '..=b'~' => char::from(byte).to_string(),
+                byte => format!("\\x{byte:02x}"),
+            };
+            format!("$'{}'", word.bytes().map(byte).collect::<String>())
+        }
         word => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
@@ -103,6 +111,12 @@ mod tests {
             command_line(words),
             r"mdadm --create '/dev/md/my data' '--name=it'\''s' '' 'a*'"
         );
+    }
+
+    #[test]
+    fn a_command_that_is_shown_does_nothing_to_the_terminal() {
+        let word = "it's\\ \u{1b}[2J";
+        assert_eq!(command_line([word]), r"$'it\'s\\ \x1b[2J'");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! Tests: tests/capture.rs.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -27,6 +28,9 @@ use crate::signals::Held;
 const MOST_BYTES: u64 = 256 << 20;
 /// The most entries, with the folders that are above them.
 const MOST_ENTRIES: usize = 500_000;
+
+/// The longest path, as the kernel takes it (PATH_MAX).
+const LONGEST: usize = 4096;
 
 /// The memory that unpacking may take.
 const MEMORY: u64 = 128 << 20;
@@ -64,34 +68,33 @@ pub fn pack(to: impl Write, entries: &BTreeMap<PathBuf, Entry>) -> io::Result<()
 }
 
 /// Unpacks an archive into a folder that only we can read, and that vanishes with what is returned.
+/// A signal that arrives meanwhile ends the program, and the folder with it.
 ///
 /// # Errors
 /// Says what in the archive is not as `mdp2p capture` writes it.
-pub fn unpack(file: &Path) -> Result<TempDir> {
+pub fn unpack(file: &Path, held: Held) -> Result<(TempDir, Held)> {
     let folder = tempfile::Builder::new().prefix("mdp2p-").tempdir();
     let folder = folder.context("a folder to unpack into")?;
+    let signal = Cell::new(None);
+    let go_on = || {
+        signal.set(held.arrived());
+        signal.get().is_none()
+    };
     let unpacked = File::open(file)
         .map_err(anyhow::Error::from)
-        .and_then(|file| unpack_into(folder.path(), file));
+        .and_then(|file| unpack_at_most(MOST_ENTRIES, folder.path(), file, &go_on));
+    if let Some(signal) = signal.get() {
+        drop(folder);
+        held.obey(signal);
+        bail!("{}: {signal} has ended that", file.display());
+    }
     unpacked.with_context(|| {
         format!(
             "{}: not an archive that `mdp2p capture` has written",
             file.display()
         )
     })?;
-    Ok(folder)
-}
-
-/// Unpacks an archive as [`unpack`] does. If a signal ends the program, the folder vanishes too.
-///
-/// # Errors
-/// Says what in the archive is not as `mdp2p capture` writes it.
-pub fn unpack_until_killed(file: &Path) -> Result<TempDir> {
-    let held = Held::hold().context("signals")?;
-    let folder = unpack(file)?;
-    let path = folder.path().to_owned();
-    held.put_away_first(|| drop(fs::remove_dir_all(path)));
-    Ok(folder)
+    Ok((folder, held))
 }
 
 /// Unpacks what is read into an empty folder.
@@ -99,17 +102,30 @@ pub fn unpack_until_killed(file: &Path) -> Result<TempDir> {
 /// # Errors
 /// Says what in the archive is not as `mdp2p capture` writes it.
 pub fn unpack_into(folder: &Path, from: impl Read) -> Result<()> {
-    unpack_at_most(MOST_ENTRIES, folder, from)
+    unpack_at_most(MOST_ENTRIES, folder, from, &|| true)
 }
 
-fn unpack_at_most(most: usize, folder: &Path, from: impl Read) -> Result<()> {
+/// Unpacks at most so many entries, or until it is not to `go_on`.
+fn unpack_at_most(
+    most: usize,
+    folder: &Path,
+    from: impl Read,
+    go_on: &dyn Fn() -> bool,
+) -> Result<()> {
     let stream = Stream::new_stream_decoder(MEMORY, 0)?;
     // No entry can be larger, and no header can claim so.
     let from = XzDecoder::new_stream(from, stream).take(MOST_BYTES);
     let mut links = BTreeMap::new();
     let mut folders = BTreeSet::new();
     for (number, entry) in Archive::new(from).entries()?.enumerate() {
+        if !go_on() {
+            return Ok(());
+        }
         let mut entry = entry?;
+        let link = entry.link_name_bytes().map_or(0, |it| it.len());
+        if entry.path_bytes().len().max(link) > LONGEST {
+            bail!("a name in it has more than {LONGEST} bytes");
+        }
         let path = below(&entry.path()?)?;
         let shown = path.display().to_string();
         let above = path.ancestors().skip(1);
@@ -141,6 +157,9 @@ fn unpack_at_most(most: usize, folder: &Path, from: impl Read) -> Result<()> {
     }
     // Links come last, and none lies behind another, so that nothing was or is written through one.
     for (path, target) in &links {
+        if !go_on() {
+            return Ok(());
+        }
         let above = path.ancestors().skip(1);
         if let Some(link) = above.clone().find(|above| links.contains_key(*above)) {
             bail!("{} lies behind the link {}", path.display(), link.display());
@@ -179,7 +198,7 @@ mod tests {
         pack(&mut packed, &entries.collect()).expect("an archive");
         for (most, fits) in [(60, true), (40, false)] {
             let folder = tempfile::tempdir().expect("a folder");
-            let unpacked = unpack_at_most(most, folder.path(), &packed[..]);
+            let unpacked = unpack_at_most(most, folder.path(), &packed[..], &|| true);
             assert_eq!(unpacked.is_ok(), fits, "{most}: {unpacked:?}");
         }
     }

@@ -4,19 +4,20 @@
 //! Tests: tests/contract.rs.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use mdp2p_machine::sysroot::Sysroot;
-use mdp2p_machine::text::shown_lines;
 
 use crate::archive;
 use crate::command::Command;
 use crate::commands::Verb;
 use crate::completions;
 use crate::manual;
+use crate::signals::Held;
 use crate::ui::{self, Color};
 
 const EXAMPLES: &str = "\
@@ -125,11 +126,19 @@ pub fn run(arguments: Arguments) -> Result<u8> {
     if !archive.is_file() {
         return answer(&arguments, &Sysroot::at(archive)?);
     }
-    let folder = match &arguments.request {
-        Request::Verb(verb) if verb.command().handles_signals() => archive::unpack(archive)?,
-        _ => archive::unpack_until_killed(archive)?,
+    let held = Held::hold().context("signals")?;
+    let (folder, held) = archive::unpack(archive, held)?;
+    let path = folder.path().to_owned();
+    let held = match &arguments.request {
+        Request::Verb(verb) if verb.command().handles_signals() => Some(held),
+        _ => {
+            held.put_away_first(|| drop(fs::remove_dir_all(path)));
+            None
+        }
     };
-    answer(&arguments, &Sysroot::unpacked(folder.path(), archive)?)
+    let status = answer(&arguments, &Sysroot::unpacked(folder.path(), archive)?);
+    drop(held);
+    status
 }
 
 /// Does what was asked for with a machine.
@@ -156,7 +165,7 @@ fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8>
     let status = command.run(&root)?;
     let complaints = root.complaints();
     for complaint in &complaints {
-        eprintln!("mdp2p: warning: {}", shown_lines(complaint));
+        ui::complain(&format!("warning: {complaint}"));
     }
     // What was shown is not all, as if `ls` could not read one of several files.
     Ok(status.max(u8::from(!complaints.is_empty())))
@@ -164,7 +173,9 @@ fn run_command(command: &dyn Command, root: &Sysroot, path: &Path) -> Result<u8>
 
 fn print_completions(options: &Completions) -> Result<u8> {
     let script = completions::script(&options.shell.to_string())?;
-    io::stdout().write_all(&script)?;
+    let mut out = io::stdout();
+    out.write_all(&script).map_err(ui::named)?;
+    out.flush().map_err(ui::named)?;
     Ok(0)
 }
 

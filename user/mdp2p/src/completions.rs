@@ -54,10 +54,16 @@ fn offer(begin: &OsStr, words: fn(&Sysroot) -> Result<Vec<String>>) -> Vec<Compl
     let words = Sysroot::at(Path::new("/")).and_then(|root| words(&root));
     let begin = begin.to_string_lossy();
     let words = words.unwrap_or_default().into_iter();
-    let words = words.filter(|it| it.starts_with(&*begin));
+    let words = words.filter(|it| it.starts_with(&*begin) && is_plain(it));
     // Without a beginning, the short names are enough.
     let words = words.filter(|it| !begin.is_empty() || !it.starts_with('/'));
     words.map(CompletionCandidate::new).collect()
+}
+
+/// Tells whether a shell takes a word as it is. The shell's part of the completions does not quote.
+fn is_plain(word: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-+@%,=/".contains(c);
+    word.chars().all(is_plain)
 }
 
 /// Returns all names of all arrays.
@@ -92,6 +98,10 @@ mod tests {
         let sysroot = Sysroot::at(root.path()).expect("a host");
         let names = arrays(&sysroot).expect("names");
         assert_eq!(names, ["md0", "data", "/dev/md0", "/dev/md/data"]);
+        assert!(names.iter().all(|it| is_plain(it)));
+        for name in [r"my\x20raid", "a;b", "$(b)", "a b", "é"] {
+            assert!(!is_plain(name), "{name}");
+        }
         assert_eq!(providers(&sysroot).expect("words"), ["auto", "none"]);
     }
 }

@@ -4,6 +4,7 @@
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Returns the signals that ask a program to end.
 pub fn ending() -> SigSet {
@@ -16,29 +17,64 @@ pub fn ending() -> SigSet {
     all.into_iter().collect()
 }
 
-/// Lets signals wait until [`Held::put_away_first`], or for ever.
-pub struct Held(SigSet);
+/// The signals that ask this program to end, held back from this thread and those that it starts,
+/// until this is dropped.
+pub struct Held {
+    signals: SigSet,
+    arrived: SignalFd,
+}
 
 impl Held {
-    /// Holds the signals back, from this thread and those that it starts.
+    /// Holds the signals back. Those that are ignored (nohup) stay so: a blocked signal would arrive
+    /// all the same.
     ///
     /// # Errors
     /// Returns the error of the system.
     pub fn hold() -> nix::Result<Self> {
-        let signals = ending();
+        let ignored = ignored();
+        let is_heeded = |signal: &Signal| ignored >> (*signal as u32 - 1) & 1 == 0;
+        let signals: SigSet = ending().iter().filter(is_heeded).collect();
         signals.thread_block()?;
-        Ok(Self(signals))
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let arrived = SignalFd::with_flags(&signals, flags)?;
+        Ok(Self { signals, arrived })
     }
 
-    /// Lets a signal end the program again, but only after `put_away`.
+    /// Returns a signal that has arrived, if one has.
+    pub fn arrived(&self) -> Option<Signal> {
+        let arrived = self.arrived.read_signal().ok().flatten()?;
+        Signal::try_from(i32::try_from(arrived.ssi_signo).ok()?).ok()
+    }
+
+    /// Lets a signal that has arrived end the program.
+    pub fn obey(self, signal: Signal) {
+        drop(self);
+        let _ = raise(signal);
+    }
+
+    /// Lets a signal end the program, but only after `put_away`.
     pub fn put_away_first(self, put_away: impl FnOnce() + Send + 'static) {
-        let signals = self.0;
         thread::spawn(move || {
-            let Ok(signal) = signals.wait() else { return };
+            let Ok(signal) = self.signals.wait() else {
+                return;
+            };
             put_away();
-            // Now it does what it would have done.
-            let _ = signals.thread_unblock();
-            let _ = raise(signal);
+            self.obey(signal);
         });
     }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.signals.thread_unblock();
+    }
+}
+
+/// Returns the signals that this process ignores, a bit each (proc_pid_status(5)).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let bits = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or(0)
 }

@@ -87,6 +87,16 @@ impl<Inner: Write> Write for Out<Inner> {
     }
 }
 
+/// Writes a complaint to standard error, without what a terminal obeys. Nothing can be done if that
+/// cannot be written.
+pub fn complain(what: &str) {
+    let _ = writeln!(
+        io::stderr(),
+        "mdp2p: {}",
+        mdp2p_machine::text::shown_lines(what)
+    );
+}
+
 /// Says that an error is about standard output.
 pub fn named(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("standard output: {error}"))

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,9 +16,10 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use liblzma::read::XzDecoder;
 use liblzma::write::XzEncoder;
-use mdp2p::archive::{unpack, unpack_into};
-use mdp2p::signals;
-use nix::sys::signal::kill;
+use mdp2p::archive::{pack, unpack_into};
+use mdp2p::signals::{self, Held};
+use mdp2p_machine::capture::Entry;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tar::{EntryType, Header};
 use tempfile::TempDir;
@@ -37,6 +38,11 @@ fn mdp2p(root: &Path, words: &[&str]) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let status = output.status.code().expect("a status");
     (status, text(&output.stdout), text(&output.stderr))
+}
+
+fn unpack(file: &Path) -> anyhow::Result<TempDir> {
+    let held = Held::hold().expect("signals");
+    Ok(mdp2p::archive::unpack(file, held)?.0)
 }
 
 /// Returns a captured machine with what mdp2p reads beside sysfs.
@@ -170,12 +176,14 @@ fn nothing_that_identifies_somebody_is_taken() {
             at,
             "proc/self/mountinfo",
             "1 1 259:0 / /home/secret5 rw - ext4 /dev/mapper/secret6 rw,secret7\n\
-             2 1 0:9 / /mnt rw - nfs secret8:/x rw\n3 1 259:0 / /home/secret5 rw - ext4 /dev/nvme0n1 rw\n",
+             2 1 0:9 / /mnt rw - nfs secret8:/x rw\n3 1 259:0 / /home/secret5 rw - ext4 /dev/nvme0n1 rw\n\
+             4 1 0:9 / /run/media/secret29 rw - fuse.secret30 secret31 rw\n\
+             5 1 9:9 / /nix rw - ext4 /dev/md_secret18 rw\n",
         );
         put(
             at,
             "proc/swaps",
-            "Filename Type\n/home/secret9/swap file 1 0 -2\n",
+            "Filename Type\n/home/secret9/swap file 1 0 -2\n/dev/md_secret18 partition 1 0 -2\n",
         );
         put(
             at,
@@ -211,7 +219,14 @@ fn nothing_that_identifies_somebody_is_taken() {
         let secret = "md_mod 1 0 - Live 0xffffffffc0a12000\n";
         put(at, "proc/modules", secret);
         let refused = format!("var/cache/md-p2p/{RELEASE}/refused");
-        put(at, &refused, "see /home/secret28/log and /usr/src/x\n");
+        put(
+            at,
+            &refused,
+            "see /home/secret28/log and /usr/src/x '/home/secret32/x' (KSRC=/home/secret33/x) \
+             BUILD=/srv/secret34 \"/srv/a dir/secret35\" a:/var/home/secret36:b drivers/md/md.c\n",
+        );
+        put(at, "sys/class/block/md_secret18/dev", "9:9\n");
+        put(at, "home/secret37/x", "");
         put(
             at,
             "sys/block/md_secret18/md/metadata_version",
@@ -256,7 +271,7 @@ fn nothing_that_identifies_somebody_is_taken() {
             !all.contains("c0a12000"),
             "{tree}: an address of the kernel"
         );
-        for secret in (1..=28).map(|number| format!("secret{number}")) {
+        for secret in (1..=40).map(|number| format!("secret{number}")) {
             assert!(!all.contains(&secret), "{tree}: {secret}");
         }
         assert!(
@@ -276,7 +291,10 @@ fn nothing_that_identifies_somebody_is_taken() {
             "serial1",
             "/mount1 rw - ext4",
             "local/sbin/mdadm",
-            "/path and /usr/src/x",
+            "/path and /usr/src/x '/path' (ksrc=/path) build=/path",
+            "drivers/md/md.c",
+            "/dev/md_name",
+            "/nix rw - ext4 /dev/md_name",
         ] {
             assert!(all.contains(kept), "{tree}: {kept}");
         }
@@ -469,7 +487,7 @@ fn what_is_no_archive_is_refused() {
         .env("TMPDIR", temporary.path())
         .arg("--sysroot")
         .arg(&file)
-        .arg("list")
+        .arg("topology")
         .status();
     assert!(status.expect("mdp2p starts").success());
     assert_eq!(fs::read_dir(temporary.path()).expect("a folder").count(), 0);
@@ -536,4 +554,119 @@ fn messages_name_the_archive_and_not_where_it_was_unpacked() {
             assert!(said.contains(&named), "{said}");
         }
     }
+}
+
+/// A signal that is ignored, as nohup has it, ends nothing and removes nothing.
+#[test]
+fn an_ignored_signal_changes_nothing() {
+    let root = plant("arrays");
+    let archive = capture(root.path(), &[]);
+    let place = tempfile::tempdir().expect("a folder");
+    let script = format!(
+        "trap '' HUP; exec '{}' --sysroot machine.tar.xz stats --watch 1",
+        env!("CARGO_BIN_EXE_mdp2p")
+    );
+    let mut watch = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(archive.path())
+        .env("TMPDIR", place.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mdp2p starts");
+    let mut out = watch.stdout.take().expect("a pipe");
+    out.read_exact(&mut [0]).expect("something");
+    let pid = Pid::from_raw(watch.id().try_into().expect("a number"));
+    kill(pid, Signal::SIGHUP).expect("it runs");
+    // Two more seconds of its output.
+    out.read_exact(&mut [0; 150]).expect("more");
+    assert!(watch.try_wait().expect("it runs").is_none());
+    assert_eq!(fs::read_dir(place.path()).expect("a folder").count(), 1);
+    kill(pid, Signal::SIGTERM).expect("it runs");
+    assert_eq!(watch.wait().expect("it ends").signal(), Some(15));
+    assert_eq!(fs::read_dir(place.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn an_archive_that_takes_long_can_be_interrupted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let entries = (0..20_000).map(|number| {
+        let path = format!("{}/{number}", "d/".repeat(30));
+        (path.into(), Entry::Link("x".into()))
+    });
+    let mut packed = Vec::new();
+    pack(&mut packed, &entries.collect()).expect("an archive");
+    fs::write(folder.path().join("x.tar.xz"), packed).expect("a file");
+    let place = tempfile::tempdir().expect("a folder");
+    let mut list = Command::new(env!("CARGO_BIN_EXE_mdp2p"))
+        .args(["--sysroot", "x.tar.xz", "list"])
+        .current_dir(folder.path())
+        .env("TMPDIR", place.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mdp2p starts");
+    let left = || fs::read_dir(place.path()).expect("a folder").count();
+    while left() == 0 && list.try_wait().expect("it runs").is_none() {}
+    let pid = Pid::from_raw(list.id().try_into().expect("a number"));
+    kill(pid, Signal::SIGINT).expect("it runs");
+    assert_eq!(list.wait().expect("it ends").signal(), Some(2));
+    assert_eq!(left(), 0);
+}
+
+#[test]
+fn only_files_are_replaced_and_a_dash_is_standard_output() {
+    let root = plant("arrays");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let words =
+        |file: &Path| ["capture", "--overwrite", &file.display().to_string()].map(str::to_owned);
+    let (status, _, err) = mdp2p(root.path(), &words(&pipe).each_ref().map(|it| &**it));
+    assert!(status == 1 && err.contains("no regular file"), "{err}");
+    assert!(
+        fs::symlink_metadata(&pipe)
+            .expect("it is there")
+            .file_type()
+            .is_fifo()
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_mdp2p"))
+        .arg("--sysroot")
+        .arg(root.path())
+        .args(["capture", "-"])
+        .current_dir(folder.path())
+        .output()
+        .expect("mdp2p starts");
+    fs::write(folder.path().join("x.tar.xz"), output.stdout).expect("a file");
+    let (status, out, err) = mdp2p(&folder.path().join("x.tar.xz"), &["list"]);
+    assert!(status == 0 && out.contains("md0"), "{out}{err}");
+    assert!(!folder.path().join("-").exists());
+}
+
+/// What stands on an array is seen in a capture too: a filesystem on several devices, a volume.
+#[test]
+fn advice_about_a_capture_is_that_about_the_machine() {
+    let root = plant("arrays");
+    let at = root.path();
+    put(at, "sys/class/block/md127/dev", "9:127\n");
+    put(at, "sys/block/md127/md/sync_action", "idle\n");
+    put(at, "sys/class/block/sda1/dev", "8:1\n");
+    for device in ["md127", "sda1"] {
+        put(at, &format!("sys/fs/btrfs/{UUID}/devices/{device}"), "");
+    }
+    let mounts = "36 1 0:41 / / rw - btrfs /dev/sda1 rw\n";
+    put(at, "proc/self/mountinfo", mounts);
+    let advice = |at: &Path| mdp2p(at, &["detail", "md127"]).1;
+    let told = advice(at);
+    assert!(told.contains("holds the root filesystem"), "{told}");
+    let archive = capture(at, &[]);
+    let file = archive.path().join("machine.tar.xz");
+    assert!(advice(&file).contains("holds the root filesystem"));
+    assert!(!everything(&file).contains(&UUID[..8]));
+    let volume = "LVM-secret";
+    put(at, "sys/class/block/dm-0/dm/uuid", volume);
+    put(at, "sys/class/block/dm-0/dm/name", "secret");
+    let archive = capture(at, &[]);
+    let all = everything(&archive.path().join("machine.tar.xz"));
+    assert!(!all.contains("secret"));
+    assert!(all.contains("lvm-\n"));
 }

@@ -3,13 +3,14 @@
 //!
 //! Tests: tests/capture.rs.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use mdp2p_machine::capture::{self, Entry};
 use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::text;
 use tempfile::NamedTempFile;
 
 use crate::archive;
@@ -28,7 +29,7 @@ Examples:
   mdp2p capture --dry-run machine.tar.xz
   mdp2p --sysroot machine.tar.xz topology")]
 pub struct Capture {
-    /// The file to write, such as machine.tar.xz
+    /// The file to write, such as machine.tar.xz; - is standard output
     pub file: PathBuf,
     /// Keep the serial numbers of drives and devices
     #[arg(long)]
@@ -52,11 +53,8 @@ impl Command for Capture {
     }
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
-        if !self.overwrite && self.file.symlink_metadata().is_ok() && !self.dry_run {
-            bail!(
-                "{}: it exists; name another file, or add --overwrite",
-                self.file.display()
-            );
+        if !self.dry_run && self.file != Path::new("-") {
+            self.check_target()?;
         }
         let entries = capture::take(sysroot, self.with_serials)?;
         let mut out = ui::out();
@@ -82,13 +80,22 @@ impl Command for Capture {
         let shown = || self.file.display().to_string();
         let mut packed = Vec::new();
         archive::pack(&mut packed, &entries)?;
+        if self.file == Path::new("-") {
+            if ui::is_terminal() {
+                bail!("-: an archive is nothing for a terminal; name a file, or a pipe");
+            }
+            let mut out = io::stdout();
+            out.write_all(&packed).map_err(ui::named)?;
+            out.flush().map_err(ui::named)?;
+            return Ok(0);
+        }
         self.write(&packed)?;
         if ui::is_terminal() {
             let files = ui::count(entries.len(), "file");
             writeln!(
                 out,
                 "{}: {files}; look at them before you send it: tar tf",
-                shown()
+                text::shown(&shown())
             )?;
         }
         Ok(0)
@@ -96,6 +103,21 @@ impl Command for Capture {
 }
 
 impl Capture {
+    /// Checks that there is no file, or one that may be replaced. A device would be gone.
+    fn check_target(&self) -> Result<()> {
+        let shown = self.file.display();
+        let Ok(there) = self.file.symlink_metadata() else {
+            return Ok(());
+        };
+        if !there.is_file() {
+            bail!("{shown}: it is no regular file, and would be replaced; name another");
+        }
+        if !self.overwrite {
+            bail!("{shown}: it exists; name another file, or add --overwrite");
+        }
+        Ok(())
+    }
+
     /// Writes the file at once, so that it is never half there. Only its owner can read it.
     fn write(&self, packed: &[u8]) -> Result<()> {
         let folder = match self.file.parent() {

@@ -15,6 +15,8 @@ use mdp2p_machine::md::name::LAST_NUMBER;
 use mdp2p_machine::md::uuid::{self, Uuid};
 use mdp2p_machine::sysroot::{Sysroot, garbage};
 
+use crate::ui;
+
 /// The folder of these files, below the root.
 const FOLDER: &str = "etc/md-p2p/enrolled";
 
@@ -67,7 +69,7 @@ impl Enrolled {
     /// nobody else would assemble it.
     pub fn find_tolerant(sysroot: &Sysroot, uuid: Uuid) -> Option<Self> {
         Self::find(sysroot, uuid).unwrap_or_else(|error| {
-            eprintln!("mdp2p: {error:#}; the array gets another number");
+            ui::complain(&format!("{error:#}; the array gets another number"));
             Some(Self {
                 uuid,
                 number: SUBSTITUTES.start,

@@ -47,10 +47,8 @@ impl Place {
         let driver = match load(sysroot, level) {
             Ok(()) => Driver::MdP2p,
             Err(error) => {
-                eprintln!(
-                    "mdp2p: {} comes up under the kernel's md: {error:#}",
-                    enrolled.node()
-                );
+                let node = enrolled.node();
+                ui::complain(&format!("{node} comes up under the kernel's md: {error:#}"));
                 Driver::Md
             }
         };
@@ -60,10 +58,10 @@ impl Place {
             .find(is_free)
             .context("no number for an array is free")?;
         if number != enrolled.number {
-            eprintln!(
-                "mdp2p: md{} is another array: this one becomes md{number}",
+            ui::complain(&format!(
+                "md{} is another array: this one becomes md{number}",
                 enrolled.number
-            );
+            ));
         }
         let name = format!("md{number}");
         Ok(Self { name, driver })
@@ -107,8 +105,8 @@ impl Place {
         File::from(read)
             .read_to_string(&mut output)
             .context("reading what mdadm prints")?;
-        // Also for the journal.
-        write!(ui::out(), "{}", shown_lines(&output)).context("standard output")?;
+        // For the journal. mdadm has done its work, so what comes next does not depend on that.
+        let _ = write!(ui::out(), "{}", shown_lines(&output));
         Ok((exit_code(status), output))
     }
 }

@@ -22,8 +22,14 @@ const TOOLS: &str = "make gcc-14 rustc rust-src bindgen coccinelle libpython3-de
 
 pub fn run_make(sysroot: &Sysroot, options: &Build, target: Option<&str>) -> Result<u8> {
     let source = find_source(sysroot, options.source.as_deref())?;
-    if options.source.is_none() && sysroot.is_here() {
-        trust::check(&source)?;
+    if sysroot.is_here() {
+        if options.source.is_none() {
+            trust::check(&source)?;
+        }
+        for folder in options.folders() {
+            // make goes there first.
+            trust::check_folder(&source.join("kbuild").join(folder))?;
+        }
     }
     let release = match &options.kernel {
         Some(release) => release.clone(),

@@ -3,7 +3,7 @@
 //!
 //! Tests: below, tests/module.rs and tests/contract.rs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use mdp2p_machine::kernel::modules::MODULES;
@@ -95,6 +95,15 @@ pub struct Build {
     /// Arguments for make, such as KDIR=…, KSRC=… and V=1; see make -C kbuild help
     #[arg(last = true, value_name = "MAKE-ARGUMENT")]
     pub make: Vec<String>,
+}
+
+impl Build {
+    /// Returns the folders among make's arguments in which it leaves what it runs later.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.make.iter().filter_map(|it| it.split_once('='));
+        let folders = pairs.filter(|(name, _)| matches!(*name, "BUILD" | "CACHE"));
+        folders.map(|(_, folder)| Path::new(folder))
+    }
 }
 
 impl ModuleVerb {

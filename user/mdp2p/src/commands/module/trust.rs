@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use mdp2p_machine::block::users;
@@ -23,6 +23,10 @@ const OTHERS: u32 = 0o002;
 const GROUP: u32 = 0o020;
 /// Where mount(8) notes what the kernel does not know of a mount, such as the user who made it.
 const MOUNTS: &str = "/run/mount/utab";
+/// Where the filesystems are listed that can be mounted.
+const FSTAB: &str = "/etc/fstab";
+/// The most links that one path may lead through, as the kernel has it.
+const MOST_LINKS: u32 = 40;
 /// Nobody may rename or remove what somebody else put there.
 const STICKY: u32 = 0o1000;
 
@@ -32,19 +36,33 @@ const STICKY: u32 = 0o1000;
 /// # Errors
 /// Names the first place where somebody else could write.
 pub fn check(source: &Path) -> Result<()> {
-    let mut check = Check {
-        owners: owners(),
-        users_mounts: users_mounts(&fs::read_to_string(MOUNTS).unwrap_or_default()),
-        seen: HashSet::new(),
-        source,
+    let mut check = Check::new(source);
+    let here = std::env::current_dir().context("the working folder")?;
+    let Some(real) = check.walk(&here.join(source), 0)? else {
+        bail!("{}: it does not exist", source.display());
     };
-    let real = fs::canonicalize(source).with_context(|| source.display().to_string())?;
-    check.above(&real)?;
     check.entry(&real, 0)?;
+    if real.join("kbuild").is_symlink() {
+        let why = "it is a link, and make would take the rest from beside its target";
+        return check.refuse(&real.join("kbuild"), why);
+    }
     for part in PARTS {
         check.tree(&real.join(part))?;
     }
     Ok(())
+}
+
+/// Checks a folder that make writes to, and then runs what lies in it. It may not exist yet.
+///
+/// # Errors
+/// Names the place where somebody else could write, or make the folder first.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    let check = Check::new(folder);
+    let here = std::env::current_dir().context("the working folder")?;
+    match check.walk(&here.join(folder), 0)? {
+        Some(real) => check.entry(&real, 0),
+        None => Ok(()),
+    }
 }
 
 /// Returns the users whose files we trust.
@@ -77,6 +95,22 @@ fn users_mounts(text: &str) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Returns the folders on which users may mount something, from the text of `/etc/fstab`: mount(8)
+/// does not always note who did.
+fn mounts_for_users(text: &str) -> Vec<PathBuf> {
+    const FOR_USERS: [&str; 4] = ["user", "users", "owner", "group"];
+    let target = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let target = fields
+            .nth(1)
+            .filter(|_| !line.trim_start().starts_with('#'))?;
+        let mut options = fields.nth(1)?.split(',');
+        let for_users = options.any(|it| FOR_USERS.contains(&it));
+        for_users.then(|| PathBuf::from(users::unescape(target)))
+    };
+    text.lines().filter_map(target).collect()
+}
+
 struct Check<'a> {
     owners: Vec<u32>,
     /// Where users have mounted filesystems, whose owners and modes are then theirs to choose.
@@ -87,14 +121,58 @@ struct Check<'a> {
     source: &'a Path,
 }
 
-impl Check<'_> {
-    /// Checks the folders above a real path. Others may write to a sticky one, such as /tmp, because
-    /// they cannot replace what they do not own.
-    fn above(&self, path: &Path) -> Result<()> {
-        for folder in path.ancestors().skip(1) {
-            self.entry(folder, STICKY)?;
+impl<'a> Check<'a> {
+    fn new(source: &'a Path) -> Self {
+        let text = |file| fs::read_to_string(file).unwrap_or_default();
+        let mut users_mounts = users_mounts(&text(MOUNTS));
+        users_mounts.extend(mounts_for_users(&text(FSTAB)));
+        Self {
+            owners: owners(),
+            users_mounts,
+            seen: HashSet::new(),
+            source,
         }
-        Ok(())
+    }
+
+    /// Returns the real path of an absolute one, after a check of all folders and links on the way.
+    /// Others may write to a sticky folder, such as /tmp, because they cannot replace what they do
+    /// not own. Returns `None` if there is no such file, and nobody else can make it.
+    fn walk(&self, path: &Path, links: u32) -> Result<Option<PathBuf>> {
+        if links > MOST_LINKS {
+            bail!("{}: too many links", path.display());
+        }
+        let mut real = PathBuf::from("/");
+        for part in path.components() {
+            let name = match part {
+                Component::Normal(name) => name,
+                Component::ParentDir => {
+                    real.pop();
+                    continue;
+                }
+                _ => continue,
+            };
+            self.entry(&real, STICKY)?;
+            let next = real.join(name);
+            let metadata = match fs::symlink_metadata(&next) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return self.entry(&real, 0).map(|()| None);
+                }
+                metadata => metadata.with_context(|| next.display().to_string())?,
+            };
+            real = match metadata.is_symlink() {
+                false => next,
+                true => {
+                    self.owner(&next, &metadata)?;
+                    let target =
+                        fs::read_link(&next).with_context(|| next.display().to_string())?;
+                    match self.walk(&real.join(target), links + 1)? {
+                        Some(real) => real,
+                        None => return Ok(None),
+                    }
+                }
+            };
+        }
+        Ok(Some(real))
     }
 
     /// Checks a file or folder with all that is in it, and where links lead. What is in kbuild/build
@@ -105,13 +183,11 @@ impl Check<'_> {
             metadata => metadata.with_context(|| path.display().to_string())?,
         };
         if metadata.is_symlink() {
-            self.owner(path, &metadata)?;
-            // A link that leads nowhere makes nothing run.
-            let Ok(real) = fs::canonicalize(path) else {
-                return Ok(());
+            return match self.walk(path, 0)? {
+                Some(real) => self.tree(&real),
+                // A link that leads nowhere makes nothing run.
+                None => Ok(()),
             };
-            self.above(&real)?;
-            return self.tree(&real);
         }
         self.entry(path, 0)?;
         if !metadata.is_dir() || path.ends_with("kbuild/build") || !self.seen.insert(path.into()) {
@@ -178,15 +254,15 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     /// Checks a folder of ours on a machine with these mounts.
     fn checked(utab: &str, path: &Path) -> String {
         let check = Check {
-            owners: owners(),
             users_mounts: users_mounts(utab),
-            seen: HashSet::new(),
-            source: path,
+            ..Check::new(path)
         };
         let checked = check.entry(path, OTHERS | GROUP);
         checked.map_or_else(|error| error.to_string(), |()| "fine".into())
@@ -212,5 +288,47 @@ mod tests {
         }
         let utab = format!("SRC=/dev/sdb1 TARGET={target}2 OPTS=user=eve\n");
         assert_eq!(checked(&utab, &path), "fine");
+    }
+
+    #[test]
+    fn where_users_may_mount_is_not_trusted() {
+        let fstab = "# /dev/a /a ext4 users 0 0\n/dev/b /b ext4 noauto,users 0 0\n\n\
+                     /dev/c\t/c\\040c\text4\towner\n/dev/d /d ext4 defaults,usrquota\n";
+        assert_eq!(
+            mounts_for_users(fstab),
+            [Path::new("/b"), Path::new("/c c")]
+        );
+    }
+
+    #[test]
+    fn all_links_of_a_path_are_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("real/kbuild")).expect("a folder");
+        let said = |path: &Path| match Check::new(path).walk(path, 0) {
+            Ok(Some(real)) => format!("{}", real.display()),
+            Ok(None) => "none".into(),
+            Err(error) => error.to_string(),
+        };
+        symlink(at("real"), at("second")).expect("a link");
+        symlink("second", at("first")).expect("a link");
+        symlink("round", at("round")).expect("a link");
+        symlink(at("nowhere"), at("dangling")).expect("a link");
+        symlink("/tmp/nobody-has-made-this", at("open")).expect("a link");
+        let real = fs::canonicalize(at("real")).expect("a path");
+        assert_eq!(said(&at("first")), real.display().to_string());
+        assert!(said(&at("round")).contains("too many links"));
+        assert_eq!(said(&at("dangling")), "none");
+        // Everybody could make it.
+        assert!(
+            said(&at("open")).contains("every user may write"),
+            "{}",
+            said(&at("open"))
+        );
+        if !Uid::effective().is_root() {
+            return;
+        }
+        std::os::unix::fs::lchown(at("second"), Some(12345), None).expect("an owner");
+        assert!(said(&at("first")).contains("belongs to user 12345"));
     }
 }

@@ -18,10 +18,11 @@ mod words;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::sysroot::Sysroot;
+use mdp2p_machine::text::shown;
 
 use self::tree::Tree;
 use crate::command::Command;
@@ -66,7 +67,8 @@ impl Command for Topology {
             Some(_) if to_stdout && self.json => {
                 bail!("--svg -: --json writes to standard output too; name a file for one of them")
             }
-            Some(_) if to_stdout => svg::write_to(&tree, BufWriter::new(io::stdout().lock()))?,
+            Some(_) if to_stdout => svg::write_to(&tree, BufWriter::new(io::stdout().lock()))
+                .context("standard output")?,
             Some(path) => svg::write(&tree, path)?,
             None => {}
         }
@@ -78,7 +80,7 @@ impl Command for Topology {
         }
         let mut out = ui::out();
         match &self.svg {
-            Some(path) => writeln!(out, "{}: drawn", path.display())?,
+            Some(path) => writeln!(out, "{}: drawn", shown(&path.to_string_lossy()))?,
             None => out.write_all(text::render(&tree, ui::width()).as_bytes())?,
         }
         Ok(0)
