@@ -155,6 +155,25 @@ fn every_level_has_its_verdicts() {
     }
 }
 
+/// Nothing is direct with memory that no member reaches.
+#[test]
+fn memory_that_no_member_reaches_is_staged_or_refused() {
+    let split = plant("split");
+    free(split.path());
+    for (policy, outcome) in [("auto", Outcome::Staged), ("direct", Outcome::Refused)] {
+        for level in ["linear", "0", "1", "10", "5"] {
+            let words = ["x", "--level", level, "--policy", policy];
+            let members = ["nvme0n1", "nvme1n1", "nvme2n1"];
+            let plan = plan(split.path(), &[&words[..], &members].concat());
+            let far = plan.forecasts.last().expect("a far provider");
+            for cell in [&far.read, &far.write] {
+                assert_eq!(cell.outcome, outcome, "{level} {policy}: {cell:?}");
+                assert!(!cell.note.contains(" on ;"), "{cell:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn copies_of_raid10_lie_where_its_layout_has_them() {
     use Outcome::{Direct, Host, Partly, Peer};

@@ -67,6 +67,24 @@ fn what_would_be_written_is_shown() {
         .stdout(contains("as /dev/md0\n"));
 }
 
+/// What mdadm would not assemble again must not be waited for at the next boot.
+#[test]
+fn an_array_that_would_not_come_up_is_not_enrolled() {
+    for (file, text, why) in [
+        ("consistency_policy", "journal", "has lost its journal"),
+        ("bitmap/metadata", "clustered", "belongs to a cluster"),
+        ("bitmap/location", "file", "has its bitmap in a file"),
+    ] {
+        let root = machine();
+        put(root.path(), &format!("sys/block/md0/md/{file}"), text);
+        let enroll = at(&root).args(["enroll", "--dry-run", "md0"]).assert();
+        enroll
+            .code(1)
+            .stdout("")
+            .stderr(contains(why).and(contains("Nothing was changed")));
+    }
+}
+
 #[test]
 fn a_name_that_udev_would_take_for_two_is_none() {
     let root = machine();

@@ -472,6 +472,90 @@ fn what_helps_below_a_vmd_depends_on_the_host_bridge_behind_it() {
     }
 }
 
+/// To turn VMD off leaves the host bridges of processors as they are.
+#[test]
+fn a_host_bridge_beside_a_vmd_remains() {
+    let machine = vmd(0x09a2, false);
+    let port = "pci0000:20/0000:20:01.0";
+    machine.port(port, ROOT_PORT, Some(0x1d));
+    let client = format!("{port}/0000:21:00.0");
+    machine.drive(&client, 7, None);
+    let text = topology(machine.root());
+    assert!(text.contains("Turn VMD off"), "{text}");
+    let remains = "does not help between devices below pci0000:20:";
+    assert!(text.contains(remains) && text.contains("Xeon"), "{text}");
+}
+
+/// A switch with two drives, and one at a root port.
+fn switch() -> Machine {
+    let machine = Machine::new();
+    let switch = "pci0000:00/0000:00:01.0/0000:01:00.0";
+    machine.port("pci0000:00/0000:00:01.0", ROOT_PORT, Some(0x1d));
+    machine.port(switch, UPSTREAM, None);
+    for number in 0..2 {
+        let port = format!("{switch}/0000:02:{number:02x}.0");
+        machine.port(&port, DOWNSTREAM, Some(0));
+        let drive = format!("{port}/0000:{:02x}:00.0", 3 + number);
+        machine.drive(&drive, number, (number == 0).then_some(16));
+    }
+    machine.port("pci0000:00/0000:00:02.0", ROOT_PORT, Some(0x1d));
+    machine.drive("pci0000:00/0000:00:02.0/0000:05:00.0", 2, None);
+    machine
+}
+
+/// What others lie below is a port, and whether it redirects is not known.
+#[test]
+fn a_port_of_unknown_kind_may_redirect() {
+    let machine = switch();
+    assert!(!topology(machine.root()).contains("unknown"));
+    let port = "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:01.0";
+    for modalias in [Some("xx"), None] {
+        let file = machine.root().join(port).join("modalias");
+        match modalias {
+            Some(text) => fs::write(&file, text).expect("a file"),
+            None => fs::remove_file(&file).expect("a file"),
+        }
+        let _ = fs::remove_file(machine.root().join(port).join("config"));
+        let (text, status) = run(machine.root(), &["topology"]);
+        let text = flat(&text);
+        assert_eq!(status, 1, "{text}");
+        for part in [
+            "It is unknown whether ACS redirects at 02:01.0; here it is assumed not to.",
+            "Run mdp2p capture as root on that machine.",
+            "0000:02:01.0/modalias",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let (text, _) = run(machine.root(), &["doctor"]);
+        assert!(
+            text.contains("it is unknown whether ports redirect"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_processor_that_was_not_captured_may_be_trusted() {
+    let machine = switch();
+    let file = machine.root().join("proc/cpuinfo");
+    let text = topology(machine.root());
+    assert!(!text.contains("processor was not captured"), "{text}");
+    fs::remove_file(&file).expect("a file");
+    let text = topology(machine.root());
+    assert!(
+        text.contains("The processor was not captured. If it is AMD Zen"),
+        "{text}"
+    );
+    let kinds: Vec<Value> = pairs(machine.root())
+        .iter()
+        .filter(|pair| pair.client == "0000:05:00.0")
+        .flat_map(|pair| pair.reasons.iter().map(|it| it["kind"].clone()))
+        .collect();
+    assert!(kinds.contains(&"processor-unknown".into()), "{kinds:?}");
+    fs::write(&file, "vendor_id\t: AuthenticAMD\ncpu family\t: 25\n").expect("a file");
+    assert!(!topology(machine.root()).contains("~no"));
+}
+
 #[test]
 fn acs_of_many_ports_is_turned_off_by_their_kind() {
     let zen = plant("12-dgx-a100-acs-zen");

@@ -30,6 +30,7 @@ fn machine() -> TempDir {
     let root = folder.path();
     fs::create_dir(root.join("sys")).expect("sys");
     put(root, "proc/sys/kernel/osrelease", RELEASE);
+    put(root, "proc/modules", "");
     for name in ["md", "linear", "raid0", "raid10", "raid456"] {
         put(root, &installed(name), "ELF");
     }
@@ -884,5 +885,26 @@ fn a_reader_who_goes_is_no_error() {
             .expect("mdp2p runs");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn status_says_what_was_not_captured() {
+    let root = tempfile::tempdir().expect("a folder");
+    fs::create_dir(root.path().join("sys")).expect("sys");
+    let told = || on(root.path(), &["status"]);
+    refused(
+        &told(),
+        &["osrelease is not among the files of this machine"],
+    );
+    put(root.path(), "proc/sys/kernel/osrelease", RELEASE);
+    let output = told();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for what in [
+        &format!("lib/modules/{RELEASE}"),
+        "proc/modules or sys/module",
+    ] {
+        assert!(said.contains(what), "{what}: {said}");
     }
 }

@@ -299,3 +299,51 @@ pub fn unescape(text: &str) -> String {
     }
     shown(&String::from_utf8_lossy(&bytes)).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::put;
+
+    fn machine(mounts: &str, swaps: &str) -> (tempfile::TempDir, Sysroot) {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = root.path();
+        put(at, "sys/class/block/md0/dev", "9:0\n");
+        put(at, "proc/self/mountinfo", mounts);
+        put(at, "proc/swaps", &format!("Filename Type\n{swaps}"));
+        let sysroot = Sysroot::at(at).expect("a machine");
+        (root, sysroot)
+    }
+
+    #[test]
+    fn only_what_is_in_dev_is_a_device() {
+        // A folder of another machine, an overlay, and a swap file, all of that name.
+        let mounts = "36 1 0:50 / /mnt rw - nfs nas:/export/md0 rw\n\
+                      37 1 0:51 / /over rw - overlay md0 rw\n";
+        let (_root, sysroot) = machine(mounts, "/data/md0 file 1 0 -2\n/dev/md0 file 1 0 -2\n");
+        assert_eq!(of(&sysroot, "md0").expect("uses"), []);
+        let (_root, sysroot) = machine("", "/dev/md0 partition 1 0 -2\n");
+        assert_eq!(of(&sysroot, "md0").expect("uses"), [Use::Swap]);
+    }
+
+    #[test]
+    fn a_mount_ends_before_the_one_that_it_is_on() {
+        let mounts = "36 1 9:0 / /data rw - ext4 /dev/md0 rw\n\
+                      37 1 9:0 / /data/bind rw - ext4 /dev/md0 rw\n";
+        let (_root, sysroot) = machine(mounts, "");
+        let places = ["/data/bind", "/data"].map(|at| Use::Mounted(at.into()));
+        assert_eq!(of(&sysroot, "md0").expect("uses"), places);
+    }
+
+    /// A container may have no links in /dev/mapper.
+    #[test]
+    fn what_device_mapper_calls_so_is_found_without_its_link() {
+        let mounts = "36 1 0:50 / / rw - btrfs /dev/mapper/vg-root rw\n";
+        let (root, sysroot) = machine(mounts, "");
+        put(root.path(), "sys/class/block/dm-0/dev", "254:0\n");
+        put(root.path(), "sys/class/block/dm-0/dm/name", "vg-root\n");
+        let uses = of(&sysroot, "dm-0").expect("uses");
+        assert_eq!(uses, [Use::Mounted("/".into())]);
+        assert!(uses[0].is_essential());
+    }
+}

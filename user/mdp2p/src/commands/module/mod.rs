@@ -26,6 +26,10 @@ impl Command for Module {
         self.verb.changes()
     }
 
+    fn tolerates(&self) -> bool {
+        matches!(self.verb, ModuleVerb::Status { .. })
+    }
+
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         match &self.verb {
             ModuleVerb::Status { kernel, json } => status::show(sysroot, kernel.as_deref(), *json),

@@ -64,8 +64,16 @@ pub fn show(sysroot: &Sysroot, named: Option<&str>, json: bool) -> Result<u8> {
 
 impl ModuleStatus {
     fn read(sysroot: &Sysroot, named: Option<&str>) -> Result<Self> {
+        if named.is_none() {
+            sysroot.needs(&["proc/sys/kernel/osrelease"])?;
+        }
         let release = release::find(sysroot, named)?;
         let running = release::running(sysroot).is_ok_and(|it| it == release);
+        let folder = release::folder(sysroot, &release);
+        sysroot.tolerate(sysroot.needs(&[&folder.to_string_lossy()]))?;
+        if running {
+            sysroot.tolerate(sysroot.needs(&["proc/modules", "sys/module"]))?;
+        }
         let installed = modules::installed(sysroot, &release)?;
         let built = match find_source(sysroot, None) {
             Ok(source) => {

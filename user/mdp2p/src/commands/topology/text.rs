@@ -23,7 +23,10 @@ pub fn render(tree: &Tree, width: usize) -> String {
     let mut out = String::new();
     let no_pci = tree.devices.iter().next().is_none();
     if no_pci {
-        let none = format!("No PCI device in /{DEVICES}.");
+        let none = match tree.sysroot.needs(&[DEVICES]) {
+            Ok(()) => format!("No PCI device in /{DEVICES}."),
+            Err(_) => "PCI devices were not captured.".to_owned(),
+        };
         put_paragraph(&mut out, width, "", &none);
     }
     for bridge in &tree.host_bridges {
