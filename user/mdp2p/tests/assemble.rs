@@ -24,6 +24,7 @@ fn machine() -> TempDir {
         ("level", "raid1\n"),
         ("metadata_version", "1.2\n"),
         ("dev-sda/state", "in_sync\n"),
+        ("sync_action", "idle"),
     ] {
         put(root.path(), &format!("sys/block/md1/md/{file}"), text);
     }

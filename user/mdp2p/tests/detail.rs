@@ -157,6 +157,7 @@ fn ddf() -> tempfile::TempDir {
             ("raid_disks", disks),
             ("array_state", state),
             ("metadata_version", metadata),
+            ("sync_action", "idle"),
             ("dev-sda/state", "in_sync"),
             ("dev-sdb/state", "in_sync"),
         ] {
@@ -257,6 +258,15 @@ fn nobody_is_told_to_stop_an_array_in_the_midst_of_something() {
         assert!(!said.contains("--stop"), "{file} {text}: {said}");
         assert!(!said.contains("mdp2p assemble"), "{file} {text}: {said}");
     }
+    let root = common::plant("machines/18-names-names");
+    let told = |root: &Path| advice(root, "md126");
+    assert!(told(root.path()).contains("--stop"));
+    fs::remove_file(root.path().join("sys/block/md126/md/sync_action")).expect("a file");
+    let said = told(root.path());
+    assert!(
+        said.contains("may be in a reshape") && !said.contains("--stop"),
+        "{said}"
+    );
     // A kernel's name is not always that of the node.
     let said = set("dev-cciss!c0d0/state", "in_sync\n");
     assert!(said.contains(" /dev/cciss/c0d0"), "{said}");

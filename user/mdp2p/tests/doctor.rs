@@ -803,6 +803,7 @@ fn arrays_of_the_kernels_md_are_warned_of() {
                 ("level", "raid1"),
                 ("array_state", "clean"),
                 ("metadata_version", "1.2"),
+                ("sync_action", "idle"),
             ] {
                 put(root, &format!("sys/block/md0/md/{file}"), text);
             }

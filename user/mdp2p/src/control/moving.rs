@@ -105,7 +105,7 @@ fn is_not_captured(sysroot: &Sysroot, error: &anyhow::Error) -> bool {
 }
 
 fn uses_unknown(array: &Array, error: &anyhow::Error) -> Hindrance {
-    let brief = "may be in use: that cannot be told".to_owned();
+    let brief = "may be in use, which cannot be told".to_owned();
     let full = format!(
         "Nobody can tell what uses {}: {error:#}. Mend that first, because the array may hold the \
          running system.",
@@ -209,6 +209,16 @@ pub fn lasting(sysroot: &Sysroot, array: &Array) -> Option<Hindrance> {
 
 fn rebuilding(sysroot: &Sysroot, array: &Array) -> Option<Hindrance> {
     let because = |brief: String, rest: &str| Some(Hindrance::new(array, brief, rest));
+    let is_redundant = matches!(
+        Level::parse(&array.level).map(Level::number),
+        Ok(1 | 4..=6 | 10)
+    );
+    if is_redundant && !sysroot.has(format!("sys/block/{}/md/sync_action", array.name)) {
+        return because(
+            "may be in a reshape or a rebuild, which was not captured".into(),
+            "See `cat /proc/mdstat` first.",
+        );
+    }
     let action = array.rebuild.as_ref().map_or("idle", |it| &it.action);
     if action == "reshape" || is_reshaped(sysroot, array) {
         return because(
