@@ -9,7 +9,7 @@
 # hand.
 
 set -euo pipefail
-cd "$(dirname "$0")"
+cd "$(readlink -f "$(dirname "$0")")"
 trap 'rm --force ./*.new' EXIT
 
 # By topology: the level of the array, and its members.
