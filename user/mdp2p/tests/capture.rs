@@ -261,8 +261,11 @@ fn nothing_that_identifies_somebody_is_taken() {
             .min()
             .expect("one");
         let mut space = vec![0; 4096];
-        space[0x100..0x104].copy_from_slice(&[0x03, 0, 0x01, 0]);
+        // Two serial numbers; the first names the place of the second.
+        space[0x100..0x104].copy_from_slice(&[0x03, 0, 0x01, 0x14]);
         space[0x104..0x10c].copy_from_slice(b"secret21");
+        space[0x140..0x144].copy_from_slice(&[0x03, 0, 0x01, 0]);
+        space[0x144..0x14c].copy_from_slice(b"secret38");
         fs::write(device.join("config"), space).expect("config space");
 
         let archive = capture(at, &[]);

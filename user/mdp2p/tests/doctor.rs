@@ -681,6 +681,9 @@ fn it_tells_whether_the_iommu_translates() {
         "iommu=pt",
         on("DMA-FQ\n"),
     );
+    // A guest has it.
+    let vfio = on("unmanaged\n");
+    becomes("IOMMU", "warning", "cannot tell", "", vfio);
     let bare = |root: &Path| put(root, "sys/class/iommu/dmar0/x", "");
     becomes("IOMMU", "warning", "cannot tell", "iommu=pt", bare);
     becomes("IOMMU", "ok", "iommu=pt", "", |root| {
@@ -864,7 +867,7 @@ fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
 #[test]
 fn people_get_lines_that_fit_and_a_sum() {
     let root = plant("split");
-    put(root.path(), "usr/bin/true", "");
+    put(root.path(), "usr/sbin/true", "");
     let output = doctor(root.path(), &[]);
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(

@@ -133,25 +133,32 @@ fn dword(config: &[u8], at: usize) -> Option<u32> {
 
 /// Returns where an extended capability begins in config space; `None` if there is none.
 fn extended_capability(config: &[u8], wanted: u32) -> Option<usize> {
+    let all = extended_capabilities(config);
+    all.into_iter()
+        .find_map(|(id, at)| (id == wanted).then_some(at))
+}
+
+/// Returns the number and the place of each extended capability.
+fn extended_capabilities(config: &[u8]) -> Vec<(u32, usize)> {
     const FIRST: usize = 0x100;
+    let mut all = Vec::new();
     let mut at = FIRST;
     // No more than config space has room for, so that a ring of capabilities ends too.
-    for _ in 0..960 {
-        let head = dword(config, at).filter(|_| at >= FIRST)?;
-        if head & 0xffff == wanted {
-            return Some(at);
-        }
+    while let Some(head) = dword(config, at).filter(|_| at >= FIRST && all.len() < 960) {
+        all.push((head & 0xffff, at));
         at = (head >> 20 & 0xffc) as usize;
     }
-    None
+    all
 }
 
 /// Removes the serial number of a device (PCI_EXT_CAP_ID_DSN), which may also be a network address.
 pub fn without_serial(mut config: Vec<u8>) -> Vec<u8> {
     const ID: u32 = 0x03;
-    if let Some(at) = extended_capability(&config, ID) {
-        let end = config.len().min(at + 12);
-        config[at + 4..end].fill(0);
+    for (id, at) in extended_capabilities(&config) {
+        if id == ID {
+            let end = config.len().min(at + 12);
+            config[at + 4..end].fill(0);
+        }
     }
     config
 }

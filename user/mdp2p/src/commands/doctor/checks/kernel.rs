@@ -234,10 +234,11 @@ fn mdadm(survey: &Survey) -> Result<Finding> {
         "usr/local/sbin",
         "usr/local/bin",
     ];
-    survey.sysroot.needs(&FOLDERS)?;
     let path = FOLDERS.map(|folder| format!("{folder}/mdadm"));
-    Ok(match path.iter().find(|path| survey.sysroot.has(path)) {
-        Some(path) => ok(format!("/{path}")),
-        None => problem("not installed", "apt install mdadm"),
-    })
+    if let Some(path) = path.iter().find(|path| survey.sysroot.has(path)) {
+        return Ok(ok(format!("/{path}")));
+    }
+    // Where distributions put it.
+    survey.sysroot.needs(&["usr/sbin", "sbin"])?;
+    Ok(problem("not installed", "apt install mdadm"))
 }

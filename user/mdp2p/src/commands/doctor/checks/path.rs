@@ -31,10 +31,11 @@ fn iommu(survey: &Survey) -> Result<Finding> {
         let Some(group) = group else {
             continue;
         };
-        if let Some(kind) = survey
+        let kind = survey
             .sysroot
-            .read_if(format!("sys/kernel/iommu_groups/{group}/type"))?
-        {
+            .read_if(format!("sys/kernel/iommu_groups/{group}/type"))?;
+        // What was given to a guest or a program (VFIO) is theirs.
+        if let Some(kind) = kind.filter(|kind| kind != "unmanaged") {
             *kinds.entry(kind).or_insert(0usize) += 1;
         }
     }
