@@ -115,6 +115,24 @@ fn without_arrays_it_says_so() {
     assert_eq!(json(root.path())["arrays"], Value::Array(Vec::new()));
 }
 
+/// The link to a device may be captured without the device. A disk is then of no interest here.
+#[test]
+fn an_array_that_was_not_captured_is_named() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("sys/block");
+    fs::create_dir_all(&folder).expect("block devices");
+    let link = |name: &str| {
+        let target = format!("../devices/virtual/block/{name}");
+        std::os::unix::fs::symlink(target, folder.join(name)).expect("a link");
+    };
+    link("sda");
+    assert_eq!(output(&mut list(root.path())), "No arrays.\n");
+    link("md0");
+    let why = contains("sys/block/md0 is not among the files of this machine");
+    let told = list(root.path()).assert().code(1).stderr(why);
+    told.stdout("No array could be read.\n");
+}
+
 #[test]
 fn garbage_costs_its_array_and_names_the_file() {
     let root = common::plant("arrays");

@@ -128,10 +128,13 @@ pub fn all(sysroot: &Sysroot) -> Result<Vec<Array>> {
     sysroot::each(&sysroot.names("sys/block")?, |name| {
         let is_there = || sysroot.has(format!("sys/block/{name}/md"));
         if !is_there() {
-            // The link was captured, and not where it leads.
-            return sysroot
-                .tolerate(sysroot.needs(&[&format!("sys/block/{name}")]))
-                .map(|_| None);
+            // Of an array, the link may have been captured, and not where it leads.
+            let place = format!("sys/block/{name}");
+            let there = match name.starts_with("md") {
+                true => sysroot.needs(&[&place]),
+                false => Ok(()),
+            };
+            return sysroot.tolerate(there).map(|_| None);
         }
         match Array::read(sysroot, name) {
             Ok(array) => Ok(Some(array)),
