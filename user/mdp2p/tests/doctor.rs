@@ -620,7 +620,7 @@ fn a_gpu_that_shows_a_part_of_its_memory_is_seen() {
     becomes(
         name,
         "warning",
-        "unknown",
+        "not captured whether",
         "mdp2p capture as root",
         |root| {
             small(root);

@@ -528,7 +528,7 @@ fn a_port_of_unknown_kind_may_redirect() {
         }
         let (text, _) = run(machine.root(), &["doctor"]);
         assert!(
-            text.contains("it is unknown whether ports redirect"),
+            text.contains("it was not captured whether ports redirect"),
             "{text}"
         );
     }

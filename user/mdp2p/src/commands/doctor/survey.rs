@@ -136,6 +136,14 @@ impl<'a> Survey<'a> {
         pairs
     }
 
+    /// Begins a sentence about what only root can read: `… whether ports redirect`.
+    pub fn hidden(&self) -> &'static str {
+        match self.sysroot.is_here() {
+            true => "only root can see",
+            false => "it was not captured",
+        }
+    }
+
     /// Says what to do about what only root can read.
     pub fn as_root(&self) -> &'static str {
         match self.sysroot.is_here() {

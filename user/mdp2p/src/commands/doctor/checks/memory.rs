@@ -206,8 +206,9 @@ fn resizable_bars(survey: &Survey) -> Result<Finding> {
     if !unknown.is_empty() {
         return Ok(warning(
             format!(
-                "{} shows 256 MiB, and it is unknown whether more is possible",
-                ui::list(&unknown)
+                "{} shows 256 MiB, and {} whether more is possible",
+                ui::list(&unknown),
+                survey.hidden()
             ),
             survey.as_root(),
         ));

@@ -35,7 +35,10 @@ fn acs(survey: &Survey) -> Result<Finding> {
     if ports.is_empty() {
         let found = "no port between providers and drives redirects";
         return Ok(match survey.hides_config_space() {
-            true => warning("it is unknown whether ports redirect", survey.as_root()),
+            true => warning(
+                format!("{} whether ports redirect", survey.hidden()),
+                survey.as_root(),
+            ),
             false => ok(found),
         });
     }
@@ -93,7 +96,7 @@ fn reach(survey: &Survey) -> Result<Finding> {
         let found = format!("{found}; I/O between those is staged");
         warning(found, how_to_reach(survey, &known, &pairs))
     } else if survey.hides_config_space() {
-        let found = format!("{found}, unless ACS redirects, which is unknown");
+        let found = format!("{found}; {} whether ACS redirects", survey.hidden());
         warning(found, survey.as_root())
     } else {
         ok(found)
