@@ -17,7 +17,7 @@ use crate::command::Command;
 use crate::commands::Verb;
 use crate::completions;
 use crate::manual;
-use crate::signals::Held;
+use crate::signals::{self, Held};
 use crate::ui::{self, Color};
 
 const EXAMPLES: &str = "\
@@ -137,6 +137,9 @@ pub fn run(arguments: Arguments) -> Result<u8> {
         }
     };
     let status = answer(&arguments, &Sysroot::unpacked(folder.path(), archive)?);
+    signals::wait_if_ending();
+    // A second signal must not come between.
+    drop(folder);
     drop(held);
     status
 }

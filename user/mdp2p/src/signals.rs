@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The signals that ask the program to end, for those who have something to put away before.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal, raise};
@@ -58,6 +59,7 @@ impl Held {
             let Ok(signal) = self.signals.wait() else {
                 return;
             };
+            ENDING.store(true, Ordering::SeqCst);
             put_away();
             self.obey(signal);
         });
@@ -67,6 +69,16 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let _ = self.signals.thread_unblock();
+    }
+}
+
+/// Whether a signal is about to end the program, and what it reads is being put away.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Waits for the end, if it is near: what was read since then may be wrong, and must not be said.
+pub fn wait_if_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        thread::park();
     }
 }
 

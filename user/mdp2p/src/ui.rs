@@ -11,6 +11,8 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object, Rows};
 use tabled::settings::{Alignment, Padding, Style as Lines};
 
+use crate::signals;
+
 /// The version of the JSON that mdp2p prints, unless a command has another. It is raised when a key
 /// changes its meaning or is removed.
 pub const JSON_VERSION: u32 = 1;
@@ -72,6 +74,7 @@ struct Out<Inner> {
 
 impl<Inner: Write> Write for Out<Inner> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        signals::wait_if_ending();
         match std::str::from_utf8(text) {
             Ok(text) if self.ascii && !text.is_ascii() => {
                 let plain: String = text.chars().map(ascii).collect();
@@ -90,6 +93,7 @@ impl<Inner: Write> Write for Out<Inner> {
 /// Writes a complaint to standard error, without what a terminal obeys. Nothing can be done if that
 /// cannot be written.
 pub fn complain(what: &str) {
+    signals::wait_if_ending();
     let _ = writeln!(
         io::stderr(),
         "mdp2p: {}",

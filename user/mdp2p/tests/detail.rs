@@ -482,6 +482,17 @@ fn garbage_is_an_error_that_names_the_file() {
         }
     }
     detail(root.path(), "md0").assert().success();
+    // Whoever assembled it by what is left would leave a member out.
+    let root = common::plant("arrays");
+    common::put(root.path(), "sys/block/md127/md/sync_action", "idle\n");
+    common::put(root.path(), "sys/block/md127/md/dev-sdb/slot", "first\n");
+    let told = detail(root.path(), "md127").assert().code(1);
+    let said = String::from_utf8_lossy(&told.get_output().stdout).into_owned();
+    assert!(said.contains("has a member that cannot be"), "{said}");
+    assert!(
+        !said.contains("--stop") && !said.contains("journal"),
+        "{said}"
+    );
     // A member costs its own line.
     for (file, content) in [("p2pdma_distance", "far away"), ("slot", "first")] {
         let root = common::plant("arrays");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Finds the users of a block device: filesystems, swap, and drivers that hold it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
@@ -106,32 +106,7 @@ impl fmt::Display for Use {
 /// # Errors
 /// Fails if sysfs or procfs cannot be read.
 pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
-    let device = number(sysroot, name)?;
-    let names = filesystem_devices(sysroot, name)?;
-    let places: BTreeSet<String> = mounts(sysroot)?
-        .into_iter()
-        .filter(|mount| mount.device == device || mount.is_on_one_of(sysroot, &names))
-        .map(|mount| mount.at)
-        .collect();
-    // A mount on a folder of another mount has to end before that one.
-    let mut uses: Vec<Use> = places.into_iter().rev().map(Use::Mounted).collect();
-    let swaps = sysroot.lines_if("proc/swaps")?.unwrap_or_default();
-    let mut partitions = swaps.lines().skip(1).filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let path = words.next().map(unescape)?;
-        words
-            .next()
-            .is_none_or(|kind| kind != "file")
-            .then_some(path)
-    });
-    if partitions.any(|path| node_name(sysroot, &path).as_deref() == Some(name)) {
-        uses.push(Use::Swap);
-    }
-    let holders = sysroot.names(format!("sys/class/block/{name}/holders"))?;
-    for holder in holders {
-        uses.push(Use::Holder(Holder::read(sysroot, holder)?));
-    }
-    Ok(uses)
+    Table::read(sysroot)?.of(name)
 }
 
 /// Lists the uses of a block device, of its partitions, and of all that is built on these, each with
@@ -141,31 +116,84 @@ pub fn of(sysroot: &Sysroot, name: &str) -> Result<Vec<Use>> {
 /// Fails if sysfs or procfs cannot be read.
 pub fn above(sysroot: &Sysroot, name: &str) -> Result<Vec<(String, Use)>> {
     let mut above = Vec::new();
-    climb(sysroot, name, &mut BTreeSet::new(), &mut above)?;
+    Table::read(sysroot)?.climb(name, &mut BTreeSet::new(), &mut above)?;
     Ok(above)
 }
 
-fn climb(
-    sysroot: &Sysroot,
-    name: &str,
-    seen: &mut BTreeSet<String>,
-    above: &mut Vec<(String, Use)>,
-) -> Result<()> {
-    for device in family(sysroot, name)? {
-        // One device may hold several others. The tree of another machine may even have a circle.
-        if !seen.insert(device.clone()) {
-            continue;
-        }
-        for used in of(sysroot, &device)? {
-            if let Use::Holder(holder) = &used
-                && sysroot.has(format!("sys/class/block/{}/dev", holder.name))
-            {
-                climb(sysroot, &holder.name, seen, above)?;
-            }
-            above.push((device.clone(), used));
-        }
+/// What is mounted, and what is swap: read once, because there may be thousands of both.
+struct Table<'a> {
+    sysroot: &'a Sysroot,
+    mounts: Vec<Mount>,
+    /// The kernel's names of the devices that are swap.
+    swaps: BTreeSet<String>,
+}
+
+impl<'a> Table<'a> {
+    fn read(sysroot: &'a Sysroot) -> Result<Self> {
+        let swaps = sysroot.lines_if("proc/swaps")?.unwrap_or_default();
+        let partition = |line: &str| {
+            let mut words = line.split_whitespace();
+            let path = words.next().map(unescape)?;
+            words
+                .next()
+                .is_none_or(|kind| kind != "file")
+                .then_some(path)
+        };
+        let nodes = Nodes::new(sysroot);
+        let partitions = swaps.lines().skip(1).filter_map(partition);
+        Ok(Self {
+            sysroot,
+            mounts: mounts(sysroot)?,
+            swaps: partitions.filter_map(|path| nodes.name(&path)).collect(),
+        })
     }
-    Ok(())
+
+    fn of(&self, name: &str) -> Result<Vec<Use>> {
+        let device = number(self.sysroot, name)?;
+        let names = filesystem_devices(self.sysroot, name)?;
+        let is_on = |mount: &&Mount| {
+            mount.device == device || mount.node.as_ref().is_some_and(|node| names.contains(node))
+        };
+        let mounts = self.mounts.iter().filter(is_on);
+        let places: BTreeSet<String> = mounts.map(|mount| mount.at.clone()).collect();
+        // A mount on a folder of another mount has to end before that one.
+        let mut uses: Vec<Use> = places.into_iter().rev().map(Use::Mounted).collect();
+        if self.swaps.contains(name) {
+            uses.push(Use::Swap);
+        }
+        let holders = self
+            .sysroot
+            .names(format!("sys/class/block/{name}/holders"))?;
+        for holder in holders {
+            uses.push(Use::Holder(Holder::read(self.sysroot, holder)?));
+        }
+        Ok(uses)
+    }
+
+    fn climb(
+        &self,
+        name: &str,
+        seen: &mut BTreeSet<String>,
+        above: &mut Vec<(String, Use)>,
+    ) -> Result<()> {
+        for device in family(self.sysroot, name)? {
+            // One device may hold several others. The tree of another machine may even have a circle.
+            if !seen.insert(device.clone()) {
+                continue;
+            }
+            for used in self.of(&device)? {
+                if let Use::Holder(holder) = &used
+                    && self
+                        .sysroot
+                        .has(format!("sys/class/block/{}/dev", holder.name))
+                {
+                    self.climb(&holder.name, seen, above)?;
+                }
+                above.push((device.clone(), used));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Returns the names of a block device and its partitions.
@@ -216,6 +244,8 @@ pub struct Mount {
     pub at: String,
     /// What was mounted: in most cases a node.
     pub source: String,
+    /// The kernel's name of the device, if it was a node.
+    node: Option<String>,
 }
 
 /// Lists the mounted filesystems.
@@ -224,57 +254,67 @@ pub struct Mount {
 /// Fails if procfs cannot be read.
 pub fn mounts(sysroot: &Sysroot) -> Result<Vec<Mount>> {
     let text = sysroot.lines_if(MOUNTS)?.unwrap_or_default();
-    Ok(text.lines().filter_map(Mount::parse).collect())
+    let nodes = Nodes::new(sysroot);
+    let parse = |line| Mount::parse(line, &nodes);
+    Ok(text.lines().filter_map(parse).collect())
 }
 
 impl Mount {
     /// Parses a line of mountinfo (proc_pid_mountinfo(5)).
-    fn parse(line: &str) -> Option<Self> {
+    fn parse(line: &str, nodes: &Nodes) -> Option<Self> {
         let (place, filesystem) = line.split_once(" - ")?;
         let mut place = place.split(' ').skip(2);
         let device = device_number(place.next()?)?;
         let at = unescape(place.nth(1)?);
         let source = unescape(filesystem.split(' ').nth(1)?);
-        Some(Self { device, at, source })
+        Some(Self {
+            device,
+            at,
+            node: nodes.name(&source),
+            source,
+        })
     }
 
     /// Tells whether the filesystem is on the block device. Some filesystems, such as btrfs, have a
     /// number of their own, and name the device.
-    pub fn is_on(&self, sysroot: &Sysroot, name: &str, device: (u64, u64)) -> bool {
-        self.device == device || node_name(sysroot, &self.source).as_deref() == Some(name)
-    }
-
-    fn is_on_one_of(&self, sysroot: &Sysroot, names: &[String]) -> bool {
-        let name = node_name(sysroot, &self.source);
-        name.is_some_and(|name| names.contains(&name))
+    pub fn is_on(&self, name: &str, device: (u64, u64)) -> bool {
+        self.device == device || self.node.as_deref() == Some(name)
     }
 }
 
-/// Returns the kernel's name of the device at a path in `/dev`; `None` for what is no such path, such
-/// as a folder of another machine (NFS).
-fn node_name(sysroot: &Sysroot, path: &str) -> Option<String> {
-    let inside = path.strip_prefix("/dev/")?;
-    if let Some(alias) = inside.strip_prefix("mapper/")
-        && let Some(name) = mapped_name(sysroot, alias)
-    {
-        return Some(name);
-    }
-    let real = sysroot.device(path.trim_start_matches('/'));
-    let real = real.unwrap_or_else(|| path.into());
-    Some(real.file_name()?.to_string_lossy().into_owned())
+/// Finds the kernel's names of nodes.
+struct Nodes<'a> {
+    sysroot: &'a Sysroot,
+    /// The kernel's name of what device mapper calls so.
+    mapped: BTreeMap<String, String>,
 }
 
-/// Returns the kernel's name of what device mapper calls so.
-fn mapped_name(sysroot: &Sysroot, alias: &str) -> Option<String> {
-    let names = sysroot.names("sys/class/block").ok()?;
-    let is_it = |name: &String| {
-        let text = sysroot.read_if(format!("sys/class/block/{name}/dm/name"));
-        text.ok().flatten().as_deref() == Some(alias)
-    };
-    names
-        .into_iter()
-        .filter(|it| it.starts_with("dm-"))
-        .find(is_it)
+impl<'a> Nodes<'a> {
+    fn new(sysroot: &'a Sysroot) -> Self {
+        let names = sysroot.names("sys/class/block").unwrap_or_default();
+        let names = names.into_iter().filter(|it| it.starts_with("dm-"));
+        let alias = |name: String| {
+            let alias = sysroot.read_if(format!("sys/class/block/{name}/dm/name"));
+            Some((alias.ok().flatten()?, name))
+        };
+        Self {
+            sysroot,
+            mapped: names.filter_map(alias).collect(),
+        }
+    }
+
+    /// Returns the kernel's name of the device at a path in `/dev`; `None` for what is no such path,
+    /// such as a folder of another machine (NFS).
+    fn name(&self, path: &str) -> Option<String> {
+        let inside = path.strip_prefix("/dev/")?;
+        let alias = inside.strip_prefix("mapper/");
+        if let Some(name) = alias.and_then(|alias| self.mapped.get(alias)) {
+            return Some(name.clone());
+        }
+        let real = self.sysroot.device(path.trim_start_matches('/'));
+        let real = real.unwrap_or_else(|| path.into());
+        Some(real.file_name()?.to_string_lossy().into_owned())
+    }
 }
 
 /// Decodes spaces and the like, which are `\040` in mountinfo, swaps and utab.

@@ -48,6 +48,9 @@ pub struct Array {
     pub metadata: String,
     /// The members, sorted by role; those without a role come last.
     pub members: Vec<Member>,
+    /// Whether a member is left out, because a file of it cannot be understood.
+    #[serde(skip)]
+    pub is_partial: bool,
     /// A resync, recovery, check or reshape; `None` if the array is idle.
     pub rebuild: Option<Rebuild>,
     /// What md-p2p says of it; `None` if it is not md-p2p's.
@@ -217,6 +220,7 @@ impl Array {
             anyhow::Ok(value.unwrap_or(0))
         };
         let mut members = Vec::new();
+        let mut is_partial = false;
         for entry in md.names("")? {
             if let Some(member) = entry.strip_prefix("dev-") {
                 let read = md
@@ -228,6 +232,7 @@ impl Array {
                     Err(error) => {
                         let error = error.context(format!("member {member} of {name} is left out"));
                         sysroot.tolerate::<()>(Err(error))?;
+                        is_partial = true;
                     }
                 }
             }
@@ -253,6 +258,7 @@ impl Array {
             chunk_bytes: first_number(md, "chunk_size")?,
             metadata: text("metadata_version")?,
             members,
+            is_partial,
             rebuild: Rebuild::read(md)?,
             p2p,
         })

@@ -156,6 +156,12 @@ fn stopped_or_broken(array: &Array) -> Option<Hindrance> {
 pub fn lasting(sysroot: &Sysroot, array: &Array) -> Option<Hindrance> {
     let name = &array.name;
     let because = |brief: String, rest: &str| Some(Hindrance::new(array, brief, rest));
+    if array.is_partial {
+        return because(
+            "has a member that cannot be understood".into(),
+            "Without that member, it could not be assembled whole.",
+        );
+    }
     if Level::parse(&array.level).is_err() {
         return because(
             format!(

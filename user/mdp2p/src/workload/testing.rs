@@ -18,6 +18,7 @@ pub fn array(bytes: u64, chunk_bytes: u64, raid_disks: u32) -> Array {
         chunk_bytes,
         metadata: "1.2".into(),
         members: Vec::new(),
+        is_partial: false,
         rebuild: None,
         p2p: None,
     }

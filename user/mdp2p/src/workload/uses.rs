@@ -34,7 +34,7 @@ pub(super) fn check_is_on_array(
         if number == device {
             return Ok(());
         }
-        on_array.extend(mounts.iter().filter(|m| m.is_on(sysroot, &name, number)));
+        on_array.extend(mounts.iter().filter(|m| m.is_on(&name, number)));
     }
     if on_array.iter().any(|mount| mount.device == device) {
         return Ok(());

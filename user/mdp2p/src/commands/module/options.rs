@@ -101,6 +101,8 @@ impl Build {
     /// Returns the folders among make's arguments in which it leaves what it runs later.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.make.iter().filter_map(|it| it.split_once('='));
+        // make knows := and the like, too.
+        let pairs = pairs.map(|(name, value)| (name.trim_end_matches([':', '?', '!']), value));
         let folders = pairs.filter(|(name, _)| matches!(*name, "BUILD" | "CACHE"));
         folders.map(|(_, folder)| Path::new(folder))
     }

@@ -69,8 +69,7 @@ impl ModuleStatus {
         }
         let release = release::find(sysroot, named)?;
         let running = release::running(sysroot).is_ok_and(|it| it == release);
-        let folder = release::folder(sysroot, &release);
-        sysroot.tolerate(sysroot.needs(&[&folder.to_string_lossy()]))?;
+        sysroot.tolerate(sysroot.needs(&["lib/modules", "usr/lib/modules"]))?;
         if running {
             sysroot.tolerate(sysroot.needs(&["proc/modules", "sys/module"]))?;
         }

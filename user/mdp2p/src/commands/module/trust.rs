@@ -57,7 +57,10 @@ pub fn check(source: &Path) -> Result<()> {
 /// # Errors
 /// Names the place where somebody else could write, or make the folder first.
 pub fn check_folder(folder: &Path) -> Result<()> {
-    let check = Check::new(folder);
+    let check = Check {
+        is_source: false,
+        ..Check::new(folder)
+    };
     let here = std::env::current_dir().context("the working folder")?;
     match check.walk(&here.join(folder), 0)? {
         Some(real) => check.entry(&real, 0),
@@ -119,6 +122,8 @@ struct Check<'a> {
     seen: HashSet<PathBuf>,
     /// The source as it was found, for the error.
     source: &'a Path,
+    /// Whether it is a source, and not a folder that make writes to.
+    is_source: bool,
 }
 
 impl<'a> Check<'a> {
@@ -131,6 +136,7 @@ impl<'a> Check<'a> {
             users_mounts,
             seen: HashSet::new(),
             source,
+            is_source: true,
         }
     }
 
@@ -243,11 +249,17 @@ impl<'a> Check<'a> {
     }
 
     fn refuse(&self, path: &Path, why: &str) -> Result<()> {
+        let what_to_do = match self.is_source {
+            true => format!(
+                "if you trust it, name the source: --source {}",
+                self.source.display()
+            ),
+            false => "name a folder that only you can write to".to_owned(),
+        };
         bail!(
-            "{}: somebody else could change what would be built from here, because {why}; if you \
-             trust it, name the source: --source {}; nothing was built",
-            path.display(),
-            self.source.display()
+            "{}: somebody else could change what would be built here, because {why}; {what_to_do}; \
+             nothing was built",
+            path.display()
         )
     }
 }
