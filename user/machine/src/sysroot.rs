@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +43,8 @@ pub struct Sysroot {
     open: Arc<OwnedFd>,
     /// On another machine, the folder below its root in which paths begin.
     elsewhere: Option<PathBuf>,
+    /// On another machine, that folder, open: most paths neither leave it nor go through links.
+    near: Option<Arc<OwnedFd>>,
     /// What could not be read or understood; `None` if that ends the command.
     complaints: Option<Complaints>,
 }
@@ -80,6 +82,7 @@ impl Sysroot {
             root: archive.to_owned(),
             folder: folder.to_owned(),
             elsewhere: (folder != Path::new("/")).then(PathBuf::new),
+            near: None,
             complaints: None,
         })
     }
@@ -131,27 +134,29 @@ impl Sysroot {
         }
     }
 
-    /// Opens a folder of the machine that much is read from. Paths then begin in this folder. On
-    /// this machine, the path to it is looked up only once.
+    /// Opens a folder of the machine that much is read from. Paths then begin in this folder, and
+    /// the path to it is looked up only once.
     ///
     /// # Errors
     /// Fails if there is no such folder.
     pub fn within(&self, folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let open = self.open(folder, FOLDER);
-        let open = open.with_context(|| self.shown(folder))?;
-        Ok(Self {
-            root: self.root.join(folder),
-            folder: match self.elsewhere {
-                None => self.folder.join(folder),
-                Some(_) => self.folder.clone(),
+        let open = open.with_context(|| self.shown(folder))?.into();
+        let root = self.root.join(folder);
+        Ok(match &self.elsewhere {
+            None => Self {
+                root,
+                folder: self.folder.join(folder),
+                open,
+                ..self.clone()
             },
-            open: match self.elsewhere {
-                None => open.into(),
-                Some(_) => self.open.clone(),
+            Some(above) => Self {
+                root,
+                elsewhere: Some(above.join(folder)),
+                near: Some(open),
+                ..self.clone()
             },
-            elsewhere: self.elsewhere.as_ref().map(|above| above.join(folder)),
-            complaints: self.complaints.clone(),
         })
     }
 
@@ -167,6 +172,9 @@ impl Sysroot {
                 Mode::empty(),
             )?);
         };
+        if let Some(opened) = self.open_near(path, flags) {
+            return opened;
+        }
         let path = above.join(path);
         let how = OpenHow::new()
             .flags(flags)
@@ -178,6 +186,20 @@ impl Sysroot {
             .take(1000)
             .find(|opened| !matches!(opened, Err(Errno::EAGAIN)));
         Ok(opened.unwrap_or(Err(Errno::EAGAIN))?)
+    }
+
+    /// Opens what lies near on another machine; `None` if the path leads through a link or away, so
+    /// that it must begin at the root.
+    fn open_near(&self, path: &Path, flags: OFlag) -> Option<io::Result<OwnedFd>> {
+        let how = OpenHow::new().flags(flags).resolve(
+            ResolveFlag::RESOLVE_BENEATH
+                | ResolveFlag::RESOLVE_NO_SYMLINKS
+                | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+        );
+        match fcntl::openat2(self.near.as_ref()?, &*real(path), how) {
+            Err(Errno::ELOOP | Errno::EXDEV | Errno::EAGAIN) => None,
+            opened => Some(opened.map_err(io::Error::from)),
+        }
     }
 
     /// Tells whether this is the machine that we run on: no other machine can be changed.
@@ -373,10 +395,13 @@ impl Sysroot {
 
     /// Returns the target of a link, without following it; `None` if there is no such link.
     pub fn target(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
-        let target = match self.elsewhere {
-            None => fcntl::readlinkat(&self.open, &*real(path.as_ref())),
-            Some(_) => {
-                let link = self.open(path.as_ref(), OFlag::O_PATH | OFlag::O_NOFOLLOW);
+        let path = path.as_ref();
+        let target = match (&self.elsewhere, &self.near) {
+            (None, _) => fcntl::readlinkat(&self.open, &*real(path)),
+            // A name alone leads nowhere.
+            (Some(_), Some(near)) if is_name(path) => fcntl::readlinkat(near, &*real(path)),
+            _ => {
+                let link = self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW);
                 fcntl::readlinkat(link.ok()?, "")
             }
         };
@@ -408,6 +433,16 @@ fn real(path: &Path) -> Cow<'_, Path> {
         Some(Cow::Owned(path)) => Cow::Owned(path.into()),
         _ => Cow::Borrowed(path),
     }
+}
+
+/// Tells whether a path is the name of what lies in the folder in which it begins.
+fn is_name(path: &Path) -> bool {
+    let real = real(path);
+    let mut parts = real.components();
+    matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    )
 }
 
 /// Makes a harmless name.
@@ -556,6 +591,8 @@ mod tests {
             assert_eq!(sysroot.device("sys/loop"), None, "{target}");
             let sys = sysroot.within("sys").expect("a folder");
             assert!(sys.read("loop").is_err(), "{target}");
+            assert!(!sys.has("loop"), "{target}");
+            assert!(sys.names("loop").unwrap_or_default().is_empty(), "{target}");
             fs::remove_file(link).expect("removed");
         }
         for target in [
@@ -576,6 +613,8 @@ mod tests {
             fs::remove_file(link).expect("removed");
         }
         assert!(sysroot.read("../secret").is_err());
+        let sys = sysroot.within("sys").expect("a folder");
+        assert!(sys.read("../../secret").is_err());
     }
 
     #[test]
@@ -598,6 +637,11 @@ mod tests {
                 Path::new("sys/devices/x")
             );
             assert_eq!(sysroot.link("sys/link").as_deref(), Some("x"));
+            // What is near is looked up there, unless a link leads away.
+            let near = sysroot.within("sys").expect(target);
+            assert_eq!(near.read("link/file").expect(target), "mine");
+            assert_eq!(near.link("link").as_deref(), Some("x"));
+            assert_eq!(near.read("../sys/link/file").expect(target), "mine");
             fs::remove_file(link).expect("removed");
         }
     }

@@ -61,6 +61,19 @@ pub fn out() -> impl Write {
     }
 }
 
+/// Writes a long text to standard output as [`out`] does, in one piece: without colour, `out` itself
+/// would write each part between two styles alone.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn print(text: &str) -> io::Result<()> {
+    let plain = match anstream::AutoStream::choice(&io::stdout()) {
+        anstream::ColorChoice::Never => Some(anstream::adapter::strip_str(text).to_string()),
+        _ => None,
+    };
+    out().write_all(plain.as_deref().unwrap_or(text).as_bytes())
+}
+
 /// Tells whether the locale has more than ASCII.
 pub fn has_more_than_ascii() -> bool {
     has_unicode(|name| std::env::var(name).ok())

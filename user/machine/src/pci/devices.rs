@@ -3,6 +3,7 @@
 //! (Documentation/ABI/testing/sysfs-bus-pci) and from config space.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 use std::str::FromStr;
@@ -198,15 +199,10 @@ impl Device {
             false => class,
         };
         let space = match is_unknown || driver.is_some() || class >> 16 == config::BRIDGE {
-            true => sysroot.file(Path::new("config")).ok(),
+            true => Space::open(sysroot),
             false => None,
         };
-        // Each word is a trip to the device, so only the words that are needed are read.
-        let word = |at: usize| {
-            let mut word = [0; 2];
-            space.as_ref()?.read_exact_at(&mut word, at as u64).ok()?;
-            Some(u16::from_le_bytes(word))
-        };
+        let word = |at| space.as_ref()?.word(at);
         let port = match class >> 8 {
             config::PCI_BRIDGE => config::port_type(word),
             _ => None,
@@ -288,6 +284,34 @@ impl Device {
             self.kind,
             Kind::RootPort | Kind::UpstreamPort | Kind::DownstreamPort | Kind::Bridge
         )
+    }
+}
+
+/// Config space of a device. On this machine each word is a trip to the device, so only the words
+/// that are needed are read. On another machine it is a file like others.
+enum Space {
+    Here(File),
+    Elsewhere(Vec<u8>),
+}
+
+impl Space {
+    /// Opens it; `None` if it cannot be read.
+    fn open(device: &Sysroot) -> Option<Self> {
+        let path = Path::new("config");
+        match device.is_here() {
+            true => device.file(path).ok().map(Self::Here),
+            false => device.bytes(path).ok().map(Self::Elsewhere),
+        }
+    }
+
+    /// Returns 16 bits; `None` where it ends.
+    fn word(&self, at: usize) -> Option<u16> {
+        let mut word = [0; 2];
+        match self {
+            Self::Here(file) => file.read_exact_at(&mut word, at as u64).ok()?,
+            Self::Elsewhere(bytes) => word.copy_from_slice(bytes.get(at..at + 2)?),
+        }
+        Some(u16::from_le_bytes(word))
     }
 }
 

@@ -78,10 +78,9 @@ impl Command for Topology {
         if self.json || to_stdout {
             return Ok(0);
         }
-        let mut out = ui::out();
         match &self.svg {
-            Some(path) => writeln!(out, "{}: drawn", shown(&path.to_string_lossy()))?,
-            None => out.write_all(text::render(&tree, ui::width()).as_bytes())?,
+            Some(path) => writeln!(ui::out(), "{}: drawn", shown(&path.to_string_lossy()))?,
+            None => ui::print(&text::render(&tree, ui::width()))?,
         }
         Ok(0)
     }
