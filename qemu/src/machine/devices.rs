@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The drives of a topology as QEMU's devices, with the bridges and ports that lead to them.
+//! The drives and engines of a topology as QEMU's devices, with the bridges and ports that lead to them.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::places::RUN;
-use super::topology::{Drive, Kind, Place, Topology};
+use super::topology::{Drive, Engine, Kind, Place, Topology};
 
 /// The first slot of second controllers, above the slots of the first controllers.
 const SECOND_SLOTS: usize = 50;
 
+/// The first slot of engines.
+const ENGINE_SLOTS: usize = 80;
+
 /// Returns options of QEMU's, each with its value: for the drives of `topology`, for their media,
-/// and for all that lies between the drives and the host bridge.
+/// for its engines, and for all that lies between them and the host bridge.
 pub fn of(topology: &Topology) -> Vec<(&'static str, Value)> {
     let add = |value| ("-device", value);
     let mut options = Vec::new();
@@ -33,12 +36,20 @@ pub fn of(topology: &Topology) -> Vec<(&'static str, Value)> {
         }
         options.extend(namespace(drive).map(add));
     }
+    for (number, engine) in topology.engines.iter().enumerate() {
+        options.push(add(port(
+            &engine.name,
+            engine.behind,
+            ENGINE_SLOTS + number,
+        )));
+        options.push(add(engine_device(engine)));
+    }
     options
 }
 
 /// Returns switches and further host bridges. A switch has one root port above it.
 fn bridges(topology: &Topology) -> Vec<Value> {
-    let places: BTreeSet<Place> = topology.drives.iter().flat_map(Drive::places).collect();
+    let places: BTreeSet<Place> = topology.places().collect();
     let mut bridges = Vec::new();
     for place in places {
         match place {
@@ -102,6 +113,17 @@ fn second_device(drive: &Drive) -> Value {
         "serial": drive.name,
         "bus": format!("port-{}", second(drive)),
         "subsys": subsystem_id(drive),
+    })
+}
+
+/// Returns the device of an `engine`. Usually its addresses have 28 bits only, which reach neither
+/// a BAR nor all of the memory.
+fn engine_device(engine: &Engine) -> Value {
+    json!({
+        "driver": "edu",
+        "id": engine.name,
+        "bus": format!("port-{}", engine.name),
+        "dma_mask": u64::MAX,
     })
 }
 
@@ -248,6 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_has_its_place_and_reaches_all_addresses() {
+        let devices = devices("engines");
+        for (id, port, bus) in [
+            ("engine0", "port-engine0", "switch0"),
+            ("engine1", "port-engine1", "bridge1"),
+        ] {
+            let engine = find(&devices, id);
+            assert_eq!(
+                (&engine["driver"], &engine["bus"]),
+                (&json!("edu"), &json!(port))
+            );
+            assert_eq!(engine["dma_mask"], u64::MAX);
+            assert_eq!(find(&devices, port)["bus"], bus);
+        }
+        assert_eq!(find(&devices, "bridge1")["driver"], "pxb-pcie");
+    }
+
+    #[test]
     fn an_iommu_comes_before_all_that_it_translates_for() {
         assert_eq!(devices("iommu")[0]["driver"], "intel-iommu");
         assert!(
@@ -259,7 +299,9 @@ mod tests {
 
     #[test]
     fn no_two_slots_of_a_guest_have_one_number() {
-        for name in ["big", "mixed", "nocmb", "paths", "split", "switch"] {
+        for name in [
+            "big", "engine", "engines", "mixed", "nocmb", "paths", "split", "switch",
+        ] {
             let devices = devices(name);
             let slots: Vec<_> = devices
                 .iter()

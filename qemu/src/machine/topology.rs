@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Topologies: the drives of a guest, and their places on PCI. A topology is a small TOML file
+//! Topologies: the drives of a guest, its DMA engines, and their places on PCI. A topology is a small TOML file
 //! in `qemu/topologies`, or anyone's own.
 
 use std::collections::BTreeSet;
@@ -29,6 +29,19 @@ pub struct Topology {
     pub reach_all: bool,
     /// The drives, in the order in which the guest lists them.
     pub drives: Vec<Drive>,
+    /// The DMA engines.
+    #[serde(default)]
+    pub engines: Vec<Engine>,
+}
+
+/// A DMA engine: QEMU's device `edu`. The guest has no driver for it but the tests' own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Its name in scenarios.
+    pub name: String,
+    /// The place that it is attached to.
+    pub behind: Place,
 }
 
 /// One drive.
@@ -118,11 +131,7 @@ impl Topology {
             !self.drives.is_empty(),
             "drives: a guest without drives has nothing to show; list at least one"
         );
-        let in_switch = self
-            .drives
-            .iter()
-            .flat_map(Drive::places)
-            .any(|place| matches!(place, Place::Switch(_)));
+        let in_switch = self.places().any(|place| matches!(place, Place::Switch(_)));
         ensure!(
             !(self.iommu && in_switch),
             "iommu: QEMU takes every transfer to the IOMMU, while the kernel expects those within a switch to stay \
@@ -139,7 +148,21 @@ impl Topology {
                 drive.name
             );
         }
+        for engine in &self.engines {
+            let name = &engine.name;
+            check_name(name).with_context(|| format!("engine {name}"))?;
+            ensure!(
+                names.insert(name),
+                "engine {name}: name: is taken; give each device its own"
+            );
+        }
         Ok(())
+    }
+
+    /// Returns the places of all controllers and engines.
+    pub fn places(&self) -> impl Iterator<Item = Place> + use<'_> {
+        let engines = self.engines.iter().map(|engine| engine.behind);
+        self.drives.iter().flat_map(Drive::places).chain(engines)
     }
 }
 
@@ -150,12 +173,7 @@ impl Drive {
     }
 
     fn check(&self) -> Result<()> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        // NVMe and virtio serial numbers have 20 bytes.
-        ensure!(
-            !self.name.is_empty() && self.name.len() <= 20 && self.name.chars().all(plain),
-            "name: use up to 20 lower-case letters and digits"
-        );
+        check_name(&self.name)?;
         ensure!(
             self.size.0 >= 16 * MIB && self.size.0 % MIB == 0,
             "size: use whole megabytes, 16M or more"
@@ -180,6 +198,16 @@ impl Drive {
         }
         Ok(())
     }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    // NVMe and virtio serial numbers have 20 bytes.
+    ensure!(
+        !name.is_empty() && name.len() <= 20 && name.chars().all(plain),
+        "name: use up to 20 lower-case letters and digits"
+    );
+    Ok(())
 }
 
 impl Size {
@@ -351,6 +379,23 @@ mod tests {
     fn two_drives_of_one_name_are_refused() {
         let twice = "about = \"\"\ndrives = [ { name = \"a\", behind = \"root\" }, { name = \"a\", behind = \"root\" } ]";
         assert!(error(twice).contains("drive a: name: is taken"));
+    }
+
+    #[test]
+    fn an_engine_is_a_device_like_a_drive() {
+        let engine = |keys: &str| drive("") + "\nengines = [ { " + keys + " } ]";
+        let topology = Topology::parse(&engine("name = \"b\", behind = \"bridge1\""));
+        let topology = topology.expect("a topology");
+        assert_eq!(
+            topology.places().collect::<Vec<_>>(),
+            [Place::Root, Place::Bridge(1)]
+        );
+        let taken = error(&engine("name = \"a\", behind = \"root\""));
+        assert!(taken.contains("engine a: name: is taken"), "{taken}");
+        let unfit = error(&engine("name = \"B\", behind = \"root\""));
+        assert!(unfit.contains("engine B: name: use up to 20"), "{unfit}");
+        let iommu = engine("name = \"b\", behind = \"switch0\"") + "\niommu = true";
+        assert!(error(&iommu).contains("iommu: QEMU takes every transfer to the IOMMU"));
     }
 
     #[test]
