@@ -86,6 +86,17 @@ dma() {
 	read -r _ ram _ peer <<<"$said"
 }
 
+# watching NAME COMMAND...: runs the command, and sets loads and stores to the bytes of the drive's controller
+# memory that CPUs read and wrote meanwhile. QEMU has seen them, and it sees DMA by itself.
+watching() {
+	local said
+	quietly vmctl watch "$1"
+	quietly "${@:2}"
+	said=$(vmctl watched)
+	# shellcheck disable=SC2034 # for the scenario
+	read -r _ loads _ stores <<<"$said"
+}
+
 # Arrays
 
 # use_p2p: loads md-p2p before mdadm can ask for the kernel's md. md-p2p loads levels by itself.

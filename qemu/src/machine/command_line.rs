@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::devices;
-use super::places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM};
+use super::places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM, TRACE};
 use super::topology::Topology;
 
 /// Kernel words of a system guest: what to start, and to boot quickly and quietly. The BPF security
@@ -117,7 +117,7 @@ impl Machine {
         machine
     }
 
-    /// Adds the drives of `topology`, and the bridges and ports that lead to them.
+    /// Adds the drives and engines of `topology`, and the bridges and ports that lead to them.
     pub fn add_topology(&mut self, topology: &Topology) {
         if topology.iommu {
             self.kernel(&["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"]);
@@ -169,14 +169,12 @@ impl Machine {
         );
     }
 
-    /// Writes QEMU's trace `events` to a file.
+    /// Writes QEMU's trace `events` to a file. Others may be turned on while the guest runs.
     pub fn add_trace(&mut self, events: &[String], boot: Boot) {
         for event in events {
             self.option("-trace", &[event]);
         }
-        if !events.is_empty() {
-            self.option("-D", &[&boot.file("trace")]);
-        }
+        self.option("-D", &[&boot.file(TRACE)]);
     }
 
     /// Boots with this initramfs.

@@ -11,5 +11,5 @@ pub mod topology;
 
 pub use command_line::{Accel, Channels, Machine, Processors};
 pub use devices::device;
-pub use places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM};
+pub use places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM, TRACE};
 pub use topology::{Drive, Topology};

@@ -11,6 +11,9 @@ pub const ENVIRONMENT: &str = "/run/environment";
 /// The folder of a run that a system guest can write to.
 pub const OUT: &str = "out";
 
+/// The file in the folder of a run to which QEMU writes its trace.
+pub const TRACE: &str = "trace";
+
 /// The disk on which a system guest keeps the changes of its root.
 pub const SYSTEM: &str = "system";
 

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::environment::{self, Environment, Kernel};
-use crate::machine::{Accel, Boot, ENVIRONMENT, JOB, Machine, OUT, Processors, RUN, Topology, kvm};
+use crate::machine::{
+    Accel, Boot, ENVIRONMENT, JOB, Machine, OUT, Processors, RUN, TRACE, Topology, kvm,
+};
 
 use super::control::{Change, Request, Verb};
 use super::dmesg;
@@ -272,13 +274,13 @@ impl<'a> Running<'a> {
             None => enter.bind(&root, ENVIRONMENT, false)?,
             Some(_) => enter.copied(&root, &self.folder.join(COPY), ENVIRONMENT)?,
         };
-        let traces_dma = self.run.traces.iter().any(|event| event == DMA);
         Ok(Plan {
             enter,
             machine,
             stdio: self.stdio()?,
             command_file: self.file("qemu"),
-            trace: traces_dma.then(|| self.file("trace")),
+            trace: self.file(TRACE),
+            traces_dma: self.run.traces.iter().any(|event| event == DMA),
             sinks: [
                 self.sink("stdout", Box::new(io::stdout()))?,
                 self.sink("stderr", Box::new(io::stderr()))?,
@@ -423,6 +425,11 @@ impl<'a> Running<'a> {
             Verb::Dma => guest
                 .dma()
                 .map(|dma| format!("ram {} peer {}", dma.ram, dma.peer)),
+            Verb::Watch(drive) => guest.watch(drive.as_deref()).map(nothing),
+            Verb::Watched => guest
+                .watched()
+                .map(|cpu| format!("read {} write {}", cpu.read, cpu.write)),
+            Verb::Where(device) => guest.address(&device),
         };
         guest.answer(&request.tag, &result);
         None

@@ -40,6 +40,12 @@ pub enum Verb {
     Reboot(Change, Vec<String>),
     /// What the drives' DMA has touched.
     Dma,
+    /// Count from now on what the CPUs touch of the controller memory of this drive, or of all.
+    Watch(Option<String>),
+    /// Stop counting, and return the count.
+    Watched,
+    /// The PCI address of a device.
+    Where(String),
 }
 
 /// Changes from the next boot on.
@@ -105,6 +111,10 @@ impl Verb {
                 Self::Reboot(change, arguments[used..].to_vec())
             }
             ("dma", []) => Self::Dma,
+            ("watch", []) => Self::Watch(None),
+            ("watch", [drive]) => Self::Watch(Some((*drive).to_owned())),
+            ("watched", []) => Self::Watched,
+            ("where", [device]) => Self::Where((*device).to_owned()),
             _ => bail!("{verb} does not take these arguments: {words:?}; see vmctl help"),
         })
     }
@@ -177,6 +187,7 @@ mod tests {
         assert_eq!(parse("kill", &[]), Ok(Verb::Kill(vec![])));
         assert_eq!(parse("dma", &[]), Ok(Verb::Dma));
         assert_eq!(parse("kill", &[""]), Ok(Verb::Kill(vec![String::new()])));
+        assert_eq!(parse("watch", &[]), Ok(Verb::Watch(None)));
     }
 
     #[test]

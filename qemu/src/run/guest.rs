@@ -3,8 +3,8 @@
 //! guest while it runs.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -22,7 +22,7 @@ use crate::machine::qmp::Qmp;
 use crate::machine::{self, Channels, Drive, Machine, Topology};
 
 use super::control::{Direction, Request};
-use super::trace::{self, Dma};
+use super::trace::{self, Cpu, Dma};
 
 /// How long the guest's kernel may take to let a device go.
 const UNPLUG_PATIENCE: Duration = Duration::from_secs(300);
@@ -56,8 +56,10 @@ pub struct Plan {
     pub stdio: [Stdio; 3],
     /// The file to which the command line is written.
     pub command_file: PathBuf,
-    /// The file to which QEMU writes its trace of DMA, if it does.
-    pub trace: Option<PathBuf>,
+    /// The file to which QEMU writes its trace.
+    pub trace: PathBuf,
+    /// Whether the drives' DMA is traced.
+    pub traces_dma: bool,
     /// Where standard output and standard error of the script go.
     pub sinks: [Sink; 2],
     /// The words that the guest prints on both after the script has ended.
@@ -76,8 +78,20 @@ pub struct Guest {
     iommu: bool,
     failing: BTreeSet<String>,
     peers: Vec<Range<u64>>,
-    trace: Option<PathBuf>,
-    traced: usize,
+    trace: PathBuf,
+    traces_dma: bool,
+    /// The end of what [`Guest::dma`] has read of the trace.
+    traced: u64,
+    watch: Option<Watch>,
+}
+
+/// A count of what CPUs do.
+#[derive(Debug)]
+struct Watch {
+    /// The memory that counts.
+    peers: Vec<Range<u64>>,
+    /// The place in the trace at which it began.
+    start: u64,
 }
 
 impl Guest {
@@ -129,7 +143,9 @@ impl Guest {
             failing: BTreeSet::new(),
             peers: Vec::new(),
             trace: plan.trace,
+            traces_dma: plan.traces_dma,
             traced: 0,
+            watch: None,
         })
     }
 
@@ -227,30 +243,97 @@ impl Guest {
                 "behind an IOMMU, the addresses in a trace of DMA do not tell what memory they are of"
             );
         }
+        ensure!(
+            self.traces_dma,
+            "the drives' DMA is not traced: start with --trace {}",
+            trace::DMA
+        );
         self.note_peers()?;
-        let trace = self.trace.as_ref().ok_or_else(|| {
-            anyhow!(
-                "the drives' DMA is not traced: start with --trace {}",
-                trace::DMA
-            )
-        })?;
-        let text = fs::read_to_string(trace)
-            .with_context(|| format!("{} cannot be read", trace.display()))?;
-        // The last line may be incomplete.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let dma = Dma::of(&text[self.traced..whole], &self.peers);
-        self.traced = whole;
-        Ok(dma)
+        let text = self.trace_from(self.traced)?;
+        self.traced += text.len() as u64;
+        Ok(Dma::of(&text, &self.peers))
+    }
+
+    /// Counts from now on what CPUs touch of the controller memory of the drive `name`, or of all
+    /// drives. The trace is on only as long as this, because every access to a device is in it.
+    pub fn watch(&mut self, name: Option<&str>) -> Result<()> {
+        ensure!(
+            self.watch.is_none(),
+            "the CPUs are watched already: ask for watched first"
+        );
+        let drives = match name {
+            Some(name) => vec![self.drive(name)?.clone()],
+            None => self.drives.clone(),
+        };
+        let peers = controller_memory(&self.query_pci()?, &drives);
+        ensure!(
+            !peers.is_empty(),
+            "{} has no controller memory that is mapped",
+            name.unwrap_or("no drive")
+        );
+        let start = self.trace_from(0)?.len() as u64;
+        self.watch = Some(Watch { peers, start });
+        self.set_accesses(true)
+    }
+
+    /// Stops to count, and returns the count.
+    pub fn watched(&mut self) -> Result<Cpu> {
+        let watch = self
+            .watch
+            .take()
+            .context("the CPUs are not watched: ask for watch first")?;
+        self.set_accesses(false)?;
+        Ok(Cpu::of(&self.trace_from(watch.start)?, &watch.peers))
+    }
+
+    fn set_accesses(&mut self, enable: bool) -> Result<()> {
+        for event in trace::ACCESSES {
+            let state = json!({ "name": event, "enable": enable });
+            self.qmp.execute("trace-event-set-state", state)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the whole lines of the trace from this place on.
+    fn trace_from(&self, start: u64) -> Result<String> {
+        let mut text = String::new();
+        File::open(&self.trace)
+            .and_then(|mut file| {
+                file.seek(SeekFrom::Start(start))?;
+                file.read_to_string(&mut text)
+            })
+            .with_context(|| format!("{} cannot be read", self.trace.display()))?;
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        Ok(text)
+    }
+
+    /// Returns the PCI address of the drive or engine `name`.
+    pub fn address(&mut self, name: &str) -> Result<String> {
+        let buses = self.query_pci()?;
+        let device = pci_devices(&buses)
+            .into_iter()
+            .find(|device| device["qdev_id"] == name)
+            .with_context(|| format!("there is no device {name}"))?;
+        let number = |key: &str| {
+            device[key]
+                .as_u64()
+                .with_context(|| format!("{name}: no {key}"))
+        };
+        Ok(format!(
+            "0000:{:02x}:{:02x}.{:x}",
+            number("bus")?,
+            number("slot")?,
+            number("function")?
+        ))
+    }
+
+    fn query_pci(&mut self) -> Result<Value> {
+        self.qmp.execute("query-pci", json!({}))
     }
 
     /// Remembers where the guest has mapped the drives' controller memory.
     pub fn note_peers(&mut self) -> Result<()> {
-        let buses = self.qmp.execute("query-pci", json!({}))?;
-        let mut found = Vec::new();
-        for bus in buses.as_array().into_iter().flatten() {
-            controller_memory(&bus["devices"], &self.drives, &mut found);
-        }
-        for peer in found {
+        for peer in controller_memory(&self.query_pci()?, &self.drives) {
             if !self.peers.contains(&peer) {
                 self.peers.push(peer);
             }
@@ -293,24 +376,39 @@ fn failing_node(name: &str) -> String {
     format!("{name}-failing")
 }
 
-/// Adds the controller memory of `drives` that is mapped among `devices`, as `query-pci`
-/// shows them.
-fn controller_memory(devices: &Value, drives: &[Drive], found: &mut Vec<Range<u64>>) {
-    for device in devices.as_array().into_iter().flatten() {
-        let is_ours =
-            |drive: &Drive| drive.cmb.is_some() && device["qdev_id"] == drive.name.as_str();
-        if drives.iter().any(is_ours) {
-            let regions = device["regions"].as_array().into_iter().flatten();
-            for region in regions.filter(|region| region["bar"] == CMB_BAR) {
-                if let (Some(start), Some(size)) =
-                    (region["address"].as_u64(), region["size"].as_u64())
-                {
-                    found.push(start..start + size);
-                }
-            }
-        }
-        controller_memory(&device["pci_bridge"]["devices"], drives, found);
+/// Returns the controller memory of `drives` that is mapped, as `query-pci` shows it.
+fn controller_memory(buses: &Value, drives: &[Drive]) -> Vec<Range<u64>> {
+    let is_ours = |device: &&Value| {
+        let is = |drive: &Drive| drive.cmb.is_some() && device["qdev_id"] == drive.name.as_str();
+        drives.iter().any(is)
+    };
+    let range = |region: &Value| {
+        let start = region["address"].as_u64()?;
+        Some(start..start + region["size"].as_u64()?)
+    };
+    pci_devices(buses)
+        .into_iter()
+        .filter(is_ours)
+        .flat_map(|device| list(&device["regions"]))
+        .filter(|region| region["bar"] == CMB_BAR)
+        .filter_map(range)
+        .collect()
+}
+
+/// Returns all devices on `buses`, as `query-pci` shows them, and all below them.
+fn pci_devices(buses: &Value) -> Vec<&Value> {
+    let mut found: Vec<&Value> = list(buses).flat_map(|bus| list(&bus["devices"])).collect();
+    let mut seen = 0;
+    while let Some(device) = found.get(seen) {
+        let below = list(&device["pci_bridge"]["devices"]);
+        found.extend(below);
+        seen += 1;
     }
+    found
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
 fn forward_requests(control: UnixStream, events: Sender<Event>) -> JoinHandle<()> {
@@ -431,17 +529,17 @@ mod tests {
     #[test]
     fn controller_memory_is_found_below_bridges() {
         let region = |bar: i64, address: u64| json!({ "bar": bar, "address": address, "size": 16 });
-        let buses = json!([
+        let buses = json!([ { "devices": [
             { "qdev_id": "other", "regions": [region(2, 1)] },
             { "qdev_id": "", "regions": [], "pci_bridge": { "devices": [
                 { "qdev_id": "near0", "regions": [region(0, 100), region(2, 200)] },
                 { "qdev_id": "near1", "regions": [region(2, 300)] },
             ] } },
-        ]);
-        let topology = Topology::find("switch").expect("a topology");
-        let mut found = Vec::new();
-        controller_memory(&buses, &topology.drives, &mut found);
-        assert_eq!(found, [200..216, 300..316]);
+        ] } ]);
+        let drives = Topology::find("switch").expect("a topology").drives;
+        assert_eq!(controller_memory(&buses, &drives), [200..216, 300..316]);
+        let second = controller_memory(&buses, &drives[1..2]);
+        assert_eq!(second.as_slice(), std::slice::from_ref(&(300..316)));
     }
 
     #[test]
