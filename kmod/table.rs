@@ -13,7 +13,7 @@ use kernel::{
 use crate::{
     decide::{
         pause::Pause,
-        reach::{Row, SLOTS},
+        reach::{self, Row, SLOTS},
     },
     provider::Provider,
 };
@@ -83,7 +83,7 @@ impl Ways {
 
 /// The providers, and who reaches their memory.
 pub(crate) struct Table {
-    /// One for each window of each provider.
+    /// One for each window of each provider, sorted.
     pub(crate) rows: KVec<Row>,
     /// The providers that the rows name by their places here.
     pub(crate) providers: KVec<Arc<Provider>>,
@@ -93,11 +93,12 @@ pub(crate) struct Table {
 
 impl Table {
     /// Makes a table in which no way is left alone.
-    pub(crate) fn new(rows: KVec<Row>, providers: KVec<Arc<Provider>>) -> Result<KBox<Self>> {
+    pub(crate) fn new(mut rows: KVec<Row>, providers: KVec<Arc<Provider>>) -> Result<KBox<Self>> {
         let mut ways = KVec::with_capacity(providers.len(), GFP_KERNEL)?;
         for _ in &providers {
             ways.push(Ways::new(), GFP_KERNEL)?;
         }
+        reach::sort(&mut rows);
         let table = Self {
             rows,
             providers,

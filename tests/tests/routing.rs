@@ -6,7 +6,7 @@
 use md_p2p_decide::pause::{FIRST, LONGEST, Pause};
 use md_p2p_decide::reach::{
     Distance, Distances, Reach, Row, SLOTS, Window, by_all, farthest, lender, reach as reach_of,
-    row,
+    row, sort,
 };
 use md_p2p_decide::route::{
     Lender, Means, Policy, Route, Spread, State, advertises, again, cached, member,
@@ -80,6 +80,12 @@ fn rows(topology: &[(Window, Vec<Distance>)]) -> Vec<Row> {
             }
         })
         .collect()
+}
+
+/// Finds the row of a page in the plainest way.
+fn walk(rows: &[Row], address: u64) -> Option<&Row> {
+    rows.iter()
+        .find(|row| row.window.start <= address && address <= row.window.end)
 }
 
 /// Returns what becomes of each part of a bio that the level sends to the member in
@@ -238,6 +244,44 @@ proptest! {
             let before = of_one.window.start - 1;
             let of_another = rows.iter().find(|other| other.window.end == before);
             prop_assert_eq!(row(&rows, before), of_another);
+        }
+    }
+
+    #[test]
+    fn the_search_finds_what_a_walk_finds(
+        topology in topology().prop_shuffle(), address in 0..0x10000u64,
+    ) {
+        let unsorted = rows(&topology);
+        let mut sorted = unsorted.clone();
+        sort(&mut sorted);
+        let ends = unsorted.iter().flat_map(|row| {
+            let Window { start, end } = row.window;
+            [start - 1, start, start.midpoint(end), end, end + 1]
+        });
+        for address in ends.chain([address, 0, u64::MAX]) {
+            prop_assert_eq!(row(&sorted, address), walk(&unsorted, address));
+        }
+    }
+
+    #[test]
+    fn a_page_in_windows_that_overlap_is_the_one_s_that_starts_later_or_nobody_s(
+        windows in prop::collection::vec((0..0x100u64, 0..0x100u64), 0..SLOTS), address in 0..0x200u64,
+    ) {
+        let mut rows: Vec<Row> = windows
+            .iter()
+            .enumerate()
+            .map(|(provider, &(start, more))| Row {
+                window: Window { start, end: start + more },
+                provider,
+                by_all: false,
+                distances: Distances::NONE,
+            })
+            .collect();
+        sort(&mut rows);
+        let holds = |row: &&Row| row.window.start <= address && address <= row.window.end;
+        let latest = rows.iter().map(|row| row.window.start).filter(|&start| start <= address).max();
+        if let Some(found) = row(&rows, address) {
+            prop_assert!(holds(&found) && Some(found.window.start) == latest);
         }
     }
 
