@@ -34,6 +34,16 @@ fn json(root: &Path, array: &str) -> Value {
 }
 
 #[test]
+fn who_copied_what_was_staged_is_said_if_an_engine_did() {
+    let root = common::plant("arrays");
+    let file = "sys/block/md0/md/p2pdma_staged_engine_bytes";
+    common::put(root.path(), file, "1048576\n");
+    let text = output(&mut detail(root.path(), "md0"));
+    let line = "Staged     1 MiB by a DMA engine, 1 MiB by the CPU\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn everything_about_an_array_is_shown() {
     let root = common::plant("arrays");
     insta::assert_snapshot!(output(&mut detail(root.path(), "md0")), @r"

@@ -100,6 +100,24 @@ fn totals_are_shown_by_array_and_member() {
 }
 
 #[test]
+fn who_copied_what_was_staged_is_said_if_an_engine_did() {
+    let root = common::plant("arrays");
+    put(root.path(), "p2pdma_staged_engine_bytes", 1536 << 10);
+    let text = output(&mut stats(root.path()));
+    let said: Vec<&str> = text.lines().filter(|it| it.contains("engine")).collect();
+    assert_eq!(
+        said,
+        ["md0: staged 1.5 MiB by a DMA engine, 512.5 KiB by the CPU"]
+    );
+    let value = json(&output(stats(root.path()).arg("--json")));
+    let counted = &value["arrays"][0]["counted"];
+    assert_eq!(counted["staged_engine_bytes"], 1536 << 10);
+    let samples = exposition(&output(stats(root.path()).arg("--prometheus")));
+    let sample = r#"mdp2p_array_staged_engine_bytes_total{array="md0"}"#;
+    assert_eq!(samples.get(sample), Some(&1572864.0));
+}
+
+#[test]
 fn no_line_is_wider_than_80_columns() {
     let root = common::plant("arrays");
     for file in ["read_direct", "write_direct", "read_staged", "write_staged"] {

@@ -47,14 +47,16 @@ counters! {
     write_direct_bytes,
     /// I/Os that did so.
     write_direct_ios,
-    /// Bytes read that the CPU copied.
+    /// Bytes read that passed through host pages.
     read_staged_bytes,
-    /// I/Os that were copied.
+    /// I/Os that did so.
     read_staged_ios,
-    /// Bytes written that the CPU copied.
+    /// Bytes written that passed through host pages.
     write_staged_bytes,
-    /// I/Os that were copied.
+    /// I/Os that did so.
     write_staged_ios,
+    /// Of the staged bytes, those that a DMA engine copied; the CPU copied the rest.
+    staged_engine_bytes,
     /// I/Os that ended with `EREMOTEIO`.
     refused_ios,
     /// Bytes that rebuilds wrote from peer pages.
@@ -70,7 +72,7 @@ impl Counters {
             .saturating_add(self.write_direct_bytes)
     }
 
-    /// Returns the bytes that the CPU copied, read and written.
+    /// Returns the bytes that passed through host pages, read and written.
     pub fn staged_bytes(&self) -> u64 {
         self.read_staged_bytes
             .saturating_add(self.write_staged_bytes)

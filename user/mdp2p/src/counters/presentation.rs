@@ -32,8 +32,8 @@ const fn column(
     }
 }
 
-/// All columns. A member's own DMA is always direct.
-pub const COLUMNS: &[Column] = &[
+/// All columns, the last of which is for a wide terminal. A member's own DMA is always direct.
+pub const ALL_COLUMNS: &[Column] = &[
     column(
         "  READ\nDIRECT",
         |array| short_bytes(array.read_direct_bytes),
@@ -69,7 +69,15 @@ pub const COLUMNS: &[Column] = &[
         |array| short_bytes(array.rebuild_host_bytes),
         |_| String::new(),
     ),
+    column(
+        "ENGINE\nSTAGED",
+        |array| short_bytes(array.staged_engine_bytes),
+        |_| String::new(),
+    ),
 ];
+
+/// The columns that fit 80 columns of a terminal.
+pub const COLUMNS: &[Column] = ALL_COLUMNS.split_at(ALL_COLUMNS.len() - 1).0;
 
 /// The columns for a narrow terminal: reads and writes together.
 pub const FEW_COLUMNS: &[Column] = &[
@@ -124,8 +132,9 @@ pub fn peer_io_rows(counters: &Counters) -> [Vec<String>; 2] {
 }
 
 /// Returns the other counters, as pairs of a name and a text.
-pub fn other_lines(counters: &Counters) -> [(&'static str, String); 2] {
-    [
+pub fn other_lines(counters: &Counters) -> Vec<(&'static str, String)> {
+    let staged = who_copied(counters).map(|text| ("Staged", text));
+    let others = [
         ("Refused", format!("{} I/Os", counters.refused_ios)),
         (
             "Rebuilt",
@@ -135,7 +144,22 @@ pub fn other_lines(counters: &Counters) -> [(&'static str, String); 2] {
                 ui::bytes(counters.rebuild_host_bytes)
             ),
         ),
-    ]
+    ];
+    staged.into_iter().chain(others).collect()
+}
+
+/// Says who copied the staged bytes; `None` if no engine copied any, because then the CPU did.
+pub fn who_copied(counters: &Counters) -> Option<String> {
+    let engine = counters.staged_engine_bytes;
+    // The counters are not read at one moment.
+    let cpu = counters.staged_bytes().saturating_sub(engine);
+    (engine > 0).then(|| {
+        format!(
+            "{} by a DMA engine, {} by the CPU",
+            ui::bytes(engine),
+            ui::bytes(cpu)
+        )
+    })
 }
 
 /// A metric for Prometheus.
@@ -158,7 +182,7 @@ type Labels = &'static [(&'static str, &'static str)];
 pub const METRICS: &[Metric] = &[
     Metric {
         name: "mdp2p_array_bytes_total",
-        help: "Bytes of peer I/O: direct, or staged by the CPU.",
+        help: "Bytes of peer I/O: direct, or staged through host pages.",
         samples: &[
             (&[("direction", "read"), ("way", "direct")], |array| {
                 array.read_direct_bytes
@@ -176,7 +200,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "mdp2p_array_ios_total",
-        help: "I/Os to or from peer memory: direct, or staged by the CPU.",
+        help: "I/Os to or from peer memory: direct, or staged through host pages.",
         samples: &[
             (&[("direction", "read"), ("way", "direct")], |array| {
                 array.read_direct_ios
@@ -191,6 +215,11 @@ pub const METRICS: &[Metric] = &[
                 array.write_staged_ios
             }),
         ],
+    },
+    Metric {
+        name: "mdp2p_array_staged_engine_bytes_total",
+        help: "Of the staged bytes, those that a DMA engine copied; the CPU copied the rest.",
+        samples: &[(&[], |array| array.staged_engine_bytes)],
     },
     Metric {
         name: "mdp2p_array_refused_ios_total",

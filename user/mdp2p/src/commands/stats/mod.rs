@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::arguments::seconds;
 use crate::command::Command;
 use crate::completions;
-use crate::counters::presentation::COLUMNS;
+use crate::counters::presentation::{COLUMNS, who_copied};
 use crate::counters::rate::ArrayCounts;
 use crate::counters::sample::{ProviderMemory, Sample, Selection};
 use crate::ui::{self, styled};
@@ -148,7 +148,13 @@ fn print_page(out: &mut impl Write, heading: &str, arrays: &[ArrayCounts]) -> io
         return writeln!(out, "No arrays of md-p2p.");
     }
     writeln!(out, "{}", styled(ui::DIM, heading))?;
-    write!(out, "{}", table(arrays))
+    write!(out, "{}", table(arrays))?;
+    for array in arrays {
+        if let Some(text) = who_copied(array.per_second.as_ref().unwrap_or(&array.counted)) {
+            writeln!(out, "{}: staged {text}", array.name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns a table with a row for each array, followed by a row for each of its members.

@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::screen::Screen;
-use crate::counters::presentation::{COLUMNS, Column, FEW_COLUMNS};
+use crate::counters::presentation::{ALL_COLUMNS, COLUMNS, Column, FEW_COLUMNS};
 use crate::counters::sample::ProviderMemory;
 use crate::ui;
 
@@ -75,11 +75,13 @@ const NAME: u16 = 10;
 const STATE: u16 = 6;
 
 fn draw_arrays(frame: &mut Frame, screen: &Screen, area: Rect) {
-    let (columns, with_state): (&[Column], bool) =
-        match NAME + 1 + STATE + (NUMBER + 1) * (COLUMNS.len() as u16) <= area.width {
-            true => (COLUMNS, true),
-            false => (FEW_COLUMNS, false),
-        };
+    let fits = |columns: &&[Column]| {
+        NAME + 1 + STATE + (NUMBER + 1) * (columns.len() as u16) <= area.width
+    };
+    let (columns, with_state) = match [ALL_COLUMNS, COLUMNS].into_iter().find(fits) {
+        Some(columns) => (columns, true),
+        None => (FEW_COLUMNS, false),
+    };
     let mut widths = vec![Constraint::Length(NAME)];
     let mut head = vec![Cell::from("\nARRAY")];
     if with_state {
@@ -246,6 +248,7 @@ mod tests {
             read_staged_bytes: (1000 << 20) + (1 << 19),
             write_direct_bytes: 12 << 20,
             write_staged_bytes: 512,
+            staged_engine_bytes: 900 << 20,
             refused_ios: 7,
             rebuild_peer_bytes: 64 << 20,
             rebuild_host_bytes: 4096,
@@ -312,6 +315,17 @@ mod tests {
         0000:04:00.0  ██████░░ 12 MiB of 16 MiB
         q end  m members  +- interval  ↑↓ scroll
         ");
+    }
+
+    #[test]
+    fn a_wide_terminal_tells_what_engines_copied() {
+        let drawn = drawn(&screen(), 120, 8);
+        let [_, above, heads, md0, ..] = drawn.lines().collect::<Vec<_>>()[..] else {
+            panic!("{drawn}");
+        };
+        assert!(above.ends_with("REBUILD  REBUILD   ENGINE"), "{drawn}");
+        assert!(heads.ends_with("PEER     HOST   STAGED"), "{drawn}");
+        assert!(md0.contains("64 MiB    4 KiB  900 MiB"), "{drawn}");
     }
 
     #[test]
