@@ -15,6 +15,7 @@ pub mod control;
 pub mod counters;
 pub mod manual;
 pub mod signals;
+pub mod staging;
 pub mod status;
 pub mod ui;
 pub mod workload;

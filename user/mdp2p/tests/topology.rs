@@ -120,6 +120,8 @@ no: not possible.
 Numbers in brackets refer to the reasons below.
 ~: worked out by mdp2p from the kernel's rules. The rest is what the running
 kernel says (md-p2p, about the members of its arrays).
+What is staged is probably copied by the CPU, because the machine has no DMA
+engine for copies of memory.
 
 1  The path leads through a host bridge that the kernel does not trust:
    pci0000:00 (8086:29c0).

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+use super::copier::Told;
 use super::counters::Counters;
 use crate::pci::bdf::Bdf;
 use crate::pci::controllers;
@@ -98,6 +99,8 @@ pub struct P2p {
     pub provider: Option<Bdf>,
     /// The provider that was asked for: `auto`, `none` or an address.
     pub provider_wanted: String,
+    /// Who copies what is staged, for each provider; `None` if the module does not say it.
+    pub staging: Option<Vec<Told>>,
     /// How much I/O was direct, staged or refused.
     #[serde(flatten)]
     pub counters: Counters,
@@ -407,12 +410,21 @@ impl P2p {
         let shown = text("provider")?;
         let (provider, provider_wanted) = parse_provider(&shown)
             .map_err(|why| garbage(&md.path("p2pdma_provider"), &shown, &why))?;
+        const STAGING: &str = "p2pdma_staging";
+        let staging = md.lines_if(STAGING)?.map(|text| {
+            let line = |line: &str| {
+                line.parse()
+                    .map_err(|why: String| garbage(&md.path(STAGING), line, &why))
+            };
+            text.lines().map(line).collect::<Result<_>>()
+        });
         Ok(Some(Self {
             policy: text("policy")?,
             state,
             reasons: reasons.lines().map(str::to_owned).collect(),
             provider,
             provider_wanted,
+            staging: staging.transpose()?,
             counters: Counters::read(md)?,
         }))
     }

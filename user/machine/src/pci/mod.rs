@@ -7,6 +7,7 @@ pub mod bdf;
 pub mod config;
 pub mod controllers;
 pub mod devices;
+pub mod engines;
 pub mod ids;
 pub mod reach;
 mod trusted;

@@ -17,6 +17,7 @@ use crate::counters::presentation;
 use crate::status::{self, members, percent, state_style};
 use crate::ui::{self, styled};
 use mdp2p_machine::md::array::{self, Array, Driver, Member, P2p, Rebuild};
+use mdp2p_machine::md::copier::Copier;
 use mdp2p_machine::md::external::{External, volumes};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::sysroot::Sysroot;
@@ -134,7 +135,7 @@ fn peer_to_peer(p2p: &P2p) -> String {
         Some(address) => address.to_string(),
         None => "none in use".to_owned(),
     };
-    let facts = [
+    let mut facts = vec![
         ("State", styled(state_style(&p2p.state), &p2p.state)),
         ("Reason", p2p.reasons.join("\n")),
         ("Policy", policy.to_owned()),
@@ -143,6 +144,17 @@ fn peer_to_peer(p2p: &P2p) -> String {
             format!("{provider}; set to {}", p2p.provider_wanted),
         ),
     ];
+    let copiers = p2p.staging.iter().flatten().map(|told| match &told.copier {
+        Copier::Cpu => format!("{}: copied by the CPU", told.provider),
+        Copier::Engine { device, channel } => format!(
+            "{}: copied by DMA engine {device}, channel {channel}",
+            told.provider
+        ),
+    });
+    let copiers: Vec<String> = copiers.collect();
+    if !copiers.is_empty() {
+        facts.push(("Staging", copiers.join("\n")));
+    }
     format!(
         "{}\n{}",
         styled(ui::HEADING, "PEER-TO-PEER DMA"),

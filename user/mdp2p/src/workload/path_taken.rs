@@ -246,6 +246,7 @@ mod tests {
                 ],
                 provider: None,
                 provider_wanted: "auto".into(),
+                staging: None,
                 counters: Counters::default(),
             }),
             ..array(0, 0, 2)

@@ -12,9 +12,11 @@ use md_p2p_decide::route::{Policy, State};
 use mdp2p_machine::block::device::BlockDevice;
 use mdp2p_machine::kernel::modules;
 use mdp2p_machine::md::array;
+use mdp2p_machine::md::copier::Copier;
 use mdp2p_machine::md::level::Level;
 use mdp2p_machine::md::name::node;
 use mdp2p_machine::md::reach::Known;
+use mdp2p_machine::md::staging::{Copiers, Staging};
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::devices::Devices;
 use mdp2p_machine::programs;
@@ -31,6 +33,7 @@ use super::mdadm_arguments::mdadm_arguments;
 use super::mdadm_options::MdadmOptions;
 use super::options::Create;
 use crate::control::setting::{PolicyValue, ProviderValue, Setting};
+use crate::staging::{estimate, sentences};
 use crate::ui;
 
 /// An array that is to be made.
@@ -54,6 +57,10 @@ pub struct Plan {
     pub reaches: Vec<Vec<DeviceReach>>,
     /// One forecast for each provider.
     pub forecasts: Vec<Forecast>,
+    /// Who copies what is staged, for groups of providers.
+    pub staging: Vec<(String, Vec<Bdf>)>,
+    /// How fast the CPU copies, if it does.
+    pub estimate: Option<String>,
     /// What `p2pdma_state` will say.
     pub state: State,
     /// What becomes of mdadm's question about a bitmap.
@@ -98,7 +105,12 @@ impl Plan {
         let providers: Vec<Bdf> = machine.providers().map(|device| device.address).collect();
         let lenders: Vec<Bdf> = machine.lenders().map(|device| device.address).collect();
         check_provider(sysroot, &lenders, options.provider)?;
-        let known = Known::of(sysroot, &machine, &array::all(sysroot)?);
+        let arrays = array::all(sysroot)?;
+        let known = Known::of(sysroot, &machine, &arrays);
+        let copiers = Copiers::read(sysroot, &machine, &arrays)?;
+        let staging = providers.iter();
+        let staging: Vec<Staging> = staging.map(|it| copiers.of(known.rules(), *it)).collect();
+        let by_cpu = staging.iter().any(|it| it.copier == Copier::Cpu);
         let reaches: Vec<Vec<DeviceReach>> = devices
             .iter()
             .map(|device| {
@@ -127,6 +139,8 @@ impl Plan {
             .collect();
         Ok(Self {
             policy,
+            staging: sentences(&copiers, &staging),
+            estimate: by_cpu.then(|| estimate(&copiers)),
             state: forecaster.state(&machine, &reaches),
             arguments: mdadm_arguments(
                 &node,

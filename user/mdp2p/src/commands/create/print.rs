@@ -77,6 +77,7 @@ pub fn print_plan(plan: &Plan, findings: &[Findings], is_here: bool) -> Result<(
         writeln!(out)?;
         write!(out, "{}", forecasts(plan))?;
         write!(out, "{}", notes(plan))?;
+        write!(out, "{}", staging(plan))?;
         writeln!(out)?;
         write!(out, "{}", distances(plan, ui::width()))?;
         write!(out, "{}", unreachable(plan))?;
@@ -206,6 +207,24 @@ fn notes(plan: &Plan) -> String {
             wrap(&format!("{name}{whose}: {note}"), "  ")
         })
         .collect()
+}
+
+/// Says who copies what is staged, unless all is direct.
+fn staging(plan: &Plan) -> String {
+    let outcomes = plan.forecasts.iter();
+    let mut outcomes = outcomes.flat_map(|it| [it.read.outcome, it.write.outcome]);
+    if !outcomes.any(|it| matches!(it, Outcome::Staged | Outcome::Partly)) {
+        return String::new();
+    }
+    let copied = plan.staging.iter().map(|(how, providers)| {
+        let whose = match providers.len() == plan.providers.len() {
+            true => String::new(),
+            false => format!(", {}", ui::list(providers)),
+        };
+        wrap(&format!("staged{whose}: {how}"), "  ")
+    });
+    let estimate = plan.estimate.iter().map(|text| wrap(text, "    "));
+    copied.chain(estimate).collect()
 }
 
 /// Returns a table with the distance of each device to each provider. If it is too wide, the table

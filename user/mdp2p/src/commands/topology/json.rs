@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mdp2p_machine::md::array::{self, Array};
+use mdp2p_machine::md::staging::Staging;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::devices::Device;
+use mdp2p_machine::pci::engines::Engine;
 use mdp2p_machine::pci::reach::{Source, Way, Why};
 use serde::ser::{Serialize, Serializer};
 
@@ -30,6 +32,8 @@ pub struct Json<'a> {
     arrays: Vec<JsonArray<'a>>,
     reach: JsonPairs<'a>,
     reasons: Reasons,
+    engines: &'a [Engine],
+    staging: Vec<Staging>,
 }
 
 #[derive(serde::Serialize)]
@@ -103,6 +107,8 @@ impl<'a> Json<'a> {
                 reasons: reasons.clone(),
             },
             reasons,
+            engines: &tree.copiers.engines,
+            staging: tree.staging(),
         }
     }
 }

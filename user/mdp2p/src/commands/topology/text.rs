@@ -219,6 +219,9 @@ fn put_matrix(tree: &Tree, width: usize, out: &mut String) {
     for text in matrix.legend(tree) {
         put_paragraph(out, width, "", &text);
     }
+    for text in words::staging(tree) {
+        put_paragraph(out, width, "", &text);
+    }
     for (number, reason) in matrix.reasons.iter().enumerate() {
         put_reason(number + 1, reason, width, out);
     }

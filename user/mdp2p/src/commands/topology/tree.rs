@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use mdp2p_machine::md::array::{self, Array};
 use mdp2p_machine::md::reach::{Distances, Known};
+use mdp2p_machine::md::staging::{Copiers, Staging};
 use mdp2p_machine::pci::advice;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::{Device, Devices};
+use mdp2p_machine::pci::engines::Engine;
 use mdp2p_machine::pci::reach::{Reach, Why};
 use mdp2p_machine::sysroot::{Sysroot, natural};
 use mdp2p_machine::virtual_machine;
@@ -34,6 +36,8 @@ pub struct Tree<'a> {
     pub host_bridges: Vec<HostBridge>,
     /// The drives that are no PCI devices.
     pub others: Vec<Other>,
+    /// Who could copy what is staged.
+    pub copiers: Copiers,
     /// Whether the machine is virtual.
     pub is_virtual: bool,
     known: Known<'a>,
@@ -66,19 +70,22 @@ pub struct LeftOut {
 
 impl<'a> Tree<'a> {
     /// Gathers what is known of a machine whose PCI devices are `devices`. With `all` every device
-    /// is visible; otherwise only drives, devices with memory for others, and what is above them.
+    /// is visible; otherwise only drives, devices with memory for others, DMA engines, and what is
+    /// above them.
     ///
     /// # Errors
     /// If a file in sysfs cannot be understood; the error names the file.
     pub fn gather(sysroot: &'a Sysroot, devices: &'a Devices, all: bool) -> Result<Self> {
         let arrays = array::all(sysroot)?;
         let (mut facts, others) = facts::read(sysroot, &arrays)?;
+        let copiers = Copiers::read(sysroot, devices, &arrays)?;
+        let is_engine = |device: &Device| copiers.engine(device.address).is_some();
         let (tops, mut children) = hierarchy(devices);
         let mut visible = BTreeSet::new();
         let bare = Facts::default();
         for device in devices.iter() {
             let facts = facts.get(&device.address).unwrap_or(&bare);
-            if all || is_of_interest(device, facts) {
+            if all || is_of_interest(device, facts) || is_engine(device) {
                 visible.insert(device.address);
                 for bridge in devices.upwards(device.address).skip(1) {
                     // If a bridge is visible already, so are the bridges above it.
@@ -97,6 +104,7 @@ impl<'a> Tree<'a> {
             devices,
             known: Known::of(sysroot, devices, &arrays),
             arrays,
+            copiers,
             host_bridges: host_bridges(sysroot, devices, &tops, &visible),
             others,
             is_virtual: virtual_machine::vendor(sysroot).is_some(),
@@ -165,6 +173,18 @@ impl<'a> Tree<'a> {
     /// kernel's rules.
     pub fn reach(&self, provider: Bdf, client: Bdf) -> Reach {
         self.known.reach(provider, client)
+    }
+
+    /// Returns the DMA engine that a device is.
+    pub fn engine(&self, address: Bdf) -> Option<&Engine> {
+        self.copiers.engine(address)
+    }
+
+    /// Tells who copies what is staged, for each provider.
+    pub fn staging(&self) -> Vec<Staging> {
+        let providers = self.devices.providers();
+        let staging = providers.map(|it| self.copiers.of(self.known.rules(), it.address));
+        staging.collect()
     }
 
     /// Returns the distances from a client to providers that the kernel states; `None` if it states

@@ -7,9 +7,11 @@ use anstyle::Style;
 use mdp2p_machine::pci::bdf::Bdf;
 use mdp2p_machine::pci::config::{Acs, Kind, LARGE_BAR};
 use mdp2p_machine::pci::devices::Device;
+use mdp2p_machine::pci::engines::Engine;
 
 use super::facts::{Disk, Facts, Membership, Other, is_namespace};
 use super::tree::{HostBridge, Tree};
+use crate::staging::sentences;
 use crate::ui::{self, BAD, DIM, GOOD, HEADING, WARNING};
 
 /// The heading of the matrix.
@@ -46,10 +48,12 @@ impl Piece {
 pub fn describe(tree: &Tree, device: &Device) -> Line {
     let bare = Facts::default();
     let facts = tree.facts(device.address).unwrap_or(&bare);
-    let name = match (own_namespace(device, facts), &facts.controller) {
-        (Some(disk), _) => &disk.name,
-        (None, Some(controller)) => controller,
-        (None, None) => kind_name(device.kind),
+    let engine = tree.engine(device.address);
+    let name = match (own_namespace(device, facts), &facts.controller, engine) {
+        (Some(disk), ..) => &disk.name,
+        (None, Some(controller), _) => controller,
+        (None, None, Some(engine)) => engine.dsa.as_ref().map_or("DMA engine", |it| &it.name),
+        (None, None, None) => kind_name(device.kind),
     };
     let style = match device.is_bridge() {
         true => DIM,
@@ -68,7 +72,7 @@ pub fn describe(tree: &Tree, device: &Device) -> Line {
     Line {
         head: Piece::new(style, format!("{} {name}", device.address.short())),
         model,
-        remarks: remarks(device, facts),
+        remarks: remarks(device, facts, engine),
         disks: several_disks(facts, |path| path != device.address),
     }
 }
@@ -141,7 +145,7 @@ fn kind_name(kind: Kind) -> &'static str {
 }
 
 /// Returns what is said of a device after its name and model.
-fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
+fn remarks(device: &Device, facts: &Facts, engine: Option<&Engine>) -> Vec<Piece> {
     let plain = Style::new();
     let mut words = Vec::new();
     if device.acs == Acs::Redirects {
@@ -168,7 +172,31 @@ fn remarks(device: &Device, facts: &Facts) -> Vec<Piece> {
         }
         _ => {}
     }
+    words.extend(engine.map(channels));
     words
+}
+
+/// Tells how many channels an engine has for copies.
+fn channels(engine: &Engine) -> Piece {
+    match (&engine.dsa, engine.channels.len()) {
+        (Some(_), 0) => Piece::new(WARNING, "no work queue for the kernel"),
+        (_, 0) => Piece::new(WARNING, "no channel"),
+        (_, number) => Piece::new(Style::new(), ui::count(number, "channel")),
+    }
+}
+
+/// Says who copies what is staged, for groups of providers. It is empty if there is no provider.
+pub fn staging(tree: &Tree) -> Vec<String> {
+    let sentences = sentences(&tree.copiers, &tree.staging());
+    let all = sentences.len() == 1;
+    let line = |(how, providers): (String, Vec<Bdf>)| match all {
+        true => format!("What is staged is {how}."),
+        false => {
+            let providers = ui::list(providers.into_iter().map(|it| tree.label(it)));
+            format!("What is staged from or to {providers} is {how}.")
+        }
+    };
+    sentences.into_iter().map(line).collect()
 }
 
 /// Describes a device's memory for others, and its largest BAR if that is large.

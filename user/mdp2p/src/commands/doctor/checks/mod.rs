@@ -13,6 +13,7 @@ mod path;
 mod platform;
 mod privileges;
 mod reach;
+mod staging;
 
 use super::check::Check;
 
@@ -43,7 +44,7 @@ const FOLLOW_UPS: &[(&str, &[&str])] = &[
         &["modules installed", "modules loaded", "Secure Boot"],
     ),
     ("modules installed", &["modules loaded"]),
-    ("providers", &["ACS", "reach"]),
+    ("providers", &["ACS", "reach", "staging"]),
 ];
 
 /// Whether the check `name` follows from `other`.
@@ -60,6 +61,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         kernel::CHECKS,
         memory::CHECKS,
         reach::CHECKS,
+        staging::CHECKS,
         path::CHECKS,
         drivers::CHECKS,
         arrays::CHECKS,
