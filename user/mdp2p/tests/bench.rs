@@ -12,7 +12,7 @@ use mdp2p::commands::Verb;
 use mdp2p::commands::bench::Bench;
 use mdp2p::commands::bench::plot;
 use mdp2p::commands::bench::{self, BenchReport};
-use mdp2p::workload::path_taken::PathTaken;
+use mdp2p::workload::path_taken::{Counted, PathTaken};
 use mdp2p_io::target::Operation;
 use predicates::prelude::*;
 use svg::node::element::tag::Type;
@@ -90,6 +90,67 @@ fn both_memories_are_measured_for_each_size_and_nothing_is_changed() {
     );
     assert!(notes.contains("too little for a block of 1 MiB"), "{notes}");
     assert_eq!(complaints("bench", &versioned(&report)), [""; 0]);
+}
+
+#[test]
+fn staging_is_measured_with_the_memory_itself_and_who_copied() {
+    let machine = Machine::new();
+    if !machine.takes_direct_io() {
+        return;
+    }
+    let words = ["md0", "--seconds", "0.1", "--block-size", "4K", "--staging"];
+    let mut report = report(&machine, &words).expect("measured");
+    let raw = report.raw.as_ref().expect("rates");
+    let widths: Vec<usize> = raw.iter().map(|row| row.width).collect();
+    assert_eq!(widths, mdp2p_io::raw::widths());
+    for row in raw {
+        assert!(row.load_bytes_per_second > 0.0 && row.store_bytes_per_second > 0.0);
+    }
+    assert!(report.notes.join(" ").contains("Nothing was staged."));
+    report.results[0].counted = Some(Counted {
+        staged_bytes: 3 << 20,
+        engine_bytes: 2 << 20,
+        ..Counted::default()
+    });
+    bench::notes::add_staging(&mut report);
+    let note = "4 KiB read: of 3 MiB staged, a DMA engine copied 2 MiB and the CPU 1 MiB.";
+    assert!(
+        report.notes.iter().any(|it| it == note),
+        "{:?}",
+        report.notes
+    );
+    assert_eq!(complaints("bench", &versioned(&report)), [""; 0]);
+}
+
+#[test]
+fn staging_takes_the_provider_that_the_fewest_members_reach() {
+    let machine = Machine::new();
+    let other = "0000:02:00.0";
+    let link = format!("sys/bus/pci/devices/{other}");
+    for (file, text) in [
+        ("size", "65536"),
+        ("available", "65536"),
+        ("published", "1"),
+    ] {
+        machine.put(&format!("{link}/p2pmem/{file}"), text);
+    }
+    machine.put(
+        &format!("{link}/modalias"),
+        "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02",
+    );
+    let distance = "sys/devices/virtual/block/md0/md/dev-nvme0n1/p2pdma_distance";
+    machine.put(distance, "0000:01:00.0 0\n0000:02:00.0 unreachable\n");
+    let chosen = |words: &[&str]| {
+        let words = [&["md0", "--dry-run"], words].concat();
+        report(&machine, &words)
+            .expect("a plan")
+            .provider
+            .address
+            .to_string()
+    };
+    assert_eq!(chosen(&[]), PROVIDER);
+    assert_eq!(chosen(&["--staging"]), other);
+    assert_eq!(chosen(&["--staging", "--provider", PROVIDER]), PROVIDER);
 }
 
 #[test]

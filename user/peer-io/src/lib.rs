@@ -8,6 +8,7 @@ pub mod measure;
 pub mod memory;
 pub mod pattern;
 pub mod random;
+pub mod raw;
 pub mod size;
 pub mod target;
 pub mod transfer;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Memory for DMA: host memory, or the memory of a PCI device (p2pmem). This is the only file of
-//! the
-//! crate with raw pointers.
+//! Memory for DMA: host memory, or the memory of a PCI device (p2pmem). Only this file and `raw.rs`
+//! have raw pointers.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -20,6 +19,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use serde::{Serialize, Serializer};
 
 use crate::pattern::{MARK, marks};
+use crate::raw::{self, Access};
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// Bytes of a page.
@@ -177,6 +177,17 @@ impl Buffer {
         }
     }
 
+    /// Has the CPU access the whole pages from where the buffer begins, and returns their bytes. Stores
+    /// leave zeros.
+    pub fn access(&mut self, access: Access, width: usize) -> usize {
+        let length = (self.length - self.first) / PAGE * PAGE;
+        let start = self.place(length).as_ptr();
+        assert!(length > 0 && self.first % PAGE == 0);
+        // SAFETY: mapped and ours alone; whole pages are multiples of each width.
+        unsafe { raw::sweep(access, width, start, start.add(length)) };
+        length
+    }
+
     /// Reads `length` bytes at `offset` of `file` into the buffer, and returns how many came.
     pub fn read_at(&mut self, file: &File, offset: u64, length: usize) -> io::Result<usize> {
         // SAFETY: mapped and ours alone, and only the kernel uses the slice, during this call.
@@ -248,6 +259,21 @@ mod tests {
         assert_eq!(buffer.to_vec(1024)[512..], data[1024..]);
         buffer.begin_at(0);
         assert_eq!(buffer.to_vec(1536)[..512], back[..512]);
+    }
+
+    #[test]
+    fn each_width_reaches_all_of_a_buffer_and_nothing_else() {
+        for width in raw::widths() {
+            let mut buffer = Buffer::new(Memory::Host, 8192, Path::new("/sys")).expect("memory");
+            buffer.put(&[7; 8192]);
+            assert_eq!(buffer.access(Access::Load, width), 8192);
+            assert_eq!(buffer.to_vec(8192), [7; 8192], "{width}");
+            buffer.begin_at(4096);
+            assert_eq!(buffer.access(Access::Store, width), 4096);
+            assert_eq!(buffer.to_vec(4096), [0; 4096], "{width}");
+            buffer.begin_at(0);
+            assert_eq!(buffer.to_vec(4096), [7; 4096], "{width}");
+        }
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub struct Moved {
 pub struct Counted {
     /// Bytes that members moved by DMA.
     pub direct_bytes: u64,
-    /// Bytes that the CPU copied.
+    /// Bytes that passed through host pages.
     pub staged_bytes: u64,
+    /// Of those, the bytes that a DMA engine copied; the CPU copied the rest.
+    pub engine_bytes: u64,
     /// I/Os that ended with `EREMOTEIO`.
     pub refused_ios: u64,
 }
@@ -38,9 +40,9 @@ pub struct Counted {
 pub enum PathTaken {
     /// Members moved all of it by DMA.
     Direct,
-    /// The CPU copied some of it.
+    /// Some of it was copied through host pages.
     PartlyStaged,
-    /// The CPU copied all of it.
+    /// All of it was copied through host pages.
     Staged,
     /// Some of it ended with `EREMOTEIO`.
     PartlyRefused,
@@ -72,6 +74,7 @@ impl Counted {
         Self {
             direct_bytes,
             staged_bytes,
+            engine_bytes: grown(|c| c.staged_engine_bytes),
             refused_ios: grown(|c| c.refused_ios),
         }
     }
@@ -134,7 +137,7 @@ impl PathTaken {
                 format!("Writes to {name} are always staged, because the CPU computes parity.")
             }
             (PathTaken::PartlyStaged | PathTaken::Staged, _) => format!(
-                "Staged data are right, but the CPU copied them. `mdp2p topology` shows what \
+                "Staged data are right, but were copied through host memory. `mdp2p topology` shows what \
                  prevents direct I/O; with `mdp2p policy {name} direct` such I/O is refused instead."
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, Some("off")) => format!(
@@ -143,7 +146,7 @@ impl PathTaken {
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, Some(_)) => format!(
                 "{name} refused I/O that cannot be direct (EREMOTEIO). With `mdp2p policy {name} \
-                 auto` the CPU copies it."
+                 auto` it is copied through host memory."
             ),
             (PathTaken::PartlyRefused | PathTaken::Refused, None) => format!(
                 "{name} is an array of the kernel's md, which refuses peer I/O at some levels \
@@ -204,6 +207,7 @@ mod tests {
         let counted = Counted {
             direct_bytes,
             staged_bytes,
+            engine_bytes: 0,
             refused_ios: refused,
         };
         PathTaken::of(&Moved { bytes, refused }, Some(&counted))
@@ -269,7 +273,12 @@ mod tests {
         array.level = "raid5".into();
         says(PathTaken::Staged, &array, write, "parity");
         says(PathTaken::Staged, &array, read, "mdp2p policy md0 direct");
-        says(PathTaken::Refused, &array, read, "the CPU copies it");
+        says(
+            PathTaken::Refused,
+            &array,
+            read,
+            "copied through host memory",
+        );
         if let Some(p2p) = &mut array.p2p {
             p2p.policy = "off".into();
         }
@@ -297,6 +306,7 @@ mod tests {
             read_staged_bytes: 2,
             write_direct_bytes: 30,
             write_staged_bytes: 1004,
+            staged_engine_bytes: 3,
             refused_ios: 5,
             ..Counters::default()
         };
@@ -305,7 +315,7 @@ mod tests {
         assert_eq!((read.direct_bytes, read.staged_bytes), (10, 2));
         let write = counted(Operation::Write);
         assert_eq!((write.direct_bytes, write.staged_bytes), (30, 4));
-        assert_eq!(write.refused_ios, 5);
+        assert_eq!((write.engine_bytes, write.refused_ios), (3, 5));
         let moved = Moved {
             bytes: 20,
             refused: 0,

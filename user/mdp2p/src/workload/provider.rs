@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Lenders of peer memory, and how the members of an array reach them.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::ui;
@@ -147,6 +147,17 @@ pub fn nearest(providers: &[Provider], array: &str) -> Result<Provider> {
             )
         }
     }
+}
+
+/// Returns the provider that the fewest members reach, and among several of them the farthest.
+///
+/// # Errors
+/// If there is none.
+pub fn farthest(providers: &[Provider]) -> Result<Provider> {
+    let distance =
+        |provider: &&Provider| (provider.unreachable_members(), provider.largest_distance());
+    let farthest = providers.iter().max_by_key(distance);
+    farthest.cloned().context("no device lends memory")
 }
 
 impl Provider {

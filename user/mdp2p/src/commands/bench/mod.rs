@@ -3,10 +3,11 @@
 //!
 //! Tests: tests/bench.rs.
 
-mod notes;
+pub mod notes;
 mod options;
 pub mod plot;
 mod print;
+mod raw;
 mod report;
 mod sizes;
 mod turns;
@@ -96,6 +97,7 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
         seconds: options.seconds.as_secs_f64(),
         virtual_machine: virtual_machine::vendor(sysroot),
         provider,
+        raw: None,
         results: Vec::new(),
         notes: sizes.notes,
     };
@@ -115,6 +117,9 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
         time: options.seconds,
         bar: turns::bar(&sizes.rooms, site.mode, options.seconds),
     };
+    if options.staging {
+        report.raw = Some(raw::measure(sysroot, &report.provider, options.seconds)?);
+    }
     if site.mode == Mode::WriteFile {
         turns.fill()?;
     }
@@ -128,6 +133,9 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
     }
     turns.bar.finish_and_clear();
     notes::add(&mut report, &array);
+    if options.staging {
+        notes::add_staging(&mut report);
+    }
     Ok(report)
 }
 
@@ -135,6 +143,7 @@ pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
 fn pick_provider(sysroot: &Sysroot, array: &Array, options: &Bench) -> Result<Provider> {
     let all = provider::all(sysroot, array)?;
     match options.provider {
+        None if options.staging => provider::farthest(&all),
         None => provider::nearest(&all, &array.name),
         Some(address) => {
             let mut named = provider::select(all, &[address])?;

@@ -25,6 +25,33 @@ pub fn with_advice(error: anyhow::Error, array: &Array, operation: Operation) ->
     }
 }
 
+/// Adds notes to `report` about who copied what was staged.
+pub fn add_staging(report: &mut BenchReport) {
+    let rows = report.results.iter();
+    let notes: Vec<String> = rows
+        .filter_map(|row| {
+            let counted = row.counted.filter(|counted| counted.staged_bytes > 0)?;
+            let cpu = counted.staged_bytes.saturating_sub(counted.engine_bytes);
+            Some(format!(
+                "{} {}: of {} staged, a DMA engine copied {} and the CPU {}.",
+                ui::bytes(row.block_bytes as u64),
+                row.operation,
+                ui::bytes(counted.staged_bytes),
+                ui::bytes(counted.engine_bytes),
+                ui::bytes(cpu)
+            ))
+        })
+        .collect();
+    match notes.is_empty() {
+        true => report.notes.push(
+            "Nothing was staged. Name a provider that not all members reach with --provider, or \
+             write to raid4, raid5 or raid6."
+                .into(),
+        ),
+        false => report.notes.extend(notes),
+    }
+}
+
 /// Adds notes to `report` about the path that peer I/O took.
 pub fn add(report: &mut BenchReport, array: &Array) {
     for row in &report.results {

@@ -23,12 +23,13 @@ the whole machine, including the kernel's workers that copy staged data, and any
 Examples:
   mdp2p bench md0
   mdp2p bench md0 --block-size 64K,1M --seconds 5 --svg bench.svg
-  mdp2p bench md0 --write-file /mnt/data/mdp2p.test --json")]
+  mdp2p bench md0 --write-file /mnt/data/mdp2p.test --json
+  mdp2p bench md0 --staging")]
 pub struct Bench {
     /// The array
     #[arg(add = completions::array())]
     pub array: String,
-    /// Provider to use, which must lend memory [default: the nearest that the members reach]
+    /// Provider to use, which must lend memory [default: the nearest that the members reach, or with --staging the farthest]
     #[arg(long, value_name = "ADDRESS")]
     pub provider: Option<Bdf>,
     /// Block sizes
@@ -49,6 +50,9 @@ pub struct Bench {
     /// Also write to the array itself; its data are lost
     #[arg(long)]
     pub destructive: bool,
+    /// Measure staging: through the memory that the fewest members reach, and that memory itself
+    #[arg(long)]
+    pub staging: bool,
     /// Show what would be moved, but move nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
+use super::raw::Raw;
 use super::report::{BenchReport, Figures, Measurement};
 use crate::ui::{self, WARNING, styled};
 use crate::workload::site::Mode;
@@ -30,6 +31,9 @@ impl BenchReport {
         if self.dry_run {
             writeln!(out, "{}", self.plan())?;
         } else {
+            if let Some(raw) = &self.raw {
+                write!(out, "\n{}", raw_table(raw))?;
+            }
             write!(out, "\n{}", self.table())?;
             writeln!(
                 out,
@@ -68,6 +72,20 @@ impl BenchReport {
         let rows = self.results.iter().flat_map(Measurement::cells);
         ui::table(&heads, rows, &[3, 4, 5, 6, 7, 8])
     }
+}
+
+/// Returns a table with a line for each width.
+fn raw_table(rows: &[Raw]) -> String {
+    let rate = |bytes: f64| three_digits(bytes / f64::from(1 << 20));
+    let cells = rows.iter().map(|row| {
+        vec![
+            format!("{} bytes", row.width),
+            rate(row.load_bytes_per_second),
+            rate(row.store_bytes_per_second),
+        ]
+    });
+    let heads = ["CPU ITSELF", "LOADS, MiB/s", "STORES, MiB/s"];
+    ui::table(&heads, cells, &[1, 2])
 }
 
 impl Measurement {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::raw::Raw;
 use crate::workload::path_taken::{Counted, PathTaken};
 use crate::workload::provider::Provider;
 use crate::workload::site::Mode;
@@ -35,6 +36,8 @@ pub struct BenchReport {
     pub virtual_machine: Option<String>,
     /// The provider.
     pub provider: Provider,
+    /// What the CPU does with the provider's memory itself; `None` without `--staging`.
+    pub raw: Option<Vec<Raw>>,
     /// The measurements.
     pub results: Vec<Measurement>,
     /// Notes, as sentences.
