@@ -11,6 +11,7 @@ use machine::{BYTES, Machine, PROVIDER, complaints, verb, versioned};
 use mdp2p::commands::Verb;
 use mdp2p::commands::bench::Bench;
 use mdp2p::commands::bench::plot;
+use mdp2p::commands::bench::saved::Saved;
 use mdp2p::commands::bench::{self, BenchReport};
 use mdp2p::workload::path_taken::{Counted, PathTaken};
 use mdp2p_io::target::Operation;
@@ -120,6 +121,153 @@ fn staging_is_measured_with_the_memory_itself_and_who_copied() {
         report.notes
     );
     assert_eq!(complaints("bench", &versioned(&report)), [""; 0]);
+}
+
+/// Makes the file that `--save` would make, with a rate for the read of 4 KiB through peer memory.
+fn saved(machine: &Machine, rate: f64) -> serde_json::Value {
+    let sysroot = machine.sysroot();
+    let array = mdp2p_machine::md::array::find(&sysroot, "md0").expect("an array");
+    let words = ["md0", "--dry-run", "--block-size", "4K"];
+    let mut report = report(machine, &words).expect("a plan");
+    let figures = |bytes_per_second| bench::Figures {
+        bytes: 1,
+        ios: 1,
+        seconds: 1.0,
+        bytes_per_second,
+        p50_us: 1.0,
+        p99_us: 2.0,
+        cpu_seconds_per_gib: 0.0,
+        machine_cpu_seconds_per_gib: 0.5,
+    };
+    report.results.push(bench::Measurement {
+        block_bytes: 4096,
+        operation: Operation::Read,
+        depth: 4,
+        host: figures(1048576.0),
+        peer: figures(rate),
+        ratio: None,
+        path_taken: PathTaken::Staged,
+        counted: Some(Counted {
+            staged_bytes: 4,
+            engine_bytes: 3,
+            ..Counted::default()
+        }),
+    });
+    let saved = Saved::of(&sysroot, &array, &report).expect("a machine");
+    serde_json::to_value(&saved).expect("JSON")
+}
+
+#[test]
+fn what_is_saved_says_what_machine_it_was_and_not_whose() {
+    let machine = Machine::new();
+    machine.put("proc/cpuinfo", "processor : 0\nmodel name : Example 9000\n");
+    machine.put("proc/sys/kernel/osrelease", "7.3.4+deb13-amd64");
+    let value = saved(&machine, 3.0);
+    assert_eq!(complaints("bench-saved", &value), [""; 0]);
+    assert_eq!(value["machine"]["processor"], "Example 9000");
+    assert_eq!(value["machine"]["provider"], "1b36:0010");
+    assert_eq!(value["results"][1]["engine_part"], 0.75);
+    assert_eq!(value["results"][1]["went"], "staged");
+    let text = value.to_string();
+    for secret in [
+        "md0",
+        "nvme0n1",
+        PROVIDER,
+        "/dev",
+        machine.root().to_str().expect("a path"),
+    ] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[test]
+fn two_files_are_compared_as_ratios() {
+    let machine = Machine::new();
+    for (name, rate) in [("a", 2097152.0), ("b", 3145728.0)] {
+        let file = machine.path(&format!("{name}.json"));
+        fs::write(file, saved(&machine, rate).to_string()).expect("a file");
+    }
+    let compare = |names: &[&str]| {
+        let mut command = Command::cargo_bin("mdp2p").expect("it is built");
+        let names = names.iter().map(|name| machine.path(name));
+        command.args(["bench", "--compare"]).args(names);
+        command
+    };
+    let output = compare(&["a.json", "b.json"]).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).expect("UTF-8");
+    let row = |what: &str| {
+        let line = text.lines().find(|line| line.starts_with(what));
+        let line = line.unwrap_or_else(|| panic!("{what}: {text}"));
+        line[what.len()..]
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(row("4 KiB read x 4, host memory"), "1.00 1.00 1.00");
+    assert_eq!(row("4 KiB read x 4, peer memory"), "2.00 3.00 1.50");
+    assert!(text.contains("A: raid0 of 2 (md-p2p)"), "{text}");
+
+    // What somebody sent may be anything.
+    let mut evil = saved(&machine, 1.0);
+    evil["machine"]["level"] = "\u{1b}]0;T\u{7}".into();
+    fs::write(machine.path("evil.json"), evil.to_string()).expect("a file");
+    let output = compare(&["a.json", "evil.json"]).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).expect("UTF-8");
+    assert!(
+        !text.contains(|c: char| c.is_control() && c != '\n'),
+        "{text:?}"
+    );
+    for (key, value, why) in [
+        ("version", 2.into(), "version 2 of `mdp2p bench`; version 1"),
+        ("kind", "else".into(), "version 1 of `else`"),
+        ("results", "x".into(), "not a file of mdp2p bench --save"),
+    ] {
+        let mut wrong = saved(&machine, 1.0);
+        wrong[key] = value;
+        fs::write(machine.path("wrong.json"), wrong.to_string()).expect("a file");
+        let said = predicate::str::contains(why).and(predicate::str::contains("wrong.json"));
+        compare(&["a.json", "wrong.json"])
+            .assert()
+            .code(1)
+            .stderr(said);
+    }
+    let mut wrong = saved(&machine, 1.0);
+    wrong["results"][0]["bytes_per_second"] = (-1).into();
+    fs::write(machine.path("wrong.json"), wrong.to_string()).expect("a file");
+    let said = predicate::str::contains("-1 is no rate");
+    compare(&["a.json", "wrong.json"])
+        .assert()
+        .code(1)
+        .stderr(said);
+    let said = predicate::str::contains("none.json: No such file");
+    compare(&["a.json", "none.json"])
+        .assert()
+        .code(1)
+        .stderr(said);
+    let said = predicate::str::contains("name an array before it, or a second file");
+    compare(&["a.json"]).assert().code(1).stderr(said);
+}
+
+#[test]
+fn what_is_measured_is_saved_and_read_again() {
+    let machine = Machine::new();
+    if !machine.takes_direct_io() {
+        return;
+    }
+    let options = options(&["md0", "--seconds", "0.1", "--block-size", "4K"]);
+    let report = bench::report(&machine.sysroot(), &options).expect("measured");
+    let array = mdp2p_machine::md::array::find(&machine.sysroot(), "md0").expect("an array");
+    let file = machine.path("saved.json");
+    let saved = Saved::of(&machine.sysroot(), &array, &report).expect("a machine");
+    saved.write(&file).expect("written");
+    let read = Saved::read(&file).expect("read");
+    assert_eq!(read.machine, saved.machine);
+    let rates = |saved: &Saved| -> Vec<u64> {
+        let rates = saved.results.iter().map(|row| row.bytes_per_second as u64);
+        rates.collect()
+    };
+    assert_eq!(rates(&read), rates(&saved));
+    assert!(rates(&read).iter().all(|rate| *rate > 0));
 }
 
 #[test]

@@ -3,16 +3,19 @@
 //!
 //! Tests: tests/bench.rs.
 
+mod compare;
 pub mod notes;
 mod options;
 pub mod plot;
 mod print;
 mod raw;
 mod report;
+pub mod saved;
 mod sizes;
 mod turns;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -28,23 +31,40 @@ use mdp2p_machine::sysroot::Sysroot;
 use mdp2p_machine::virtual_machine;
 pub use options::Bench;
 pub use report::{BenchReport, Figures, Measurement};
+use saved::Saved;
 use turns::Turns;
 
 impl Command for Bench {
     fn changes(&self) -> bool {
-        !self.dry_run
+        !self.dry_run && self.compare.len() != 2
     }
 
     fn run(&self, sysroot: &Sysroot) -> Result<u8> {
         // Checks this first, because measuring takes minutes.
-        if let Some(path) = &self.svg {
-            check_svg_path(path)?;
+        for (option, path) in [("--svg", &self.svg), ("--save", &self.save)] {
+            if let Some(path) = path {
+                check_path(option, path)?;
+            }
+        }
+        let mut others = self.compare.iter().map(|path| Saved::read(path));
+        let other = others.next().transpose()?;
+        if let (Some(first), Some(second)) = (&other, others.next().transpose()?) {
+            return compare_files(self, first, &second);
         }
         let report = report(sysroot, self)?;
         if self.json {
             ui::json(&report)?;
         } else {
             report.print()?;
+        }
+        if self.save.is_some() || other.is_some() {
+            let saved = Saved::of(sysroot, &array::find(sysroot, self.array()?)?, &report)?;
+            if let Some(path) = &self.save {
+                saved.write(path)?;
+            }
+            if let Some(other) = other {
+                writeln!(ui::out(), "\n{}", compare::text(&other, &saved))?;
+            }
         }
         if let Some(path) = self.svg.as_ref().filter(|_| !self.dry_run) {
             fs::write(path, plot::svg(&report)?).with_context(|| path.display().to_string())?;
@@ -56,15 +76,37 @@ impl Command for Bench {
 /// Bytes of the file that `--write-file` makes, if there is room.
 const FILE: u64 = 1 << 30;
 
-/// Fails if no file can be made at the path of `--svg`.
-fn check_svg_path(path: &Path) -> Result<()> {
+impl Bench {
+    /// Returns the array that is to be measured.
+    fn array(&self) -> Result<&str> {
+        let array = self.array.as_deref();
+        array.context("--compare: name an array before it, or a second file after it")
+    }
+}
+
+/// Compares two files with each other. Nothing is measured.
+fn compare_files(options: &Bench, first: &Saved, second: &Saved) -> Result<u8> {
+    if let Some(array) = &options.array {
+        bail!(
+            "--compare: two files are compared with each other; leave out {array} or one of them"
+        );
+    }
+    if options.save.is_some() || options.svg.is_some() {
+        bail!("--compare: nothing is measured, so leave out --save and --svg, or the second file");
+    }
+    ui::print(&compare::text(first, second))?;
+    Ok(0)
+}
+
+/// Fails if no file can be made at the path of an option.
+fn check_path(option: &str, path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     if path.is_dir() || !folder.is_dir() {
         bail!(
-            "--svg {}: name a file in an existing folder",
+            "{option} {}: name a file in an existing folder",
             path.display()
         );
     }
@@ -76,7 +118,7 @@ fn check_svg_path(path: &Path) -> Result<()> {
 /// # Errors
 /// If the array or the provider does not exist, is in use or has no room, or if an I/O fails.
 pub fn report(sysroot: &Sysroot, options: &Bench) -> Result<BenchReport> {
-    let array = array::find(sysroot, &options.array)?;
+    let array = array::find(sysroot, options.array()?)?;
     let provider = pick_provider(sysroot, &array, options)?;
     let write_file = options.write_file.as_deref();
     let site = Site::survey(sysroot, &array, write_file, options.destructive)?;

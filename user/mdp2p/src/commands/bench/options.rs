@@ -24,11 +24,13 @@ Examples:
   mdp2p bench md0
   mdp2p bench md0 --block-size 64K,1M --seconds 5 --svg bench.svg
   mdp2p bench md0 --write-file /mnt/data/mdp2p.test --json
-  mdp2p bench md0 --staging")]
+  mdp2p bench md0 --staging --save before.json
+  mdp2p bench md0 --staging --compare before.json
+  mdp2p bench --compare before.json after.json")]
 pub struct Bench {
     /// The array
-    #[arg(add = completions::array())]
-    pub array: String,
+    #[arg(add = completions::array(), required_unless_present = "compare")]
+    pub array: Option<String>,
     /// Provider to use, which must lend memory [default: the nearest that the members reach, or with --staging the farthest]
     #[arg(long, value_name = "ADDRESS")]
     pub provider: Option<Bdf>,
@@ -62,6 +64,12 @@ pub struct Bench {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Also write the results into this file, which can be sent: it has no names or serial numbers
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub save: Option<PathBuf>,
+    /// Compare two such files; or one with what is measured now, if an array comes before the option
+    #[arg(long, value_name = "FILE", num_args = 1..=2, conflicts_with_all = ["dry_run", "json"])]
+    pub compare: Vec<PathBuf>,
     /// Draw the results into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
