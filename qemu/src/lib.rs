@@ -17,5 +17,5 @@ pub mod machine;
 pub mod run;
 
 pub use environment::Environment;
-pub use machine::Topology;
+pub use machine::{Pace, Topology};
 pub use run::{End, Modules, Outcome, Run};

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use md_p2p_vm::run::trace;
-use md_p2p_vm::{Environment, Run};
+use md_p2p_vm::{Environment, Pace, Run};
 
 fn main() -> Result<ExitCode> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let outcome = Run::new(here.join("benches/rebuild.sh"))
         .file(here.join("scenarios/lib.bash"))
         .topology("switch")
-        .parallel(true)
+        .pace(Pace::Parallel)
         .trace(trace::DMA)
         .timeout(Duration::from_secs(1200))
         .shown()

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use md_p2p_tests::scenario::{self, Head, Scope};
-use md_p2p_vm::{Environment, Outcome, Run};
+use md_p2p_vm::{Environment, Outcome, Pace, Run};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
 /// The status by which a scenario says that it does not apply.
@@ -143,6 +143,14 @@ fn again(name: &str, topology: &str) -> String {
     )
 }
 
+fn pace(head: &Head) -> Pace {
+    if head.parallel {
+        Pace::Parallel
+    } else {
+        Pace::Turns
+    }
+}
+
 fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
     let folder = script.parent().unwrap_or(script);
     let mut run = Run::new(script)
@@ -150,7 +158,7 @@ fn machine(script: &Path, head: &Head, topology: &str) -> Result<Run> {
         .topology(topology)
         .modules(head.modules.parse()?)
         .system(head.system)
-        .parallel(head.parallel)
+        .pace(pace(head))
         .timeout(BUSY * head.timeout);
     for file in &head.files {
         run = run.file(scenario::file(folder, file));

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use md_p2p_vm::environment::{Environment, Settings};
 use md_p2p_vm::machine::topology;
-use md_p2p_vm::{End, Modules, Run, Topology};
+use md_p2p_vm::{End, Modules, Pace, Run, Topology};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 
 /// The status if nothing could be started.
@@ -137,6 +137,9 @@ struct Setup {
     /// Let emulated processors run at the same time, not in turns: slow, but finds races
     #[arg(long)]
     parallel: bool,
+    /// Emulate one processor whose clock counts its instructions, a nanosecond each: tells what code costs
+    #[arg(long, conflicts_with = "parallel")]
+    icount: bool,
     /// Boot from a copy of the environment in which this script of the repository has run before
     #[arg(long, value_name = "SCRIPT")]
     prepare: Option<PathBuf>,
@@ -152,12 +155,20 @@ struct Setup {
 }
 
 impl Setup {
+    fn pace(&self) -> Pace {
+        match (self.parallel, self.icount) {
+            (_, true) => Pace::Counted,
+            (true, _) => Pace::Parallel,
+            _ => Pace::Turns,
+        }
+    }
+
     fn apply(self, mut run: Run) -> Run {
         run = run
+            .pace(self.pace())
             .topology(self.topology)
             .modules(self.modules)
-            .system(self.system)
-            .parallel(self.parallel);
+            .system(self.system);
         run = self.kernel.into_iter().fold(run, Run::kernel);
         run = self.prepare.into_iter().fold(run, Run::prepare);
         run = self.add.into_iter().fold(run, Run::file);

@@ -24,7 +24,7 @@ const SYSTEM_BOOT: &[&str] = &[
 ];
 
 /// The emulated CPU, and the features that it lacks: see [`Machine::processors`].
-const EMULATED: &str = "max,smap=off,smep=off,erms=off,fsrm=off";
+const EMULATED: &str = "max,smap=off,smep=off,erms=off,fsrm=off,fsrs=off";
 
 /// What runs the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,13 +36,24 @@ pub enum Accel {
     Tcg,
 }
 
-/// The guest's two processors.
+/// How many processors the guest has, and how they run when they are emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Two that take turns.
+    Turns,
+    /// Two that run at the same time.
+    Parallel,
+    /// One whose clock counts its instructions, a nanosecond each. It is always emulated.
+    Counted,
+}
+
+/// The guest's processors.
 #[derive(Clone, Copy, Debug)]
 pub struct Processors {
     /// What runs their instructions.
     pub accel: Accel,
-    /// Whether both run at the same time when they are emulated.
-    pub parallel: bool,
+    /// How they run.
+    pub pace: Pace,
     /// Whether the kernel assumes that any two devices reach each other.
     pub reach_all: bool,
 }
@@ -212,11 +223,11 @@ impl Machine {
     ///
     /// Emulated CPUs take turns unless they are to run in parallel. If other guests run too, all
     /// of them take two thirds of the time then. An emulated CPU lacks SMAP and SMEP, because each
-    /// change of what the kernel may touch ends a block of translated code. It lacks ERMS and FSRM,
-    /// because QEMU moves strings byte by byte if the CPU says that this is quick.
+    /// change of what the kernel may touch ends a block of translated code. It lacks ERMS, FSRM
+    /// and FSRS, because QEMU moves strings byte by byte if the CPU says that this is quick.
     fn processors(&mut self, processors: Processors) {
         let (accel, cpu) = match processors.accel {
-            Accel::Tcg if processors.parallel => ("tcg,thread=multi", EMULATED),
+            Accel::Tcg if processors.pace == Pace::Parallel => ("tcg,thread=multi", EMULATED),
             Accel::Tcg => ("tcg,thread=single", EMULATED),
             Accel::Kvm => ("kvm", "host"),
         };
@@ -227,7 +238,12 @@ impl Machine {
         };
         self.option("-accel", &[accel]);
         self.option("-cpu", &[&format!("{cpu},{kind}")]);
-        self.option("-smp", &["2"]);
+        if processors.pace == Pace::Counted {
+            self.option("-smp", &["1"]);
+            self.option("-icount", &["shift=0,sleep=off"]);
+        } else {
+            self.option("-smp", &["2"]);
+        }
     }
 
     fn device(&mut self, device: &Value) {
@@ -248,7 +264,7 @@ mod tests {
     fn processors(accel: Accel) -> Processors {
         Processors {
             accel,
-            parallel: false,
+            pace: Pace::Turns,
             reach_all: false,
         }
     }
@@ -277,10 +293,21 @@ mod tests {
     fn emulated_processors_take_turns_unless_they_shall_not() {
         let usual = processors(Accel::Tcg);
         let parallel = Processors {
-            parallel: true,
+            pace: Pace::Parallel,
             ..usual
         };
         assert_eq!(value("-accel", usual), "tcg,thread=single");
         assert_eq!(value("-accel", parallel), "tcg,thread=multi");
+    }
+
+    #[test]
+    fn instructions_are_counted_on_one_processor() {
+        let counted = Processors {
+            pace: Pace::Counted,
+            ..processors(Accel::Tcg)
+        };
+        assert_eq!(value("-accel", counted), "tcg,thread=single");
+        assert_eq!(value("-smp", counted), "1");
+        assert_eq!(value("-icount", counted), "shift=0,sleep=off");
     }
 }

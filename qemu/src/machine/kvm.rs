@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::environment::{Environment, Kernel};
 
-use super::command_line::{Accel, Machine, Processors};
+use super::command_line::{Accel, Machine, Pace, Processors};
 use super::places::{Boot, RUN};
 
 /// How long a kernel may take to say that it lives, under a KVM that works.
@@ -50,7 +50,7 @@ fn kvm_boots(environment: &Environment, kernel: &Kernel) -> Result<bool> {
     let run = tempfile::tempdir()?;
     let processors = Processors {
         accel: Accel::Kvm,
-        parallel: true,
+        pace: Pace::Parallel,
         reach_all: false,
     };
     let mut machine = Machine::new(&kernel.release, processors, Boot(1));

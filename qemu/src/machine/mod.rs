@@ -9,7 +9,7 @@ mod places;
 pub mod qmp;
 pub mod topology;
 
-pub use command_line::{Accel, Channels, Machine, Processors};
+pub use command_line::{Accel, Channels, Machine, Pace, Processors};
 pub use devices::device;
 pub use places::{Boot, ENVIRONMENT, JOB, OUT, RUN, SYSTEM, TRACE};
 pub use topology::{Drive, Topology};

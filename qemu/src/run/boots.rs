@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 
 use crate::environment::{self, Environment, Kernel};
 use crate::machine::{
-    Accel, Boot, ENVIRONMENT, JOB, Machine, OUT, Processors, RUN, TRACE, Topology, kvm,
+    Accel, Boot, ENVIRONMENT, JOB, Machine, OUT, Pace, Processors, RUN, TRACE, Topology, kvm,
 };
 
 use super::control::{Change, Request, Verb};
@@ -115,7 +115,10 @@ impl<'a> Running<'a> {
             .map(read_script)
             .transpose()?
             .unwrap_or_default();
-        let accel = kvm::choose(environment, kernel)?;
+        let accel = match run.pace {
+            Pace::Counted => Accel::Tcg,
+            _ => kvm::choose(environment, kernel)?,
+        };
         let folder = folder::make(run.keep.as_deref(), run.script_name())?;
         for output in ["stdout", "stderr"] {
             File::create(folder.join(output))?;
@@ -245,7 +248,7 @@ impl<'a> Running<'a> {
     fn plan(&self, job: &Path, end: String) -> Result<Plan> {
         let processors = Processors {
             accel: self.accel,
-            parallel: self.run.parallel,
+            pace: self.run.pace,
             reach_all: self.topology.reach_all,
         };
         let mut machine = Machine::new(&self.kernel.release, processors, self.boot);

@@ -206,7 +206,8 @@ impl Job {
                 String::from_utf8_lossy(&output.stderr)
             );
         }
-        for source in sources {
+        let is_header = |source: &&PathBuf| source.extension().is_some_and(|end| end == "h");
+        for source in sources.iter().filter(|source| !is_header(source)) {
             let module = folder.path().join(source).with_extension("ko");
             let name = module.file_name().unwrap_or_default();
             self.add(&folder.path().join(name))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::machine::Topology;
+use crate::machine::{Pace, Topology};
 
 use super::job::Modules;
 
@@ -28,7 +28,7 @@ pub struct Run {
     pub(super) keep: Option<PathBuf>,
     pub(super) shown: bool,
     pub(super) system: bool,
-    pub(super) parallel: bool,
+    pub(super) pace: Pace,
     pub(super) prepare: Option<PathBuf>,
 }
 
@@ -57,7 +57,7 @@ impl Run {
             keep: None,
             shown: false,
             system: false,
-            parallel: false,
+            pace: Pace::Turns,
             prepare: None,
         }
     }
@@ -92,7 +92,8 @@ impl Run {
         self
     }
 
-    /// Builds a module from `NAME.c`, and puts `NAME.ko` into the script's working folder.
+    /// Builds a module from `NAME.c`, and puts `NAME.ko` into the script's working folder. A header
+    /// `NAME.h` is for the modules that include it.
     pub fn build(mut self, source: impl Into<PathBuf>) -> Self {
         self.sources.push(source.into());
         self
@@ -136,10 +137,10 @@ impl Run {
         self
     }
 
-    /// Lets emulated processors run at the same time, not in turns. This is slow, but finds what
-    /// goes wrong only if two things happen at once.
-    pub fn parallel(mut self, parallel: bool) -> Self {
-        self.parallel = parallel;
+    /// Runs the guest's processors at this pace, not in turns. [`Pace::Parallel`] is slow, but
+    /// finds what goes wrong only if two things happen at once.
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
         self
     }
 
