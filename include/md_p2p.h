@@ -77,6 +77,7 @@ bool __md_p2p_takes(struct mddev *mddev, struct bio *bio);
 bool __md_p2p_refuses(struct md_rdev *rdev, struct bio *bio);
 void __md_p2p_submit(struct bio *clone, struct md_rdev *rdev, struct bio *bio);
 bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio);
+struct bio_set *__md_p2p_splits(struct mddev *mddev, struct bio_set *others);
 bool __md_p2p_may_copy(struct mddev *mddev);
 bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio);
 void __md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
@@ -132,13 +133,25 @@ static inline void md_p2p_submit(struct bio *clone, struct md_rdev *rdev,
 }
 
 /*
- * Like md_p2p_takes(), for what raid4/5/6 are about to copy through their
- * stripe cache.
+ * Like md_p2p_takes(), for what raid4/5/6 are about to give to their stripe
+ * cache, which wants host pages.
  */
 static inline bool md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
 {
 	return unlikely(md_p2p_is_peer(bio)) &&
 	       __md_p2p_takes_cached(mddev, bio);
+}
+
+/*
+ * raid4/5/6: returns where a part of @bio comes from. If the part is staged, it
+ * does not hold the array, so it must not be of a level that may be exchanged.
+ */
+static inline struct bio_set *md_p2p_splits(struct mddev *mddev,
+					    struct bio *bio,
+					    struct bio_set *others)
+{
+	return unlikely(md_p2p_is_peer(bio)) ? __md_p2p_splits(mddev, others) :
+					       others;
 }
 
 /*

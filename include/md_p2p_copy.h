@@ -12,7 +12,7 @@
 /* Copies within one page each. Either may be a peer page. */
 void md_p2p_copy(struct page *dest, size_t dest_offset, struct page *src,
 		 size_t src_offset, size_t len);
-/* Copies like bio_copy_data(), but is fit for uncached memory. */
+/* Copies like bio_copy_data(), but is fit for uncached memory. Sleeps. */
 void md_p2p_copy_data(struct bio *to, struct bvec_iter to_iter,
 		      struct bio *from, struct bvec_iter from_iter);
 

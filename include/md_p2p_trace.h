@@ -16,7 +16,6 @@
 
 TRACE_DEFINE_ENUM(MD_P2P_DIRECT);
 TRACE_DEFINE_ENUM(MD_P2P_STAGED);
-TRACE_DEFINE_ENUM(MD_P2P_CACHED);
 TRACE_DEFINE_ENUM(MD_P2P_REFUSED);
 
 /*
@@ -62,7 +61,6 @@ TRACE_EVENT(md_p2p_route,
 		  __print_symbolic(__entry->route,
 				   { MD_P2P_DIRECT, "direct" },
 				   { MD_P2P_STAGED, "staged" },
-				   { MD_P2P_CACHED, "staged" },
 				   { MD_P2P_REFUSED, "refused" }))
 );
 

@@ -14,6 +14,7 @@
 
 struct md_p2p_array;
 struct md_p2p_counters;
+struct md_p2p_engine;
 struct md_p2p_pages;
 struct md_p2p_stager;
 struct md_rdev;
@@ -33,6 +34,7 @@ enum md_p2p_counter {
 	MD_P2P_WRITE_DIRECT_IOS,
 	MD_P2P_WRITE_STAGED_BYTES,
 	MD_P2P_WRITE_STAGED_IOS,
+	MD_P2P_STAGED_ENGINE_BYTES,
 	MD_P2P_REFUSED_IOS,
 	MD_P2P_REBUILD_PEER_BYTES,
 	MD_P2P_REBUILD_HOST_BYTES,
@@ -47,7 +49,6 @@ enum md_p2p_route {
 	MD_P2P_DIRECT,
 	MD_P2P_STAGED,
 	MD_P2P_REFUSED,
-	MD_P2P_CACHED,		/* staged by the stripe cache */
 	MD_P2P_LATER		/* ask again about the member */
 };
 
@@ -132,6 +133,27 @@ int shim_pci_distance(struct pci_dev *provider, struct pci_dev *client);
 /* Has the providers looked up anew, soon, in a workqueue. Does not sleep. */
 void shim_look_for_providers(void);
 
+/* kmod/shim/engine.c: DMA engines that copy what is staged */
+
+/*
+ * Finds the DMA engine nearest to @provider that reaches its memory, and returns
+ * it with a reference. Returns NULL if there is none. Sleeps.
+ */
+struct md_p2p_engine *shim_engine_find(struct pci_dev *provider);
+void shim_engine_get(struct md_p2p_engine *engine);
+void shim_engine_put(struct md_p2p_engine *engine);
+/* Tells whether it copies. If not, it does so never again. */
+bool shim_engine_is_there(const struct md_p2p_engine *engine);
+/*
+ * Tells whether its driver has it still, and it may copy for @provider, if it
+ * copies at all. Sleeps.
+ */
+bool shim_engine_serves(const struct md_p2p_engine *engine,
+			struct pci_dev *provider);
+/* Returns the name of its channel, such as dma0chan0, and of its device. */
+const char *shim_engine_channel(const struct md_p2p_engine *engine);
+const char *shim_engine_device(const struct md_p2p_engine *engine);
+
 /* kmod/shim/p2pmem.c */
 
 /*
@@ -181,19 +203,30 @@ void md_p2p_glue_member_added(struct md_p2p_array *array, struct md_rdev *rdev);
 void md_p2p_glue_member_removed(struct md_p2p_array *array,
 				struct md_rdev *rdev);
 void md_p2p_glue_array_started(struct md_p2p_array *array);
-bool md_p2p_glue_advertises(const struct md_p2p_array *array, int level);
+bool md_p2p_glue_advertises(const struct md_p2p_array *array);
 enum md_p2p_route md_p2p_glue_route(const struct md_p2p_array *array,
 				    u64 address, int level, bool write);
 enum md_p2p_route md_p2p_glue_route_member(const struct md_p2p_array *array,
 					   u64 address, unsigned int slot);
-enum md_p2p_route md_p2p_glue_route_cached(const struct md_p2p_array *array);
+enum md_p2p_route md_p2p_glue_route_copied(const struct md_p2p_array *array);
 /* @mapped: the member could map the pages. */
 enum md_p2p_route md_p2p_glue_route_again(const struct md_p2p_array *array,
 					  bool write, bool mapped);
 u64 md_p2p_glue_ring(const struct md_p2p_array *array, u64 address,
 		     int *distance);
 struct md_p2p_stager *md_p2p_glue_stager(const struct md_p2p_array *array);
+/*
+ * Returns the DMA engine that is to copy from or to a peer page, with a reference
+ * for shim_engine_put(). Returns NULL if the CPU is to copy.
+ */
+struct md_p2p_engine *md_p2p_glue_engine(const struct md_p2p_array *array,
+					 u64 address);
+/* An engine has been tried, and has copied; or it has failed. */
+void md_p2p_glue_engine_tried(const struct md_p2p_array *array, u64 address,
+			      bool copied);
 void md_p2p_glue_count_refused(const struct md_p2p_array *array);
+/* Of the staged bytes, those that an engine has copied. */
+void md_p2p_glue_count_engine(const struct md_p2p_array *array, u64 bytes);
 void md_p2p_glue_count(const struct md_p2p_array *array, bool write,
 		       bool direct, u64 bytes);
 void md_p2p_glue_count_member(const struct md_p2p_array *array,
@@ -229,6 +262,8 @@ ssize_t md_p2p_glue_show_distance(const struct md_p2p_array *array,
 ssize_t md_p2p_glue_show_member_bytes(const struct md_p2p_array *array,
 				      unsigned int slot, bool write,
 				      char *page, size_t size);
+ssize_t md_p2p_glue_show_staging(const struct md_p2p_array *array, char *page,
+				 size_t size);
 void md_p2p_glue_rebuild_starts(const struct md_p2p_array *array);
 /*
  * Lends peer pages for @bytes that are read from the member in the slot @read.

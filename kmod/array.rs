@@ -16,12 +16,16 @@ use crate::{
         reach::{self, Distance, Row},
         route::{self, Lender, Means, Policy, Route, Spread, State},
     },
-    ffi::{self, PciDev, RcuBox, Stager},
+    ffi::{self, Engine, RcuBox, Stager},
     loan::Loan,
     provider::Provider,
     stats::Stats,
     table::{Table, Ways},
 };
+
+/// The milliseconds between two looks for a DMA engine. A work queue of DSA may be
+/// enabled at any time, and no event of the PCI bus tells of it.
+const LOOK_FOR_ENGINES: u64 = 10_000;
 
 /// What the I/O path and sysfs see of an array: `mddev->p2p` of C.
 pub(crate) struct Array {
@@ -38,6 +42,8 @@ pub(crate) struct Array {
     current_lender: Atomic<u64>,
     /// A [`Pause`]: when rebuilds may try peer memory.
     pause: Atomic<u64>,
+    /// When a DMA engine is looked for again, in milliseconds.
+    engines_due: Atomic<u64>,
     /// The counters.
     pub(crate) stats: Stats,
 }
@@ -54,6 +60,7 @@ impl Array {
             wanted_lender: Atomic::new(Lender::Auto.to_bits()),
             current_lender: Atomic::new(Lender::None.to_bits()),
             pause: Atomic::new(Pause::NONE.to_bits()),
+            engines_due: Atomic::new(0),
             stats: Stats::new()?,
         })
     }
@@ -105,9 +112,9 @@ impl Array {
         Policy::ALL.get(number).copied().unwrap_or(Policy::Off)
     }
 
-    /// Tells whether an array of this level takes peer memory.
-    pub(crate) fn advertises(&self, level: i32) -> bool {
-        route::advertises(Spread::of(level), self.policy(), self.means())
+    /// Tells whether the array takes peer memory.
+    pub(crate) fn advertises(&self) -> bool {
+        route::advertises(self.policy(), self.means())
     }
 
     /// Calls `f` with the row of the page at `address`, without the ways that are
@@ -194,9 +201,9 @@ impl Array {
         }
     }
 
-    /// Decides about a bio that the stripe cache is to copy. Does not sleep.
-    pub(crate) fn route_cached(&self) -> Route {
-        route::cached(self.policy())
+    /// Decides about a bio whose data MD must have in host pages. Does not sleep.
+    pub(crate) fn route_copied(&self) -> Route {
+        self.possible(route::copied(self.policy()))
     }
 
     /// Decides about the way to the member in `slot`. Does not sleep.
@@ -220,15 +227,29 @@ impl Array {
 
     /// Calls `f` with the provider of the page at `address`. Returns `None` if the
     /// provider is not known. Does not sleep; nor may `f`.
-    pub(crate) fn provider<R>(&self, address: u64, f: impl FnOnce(&PciDev) -> R) -> Option<R> {
+    pub(crate) fn provider<R>(&self, address: u64, f: impl FnOnce(&Provider) -> R) -> Option<R> {
         self.table.read(|table| {
             let table = table?;
             let row = reach::row(&table.rows, address)?;
             table
                 .providers
                 .get(row.provider)
-                .map(|provider| f(provider.dev()))
+                .map(|provider| f(provider))
         })
+    }
+
+    /// Returns the DMA engine that is to copy from or to the page at `address`; `None`
+    /// if the CPU is to. Does not sleep.
+    pub(crate) fn engine(&self, address: u64) -> Option<Engine> {
+        let now = ffi::milliseconds();
+        let (engine, lacks) = self.provider(address, |provider| {
+            (provider.engine(now), provider.lacks_engine())
+        })?;
+        if lacks && self.engines_due.load(Relaxed) <= now {
+            self.engines_due.store(now + LOOK_FOR_ENGINES, Relaxed);
+            ffi::look_for_providers();
+        }
+        engine
     }
 
     /// Returns the members nearest to the page at `address` among those that are

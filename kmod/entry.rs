@@ -91,6 +91,11 @@ impl Entry {
         core::ptr::eq(&*self.array, array)
     }
 
+    /// Takes from the I/O path what it knows of providers. Sleeps.
+    pub(crate) fn forget_providers(&self) {
+        self.array.set_reach(None, false, false);
+    }
+
     /// A member joins, and gets a slot.
     pub(crate) fn member_added(&mut self, member: Member, providers: &[Arc<Provider>]) {
         let slot = self.free_slot();
@@ -200,7 +205,7 @@ impl Entry {
 
     /// Tells the queue whether it takes peer memory, and the kernel log why.
     pub(crate) fn advertise(&mut self, providers: &[Arc<Provider>]) {
-        let advertises = self.array.advertises(self.mddev.level());
+        let advertises = self.array.advertises();
         if !self.mddev.advertise(advertises) {
             // Until then the queue says what is no longer true. I/O that comes
             // meanwhile is staged or refused.

@@ -33,8 +33,8 @@ use decide::{
     route::{Lender, Policy, Route},
 };
 use ffi::{
-    bindings, md_p2p_array, md_p2p_counter, md_p2p_event, md_p2p_names, md_p2p_pages, md_p2p_route,
-    md_p2p_stager, md_rdev, mddev, Mddev, Member, MemberId, Opaque,
+    bindings, md_p2p_array, md_p2p_counter, md_p2p_engine, md_p2p_event, md_p2p_names,
+    md_p2p_pages, md_p2p_route, md_p2p_stager, md_rdev, mddev, Mddev, Member, MemberId, Opaque,
 };
 use loan::Loan;
 use registry::REGISTRY;
@@ -68,10 +68,13 @@ as_declared!(
     md_p2p_glue_advertises,
     md_p2p_glue_route,
     md_p2p_glue_route_member,
-    md_p2p_glue_route_cached,
+    md_p2p_glue_route_copied,
     md_p2p_glue_route_again,
     md_p2p_glue_ring,
     md_p2p_glue_stager,
+    md_p2p_glue_engine,
+    md_p2p_glue_engine_tried,
+    md_p2p_glue_count_engine,
     md_p2p_glue_count_refused,
     md_p2p_glue_count,
     md_p2p_glue_count_member,
@@ -87,6 +90,7 @@ as_declared!(
     md_p2p_glue_parse_policy,
     md_p2p_glue_show_distance,
     md_p2p_glue_show_member_bytes,
+    md_p2p_glue_show_staging,
     md_p2p_glue_rebuild_starts,
     md_p2p_glue_loan,
     md_p2p_glue_loan_pages,
@@ -184,9 +188,9 @@ pub unsafe extern "C" fn md_p2p_glue_array_started(array: *mut md_p2p_array) {
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_advertises(array: *const md_p2p_array, level: c_int) -> bool {
+pub unsafe extern "C" fn md_p2p_glue_advertises(array: *const md_p2p_array) -> bool {
     // SAFETY: By the safety requirements.
-    unsafe { ffi::borrow(array) }.advertises(level)
+    unsafe { ffi::borrow(array) }.advertises()
 }
 
 /// Decides about a peer bio before a member has been chosen. Does not sleep.
@@ -222,15 +226,15 @@ pub unsafe extern "C" fn md_p2p_glue_route_member(
     route_to_c(array.route_member(address, slot as usize))
 }
 
-/// Decides about a peer bio that the stripe cache is to copy. Does not sleep.
+/// Decides about a peer bio whose data MD must have in host pages. Does not sleep.
 ///
 /// # Safety
 ///
 /// `array` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn md_p2p_glue_route_cached(array: *const md_p2p_array) -> md_p2p_route {
+pub unsafe extern "C" fn md_p2p_glue_route_copied(array: *const md_p2p_array) -> md_p2p_route {
     // SAFETY: By the safety requirements.
-    route_to_c(unsafe { ffi::borrow(array) }.route_cached())
+    route_to_c(unsafe { ffi::borrow(array) }.route_copied())
 }
 
 /// Decides about direct I/O that a member has failed. Does not sleep.
@@ -258,7 +262,7 @@ pub unsafe extern "C" fn md_p2p_glue_route_again(
 pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, address: u64) -> u64 {
     // SAFETY: By the safety requirements.
     unsafe { ffi::borrow(array) }
-        .provider(address, |provider| provider.id())
+        .provider(address, |provider| provider.dev().id())
         .unwrap_or(u32::MAX.into())
 }
 
@@ -273,7 +277,7 @@ pub unsafe extern "C" fn md_p2p_glue_provider(array: *const md_p2p_array, addres
 pub unsafe extern "C" fn md_p2p_glue_answers(array: *const md_p2p_array, address: u64) -> c_int {
     // SAFETY: By the safety requirements.
     unsafe { ffi::borrow(array) }
-        .provider(address, |provider| provider.answers())
+        .provider(address, |provider| provider.dev().answers())
         .map_or(-1, c_int::from)
 }
 
@@ -344,6 +348,50 @@ pub unsafe extern "C" fn md_p2p_glue_stager(array: *const md_p2p_array) -> *mut 
     array
         .stager()
         .map_or(core::ptr::null_mut(), |stager| stager.as_ptr())
+}
+
+/// Returns the DMA engine that is to copy from or to a peer page, with a reference;
+/// null if the CPU is to copy. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_engine(
+    array: *const md_p2p_array,
+    address: u64,
+) -> *mut md_p2p_engine {
+    // SAFETY: By the safety requirements.
+    let engine = unsafe { ffi::borrow(array) }.engine(address);
+    engine.map_or(core::ptr::null_mut(), ffi::Engine::into_c)
+}
+
+/// An engine has been tried, and has copied; or it has failed. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_engine_tried(
+    array: *const md_p2p_array,
+    address: u64,
+    copied: bool,
+) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.provider(address, |provider| {
+        provider.engine_tried(copied, ffi::milliseconds());
+    });
+}
+
+/// Counts staged bytes that a DMA engine has copied. Does not sleep.
+///
+/// # Safety
+///
+/// `array` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_count_engine(array: *const md_p2p_array, bytes: u64) {
+    // SAFETY: By the safety requirements.
+    unsafe { ffi::borrow(array) }.stats.count_engine(bytes);
 }
 
 /// Counts a peer I/O that has been refused. Does not sleep.
@@ -527,6 +575,22 @@ pub unsafe extern "C" fn md_p2p_glue_show_distance(
     length(sysfs::distance(array, MemberId::of(rdev), page))
 }
 
+/// Shows `p2pdma_staging`. Sleeps.
+///
+/// # Safety
+///
+/// As [`md_p2p_glue_show_counter`].
+#[no_mangle]
+pub unsafe extern "C" fn md_p2p_glue_show_staging(
+    array: *const md_p2p_array,
+    page: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (_array, page) = unsafe { (ffi::borrow(array), ffi::page(page, size)) };
+    length(sysfs::staging(page))
+}
+
 /// A rebuild of an array starts.
 ///
 /// # Safety
@@ -695,7 +759,7 @@ pub unsafe extern "C" fn md_p2p_glue_providers_changed() {
 ///
 /// # Safety
 ///
-/// The caller may sleep, and no provider is looked for any more.
+/// The caller may sleep, and no array is made any more.
 #[no_mangle]
 pub unsafe extern "C" fn md_p2p_glue_exit() {
     REGISTRY.lock().forget();
@@ -705,7 +769,6 @@ fn route_to_c(route: Route) -> md_p2p_route {
     match route {
         Route::Direct => bindings::md_p2p_route_MD_P2P_DIRECT,
         Route::Staged => bindings::md_p2p_route_MD_P2P_STAGED,
-        Route::Cached => bindings::md_p2p_route_MD_P2P_CACHED,
         Route::Refused => bindings::md_p2p_route_MD_P2P_REFUSED,
         Route::Later => bindings::md_p2p_route_MD_P2P_LATER,
     }

@@ -13,8 +13,8 @@ use kernel::{
 };
 
 use crate::{
-    decide::reach::Window,
-    ffi::{self, PciDev, PeerPages},
+    decide::{pause::Pause, reach::Window},
+    ffi::{self, Engine, PciDev, PeerPages, RcuBox},
 };
 
 /// `PCI_STD_NUM_BARS` of `include/uapi/linux/pci_regs.h`.
@@ -25,7 +25,17 @@ pub(crate) struct Provider {
     dev: PciDev,
     windows: KVec<Window>,
     lends: bool,
-    taken: Arc<Atomic<u64>>,
+    usage: Arc<Usage>,
+}
+
+/// What stays if a provider is found anew, or changes while it stays the same.
+struct Usage {
+    /// Copies what is staged from or to its memory. Empty: the CPU does.
+    engine: RcuBox<Engine>,
+    /// Bytes that rebuilds have taken.
+    taken: Atomic<u64>,
+    /// A [`Pause`]: when the engine may be tried.
+    engine_pause: Atomic<u64>,
 }
 
 impl Provider {
@@ -52,25 +62,72 @@ impl Provider {
                 from = end + 1;
             }
         }
+        if windows.is_empty() {
+            return Ok(None);
+        }
         let lends = dev.publishes() && dev.answers();
-        match known {
-            _ if windows.is_empty() => Ok(None),
+        let provider = match known {
             Some(known) if known.windows[..] == windows[..] && known.lends == lends => {
-                Ok(Some(known.clone()))
+                known.clone()
             }
             _ => {
-                let taken = match known {
-                    Some(known) => known.taken.clone(),
-                    None => Arc::new(Atomic::new(0), GFP_KERNEL)?,
+                let usage = match known {
+                    Some(known) => known.usage.clone(),
+                    None => Arc::new(Usage::none(), GFP_KERNEL)?,
                 };
                 let provider = Provider {
                     dev,
                     windows,
                     lends,
-                    taken,
+                    usage,
                 };
-                Ok(Some(Arc::new(provider, GFP_KERNEL)?))
+                Arc::new(provider, GFP_KERNEL)?
             }
+        };
+        provider.look_for_engine();
+        Ok(Some(provider))
+    }
+
+    /// Keeps the engine that it has, if that still serves it, or looks for one. If
+    /// there is no memory to keep one, the CPU copies. Sleeps.
+    fn look_for_engine(&self) {
+        let engine = self.usage.engine.read(|engine| engine.cloned());
+        if engine.is_some_and(|engine| engine.serves(&self.dev)) {
+            return;
+        }
+        self.usage.engine.replace(None);
+        let found = Engine::find(&self.dev).map(|engine| KBox::new(engine, GFP_KERNEL));
+        self.usage.engine.replace(found.and_then(Result::ok));
+    }
+
+    /// Returns the engine that is to copy now; `None` if the CPU is. Does not sleep.
+    pub(crate) fn engine(&self, now: u64) -> Option<Engine> {
+        let is_tried = self.engine_pause().is_over(now);
+        self.usage.engine.read(|engine| {
+            engine
+                .filter(|engine| is_tried && engine.is_there())
+                .cloned()
+        })
+    }
+
+    /// Tells whether it has none, and so another look is worth it. Does not sleep.
+    pub(crate) fn lacks_engine(&self) -> bool {
+        self.usage.engine.read(|engine| engine.is_none())
+    }
+
+    fn engine_pause(&self) -> Pause {
+        Pause::from_bits(self.usage.engine_pause.load(Relaxed))
+    }
+
+    /// The engine has copied, or has failed and is left alone for a while. Does not
+    /// sleep.
+    pub(crate) fn engine_tried(&self, copied: bool, now: u64) {
+        let pause = match copied {
+            true => self.engine_pause().worked(now),
+            false => self.engine_pause().failed(now),
+        };
+        if let Some(pause) = pause {
+            self.usage.engine_pause.store(pause.to_bits(), Relaxed);
         }
     }
 
@@ -96,7 +153,7 @@ impl Provider {
         let size: u64 = self.windows.iter().map(size_of).sum();
         let share = size / 100 * u64::from(ffi::rebuild_share());
         let bytes = (count * kernel::page::PAGE_SIZE) as u64;
-        let taken = Taken::new(self.taken.clone(), bytes, share)?;
+        let taken = Taken::new(self.usage.clone(), bytes, share)?;
         let pages = PeerPages::alloc(&self.dev, self.windows.first()?.start, count)?;
         Some(Borrowed {
             pages,
@@ -105,15 +162,25 @@ impl Provider {
     }
 }
 
+impl Usage {
+    fn none() -> Self {
+        Self {
+            engine: RcuBox::empty(),
+            taken: Atomic::new(0),
+            engine_pause: Atomic::new(Pause::NONE.to_bits()),
+        }
+    }
+}
+
 /// Bytes that count against the share of rebuilds, until this value goes.
 struct Taken {
-    of: Arc<Atomic<u64>>,
+    of: Arc<Usage>,
     bytes: u64,
 }
 
 impl Taken {
-    fn new(of: Arc<Atomic<u64>>, bytes: u64, share: u64) -> Option<Self> {
-        let before = of.fetch_add(bytes, Relaxed);
+    fn new(of: Arc<Usage>, bytes: u64, share: u64) -> Option<Self> {
+        let before = of.taken.fetch_add(bytes, Relaxed);
         let taken = Self { of, bytes };
         (before + bytes <= share).then_some(taken)
     }
@@ -121,7 +188,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.of.fetch_sub(self.bytes, Relaxed);
+        self.of.taken.fetch_sub(self.bytes, Relaxed);
     }
 }
 

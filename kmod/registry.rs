@@ -47,12 +47,19 @@ impl Registry {
         let array = Arc::new(Array::new(policy)?, GFP_KERNEL)?;
         let entry = Entry::new(mddev, array.clone());
         self.entries.push(entry, GFP_KERNEL)?;
+        if self.entries.len() == 1 {
+            self.providers_changed();
+        }
         Ok(array)
     }
 
-    /// Forgets an array.
+    /// Forgets an array. Without arrays nobody needs a provider, and its DMA engine
+    /// is given back.
     pub(crate) fn remove(&mut self, array: &Array) {
         self.entries.retain(|entry| !entry.is_of(array));
+        if self.entries.is_empty() {
+            self.providers = KVec::new();
+        }
     }
 
     /// A member joins, before any I/O can reach it. A write journal counts as no
@@ -107,8 +114,12 @@ impl Registry {
         }
     }
 
-    /// Looks for providers anew, and asks for all distances again. Sleeps.
+    /// Looks for providers anew, and asks for all distances again, if there is an
+    /// array. Sleeps.
     pub(crate) fn providers_changed(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
         let Ok(providers) = Provider::all(&self.providers) else {
             // What was known stays. A page of a new provider is refused.
             ffi::look_for_providers();
@@ -123,6 +134,9 @@ impl Registry {
     /// Gives everything back. Arrays may still be on their way out.
     pub(crate) fn forget(&mut self) {
         self.providers = KVec::new();
+        for entry in &self.entries {
+            entry.forget_providers();
+        }
         self.entries = KVec::new();
     }
 
@@ -136,6 +150,17 @@ impl Registry {
         entries
             .find(|entry| entry.is_of(array))
             .map_or(Ok(()), |entry| entry.reasons(&self.providers, f))
+    }
+
+    /// Calls `f` with each provider, in the order of their addresses.
+    pub(crate) fn providers<E>(
+        &self,
+        f: impl FnMut(&Provider) -> core::result::Result<(), E>,
+    ) -> core::result::Result<(), E> {
+        self.providers
+            .iter()
+            .map(|provider| &**provider)
+            .try_for_each(f)
     }
 
     /// Calls `f` with each provider and its distance from `member`, in the order of

@@ -35,6 +35,11 @@ impl Stats {
         self.0.add(in_ios, 1);
     }
 
+    /// Counts staged bytes that a DMA engine has copied. Does not sleep.
+    pub(crate) fn count_engine(&self, bytes: u64) {
+        self.0.add(counters::STAGED_ENGINE_BYTES, bytes);
+    }
+
     /// Counts an I/O that was refused. Does not sleep.
     pub(crate) fn count_refused(&self) {
         self.0.add(counters::REFUSED_IOS, 1);

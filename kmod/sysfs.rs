@@ -12,7 +12,7 @@ use kernel::{
 use crate::{
     array::Array,
     decide::route::Lender,
-    ffi::{md_p2p_counter, MemberId},
+    ffi::{self, md_p2p_counter, MemberId},
     registry::REGISTRY,
 };
 
@@ -92,6 +92,26 @@ pub(crate) fn member_bytes(
     let mut out = Formatter::new(page);
     writeln!(out, "{}", array.stats.member_bytes(slot, write))?;
     Ok(out.bytes_written())
+}
+
+/// Writes a line for each provider: its address, and who copies what is staged from
+/// or to its memory, which is a DMA engine's channel and PCI address, or `cpu`.
+/// Leaves out the lines that do not fit into the page.
+pub(crate) fn staging(page: &mut [u8]) -> Result<usize> {
+    let mut out = Formatter::new(page);
+    let (mut whole, now) = (0, ffi::milliseconds());
+    let _full = REGISTRY.lock().providers(|provider| {
+        let dev = provider.dev();
+        match provider.engine(now) {
+            Some(engine) => {
+                out.write_fmt(fmt!("{dev} {} {}\n", engine.channel(), engine.device()))?
+            }
+            None => out.write_fmt(fmt!("{dev} cpu\n"))?,
+        }
+        whole = out.bytes_written();
+        Ok::<(), core::fmt::Error>(())
+    });
+    Ok(whole)
 }
 
 /// Writes a line for each provider: its address, and the distance or

@@ -25,6 +25,17 @@ static int raid5_read_one_chunk(struct mddev *mddev, struct bio *raid_bio)
 	return 1;
 }
 
+static struct bio *chunk_aligned_read(struct mddev *mddev, struct bio *raid_bio)
+{
+	if (sectors < bio_sectors(raid_bio)) {
+		raid_bio = bio_submit_split_bioset(raid_bio, sectors,
+						   &conf->bio_split);
+		if (!raid_bio)
+			return NULL;
+	}
+	return raid_bio;
+}
+
 static bool raid5_make_request(struct mddev *mddev, struct bio *bi)
 {
 	if (rw == READ) {

@@ -4,14 +4,30 @@
 // Why: The stripe cache copies with the CPU, which is right for any page. If the policy wants nothing copied, a read
 //   is refused before the cache sees it. A write was refused when it came.
 // Since: 7.2
-// Matches: raid5.c 4
-// Fixture: 4
+//   A bio that is split at chunks may outlive raid5's own pool, because a staged bio does not hold the array.
+// Matches: raid5.c 5
+// Fixture: 5
 @asks@
 expression rdev, sector, bio;
 position p;
 @@
 -rdev_has_badblock@p(rdev, sector, bio_sectors(bio))
 +rdev_has_badblock(rdev, sector, bio_sectors(bio)) || md_p2p_must_stage(rdev, bio)
+
+@splits@
+identifier array;
+expression bio, sectors, pool;
+position p;
+@@
+ chunk_aligned_read(struct mddev *array, ...)
+ {
+	<+...
+ bio_submit_split_bioset@p(bio, sectors,
+-	pool
++	md_p2p_splits(array, bio, pool)
+ )
+	...+>
+ }
 
 @copies@
 expression array, bio;

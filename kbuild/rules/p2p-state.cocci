@@ -40,6 +40,7 @@ position p;
 +	bool p2p_due;
 +	bool p2p_settled;
 +	unsigned int p2p_bytes;
++	atomic_t p2p_by_engine;
 +	unsigned int p2p_slot;
 +	unsigned int p2p_offset;
 +	unsigned int p2p_sectors;

@@ -14,14 +14,12 @@ use super::reach::{Distance, Reach};
 pub enum Route {
     /// Members do DMA to its pages.
     Direct,
-    /// The CPU copies the data through host pages.
+    /// The data pass through host pages.
     Staged,
-    /// The CPU copies the data through the pages of the stripe cache.
-    Cached,
     /// It ends with `EREMOTEIO` before any member has seen it.
     Refused,
     /// It is decided later: by [`member`] when the level has chosen a member, or by
-    /// [`cached`] when the stripe cache must copy it.
+    /// [`copied`] when no member can be chosen.
     Later,
 }
 
@@ -71,7 +69,7 @@ impl Policy {
 pub enum State {
     /// Peer I/O is direct, reads and writes alike.
     Direct,
-    /// Some of it is copied by the CPU.
+    /// Some of it passes through host pages.
     Staged,
     /// The array does not advertise peer memory: all of it ends with
     /// `EREMOTEIO`.
@@ -96,8 +94,8 @@ pub enum Spread {
     Striped,
     /// raid1, raid10: a write to many, a read from one of many.
     Mirrored,
-    /// raid4/5/6: through the stripe cache, which copies with the CPU; but a
-    /// healthy read within one chunk goes to one member.
+    /// raid4/5/6: through the stripe cache, which wants host pages; but a healthy
+    /// read within one chunk goes to one member.
     Cached,
 }
 
@@ -118,7 +116,7 @@ pub fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route
         return Route::Refused;
     }
     match (spread, write, reach) {
-        (Spread::Cached, true, _) => cached(policy),
+        (Spread::Cached, true, _) => policy.otherwise(),
         (Spread::Cached, false, _) => Route::Later,
         (Spread::Mirrored, true, Reach::All) => Route::Direct,
         // It is staged as a whole, so that all members get equal bytes.
@@ -131,12 +129,10 @@ pub fn route(spread: Spread, policy: Policy, write: bool, reach: Reach) -> Route
     }
 }
 
-/// Decides about a bio that the stripe cache is to copy.
-pub fn cached(policy: Policy) -> Route {
-    match policy {
-        Policy::Auto => Route::Cached,
-        Policy::Direct | Policy::Off => Route::Refused,
-    }
+/// Decides about a bio whose data MD must have in host pages: what the stripe cache
+/// reads or writes, and what is written behind.
+pub fn copied(policy: Policy) -> Route {
+    policy.otherwise()
 }
 
 /// Decides about a member's part of direct I/O that has failed, whatever its
@@ -173,10 +169,10 @@ pub struct Means {
 
 /// Tells whether an array advertises peer memory (`BLK_FEAT_PCI_P2PDMA`).
 ///
-/// If the CPU can copy, a provider need not be reached.
-pub fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
+/// If data can be staged, a provider need not be reached.
+pub fn advertises(policy: Policy, means: Means) -> bool {
     match policy {
-        Policy::Auto => means.some_reached || means.can_stage || spread == Spread::Cached,
+        Policy::Auto => means.some_reached || means.can_stage,
         Policy::Direct => means.some_reached,
         Policy::Off => false,
     }
@@ -184,7 +180,7 @@ pub fn advertises(spread: Spread, policy: Policy, means: Means) -> bool {
 
 /// Returns what peer I/O meets now.
 pub fn state(spread: Spread, policy: Policy, means: Means) -> State {
-    if !advertises(spread, policy, means) {
+    if !advertises(policy, means) {
         return State::Off;
     }
     match (spread, policy) {

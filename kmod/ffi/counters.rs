@@ -17,6 +17,7 @@ pub(crate) use super::bindings::{
     md_p2p_counter_MD_P2P_REBUILD_HOST_BYTES as REBUILD_HOST_BYTES,
     md_p2p_counter_MD_P2P_REBUILD_PEER_BYTES as REBUILD_PEER_BYTES,
     md_p2p_counter_MD_P2P_REFUSED_IOS as REFUSED_IOS,
+    md_p2p_counter_MD_P2P_STAGED_ENGINE_BYTES as STAGED_ENGINE_BYTES,
     md_p2p_counter_MD_P2P_WRITE_DIRECT_BYTES as WRITE_DIRECT_BYTES,
     md_p2p_counter_MD_P2P_WRITE_DIRECT_IOS as WRITE_DIRECT_IOS,
     md_p2p_counter_MD_P2P_WRITE_STAGED_BYTES as WRITE_STAGED_BYTES,

@@ -8,6 +8,7 @@
 
 pub(crate) mod bindings;
 pub(crate) mod counters;
+mod engine;
 mod handle;
 mod helpers;
 mod members;
@@ -17,9 +18,10 @@ mod stager;
 
 pub(crate) use self::{
     bindings::{
-        md_p2p_array, md_p2p_counter, md_p2p_event, md_p2p_names, md_p2p_pages, md_p2p_route,
-        md_p2p_stager, md_rdev, mddev,
+        md_p2p_array, md_p2p_counter, md_p2p_engine, md_p2p_event, md_p2p_names, md_p2p_pages,
+        md_p2p_route, md_p2p_stager, md_rdev, mddev,
     },
+    engine::Engine,
     handle::{
         borrow, boxed_from_c, boxed_into_c, page, shared_from_c, shared_into_c, word, Opaque,
     },

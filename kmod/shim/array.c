@@ -90,7 +90,7 @@ void md_p2p_array_started(struct mddev *mddev)
 void md_p2p_stack_limits(struct mddev *mddev, struct queue_limits *lim)
 {
 	bool advertise = mddev->p2p &&
-			 md_p2p_glue_advertises(mddev->p2p, mddev->level);
+			 md_p2p_glue_advertises(mddev->p2p);
 
 	shim_set_advertised(lim, advertise);
 }

@@ -4,6 +4,8 @@
  *
  * Tests: the scenarios modules and newcomer.
  */
+#include "copy.h"
+#include "engine.h"
 #include "md_p2p.h"
 #include "names.h"
 #include "pci.h"
@@ -15,26 +17,34 @@ int md_p2p_register_blkdev(void (*probe)(dev_t devt))
 {
 	int ret;
 
+	shim_copy_init();
 	shim_stage_init();
 	shim_pci_init(md_p2p_glue_providers_changed);
 	ret = shim_rebuild_init();
 	if (ret)
 		return ret;
+	ret = shim_engines_watch();
+	if (ret)
+		goto out_rebuild;
 	ret = shim_names_take(probe);
-	if (ret) {
-		shim_rebuild_exit();
-		return ret;
-	}
-
+	if (ret)
+		goto out_engines;
 	shim_pci_watch();
-	md_p2p_glue_providers_changed();
 	return 0;
+
+out_engines:
+	shim_engines_unwatch();
+out_rebuild:
+	shim_rebuild_exit();
+	return ret;
 }
 
 void md_p2p_unregister_blkdev(void)
 {
-	shim_pci_unwatch();
+	/* Whoever gives something back may have the providers looked for. */
 	md_p2p_glue_exit();
+	shim_pci_unwatch();
+	shim_engines_unwatch();
 	shim_names_leave();
 	shim_rebuild_exit();
 }

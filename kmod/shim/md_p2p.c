@@ -108,7 +108,7 @@ EXPORT_SYMBOL_GPL(__md_p2p_refuses);
 
 bool __md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
 {
-	return takes(mddev, bio, md_p2p_glue_route_cached(mddev->p2p));
+	return takes(mddev, bio, md_p2p_glue_route_copied(mddev->p2p));
 }
 EXPORT_SYMBOL_GPL(__md_p2p_takes_cached);
 
@@ -140,9 +140,18 @@ bool __md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
 }
 EXPORT_SYMBOL_GPL(__md_p2p_next_ring);
 
+/* Without a stager, nothing is staged. */
+struct bio_set *__md_p2p_splits(struct mddev *mddev, struct bio_set *others)
+{
+	struct md_p2p_stager *stager = md_p2p_glue_stager(mddev->p2p);
+
+	return stager ? shim_chunks(stager) : others;
+}
+EXPORT_SYMBOL_GPL(__md_p2p_splits);
+
 bool __md_p2p_may_copy(struct mddev *mddev)
 {
-	return md_p2p_glue_route_cached(mddev->p2p) == MD_P2P_CACHED;
+	return md_p2p_glue_route_copied(mddev->p2p) == MD_P2P_STAGED;
 }
 EXPORT_SYMBOL_GPL(__md_p2p_may_copy);
 
@@ -157,12 +166,13 @@ EXPORT_SYMBOL_GPL(__md_p2p_must_stage);
 void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
 {
 	io->p2p_bytes = bio->bi_iter.bi_size;
-	io->p2p_direct = !raid_is_456(io->mddev);
+	io->p2p_direct = true;
 	io->p2p_refused = false;
 	io->p2p_lost = false;
+	atomic_set(&io->p2p_by_engine, 0);
 	io->p2p_due = false;
 	io->p2p_settled = false;
-	io->p2p_cached = !io->p2p_direct;
+	io->p2p_cached = false;
 	io->p2p_slot = MD_P2P_SLOTS;
 	io->p2p_rdev = NULL;
 	bio_list_init(&io->p2p_parts);
@@ -308,10 +318,14 @@ EXPORT_SYMBOL_GPL(__md_p2p_member_ended);
 static void count(struct md_io_clone *io, bool write)
 {
 	struct md_p2p_array *array = io->mddev->p2p;
+	unsigned int by_engine;
 
 	if (!io->p2p_bytes)
 		return;
 	md_p2p_glue_count(array, write, io->p2p_direct, io->p2p_bytes);
+	by_engine = atomic_read(&io->p2p_by_engine);
+	if (!io->p2p_direct && by_engine)
+		md_p2p_glue_count_engine(array, min(by_engine, io->p2p_bytes));
 	if (!io->p2p_direct || io->p2p_rdev)
 		return;
 	if (io->p2p_slot < MD_P2P_SLOTS)
@@ -322,8 +336,9 @@ static void count(struct md_io_clone *io, bool write)
 }
 
 /*
- * Tells whether the copies are right that the CPU made without the stager, for
- * raid4/5/6 and to write behind. A provider that is gone gives any data.
+ * Tells whether the copies are right that the CPU made without the stager: for
+ * raid4/5/6, when a direct read has failed, and to write behind. A provider that
+ * is gone gives any data.
  */
 static bool copies_arrived(struct md_io_clone *io)
 {

@@ -182,5 +182,5 @@ void shim_pci_watch(void)
 void shim_pci_unwatch(void)
 {
 	bus_unregister_notifier(&pci_bus_type, &pci_notifier);
-	cancel_delayed_work_sync(&providers_work);
+	disable_delayed_work_sync(&providers_work);
 }

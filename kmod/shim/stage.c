@@ -8,16 +8,17 @@
  * back before it ends.
  *
  * What a mirror writes is staged as a whole: its clones go into the array, so
- * all members get equal bytes, whatever the application does meanwhile. All else
- * is staged member by member, within MD: the clones go to the member, and MD
- * only sees that the I/O takes longer. So it waits neither for the array's queue,
- * nor for whoever suspends the array, nor for a pool that MD has taken from. And
- * what was tried directly before can be done again.
+ * all members get equal bytes, whatever the application does meanwhile. So is
+ * what raid4/5/6 do through their stripe cache, which never sees a peer page
+ * then. All else is staged member by member, within MD: the clones go to the
+ * member, and MD only sees that the I/O takes longer. So it waits neither for the
+ * array's queue, nor for whoever suspends the array, nor for a pool that MD has
+ * taken from. And what was tried directly before can be done again.
  *
- * Copies of uncached memory take long, so they are made in workqueues. The two
- * workqueues have a thread in reserve each, because what waits for pages must
- * not keep others from being freed. Only one thread takes pages, and the reserve
- * is as large as a piece, so pieces in flight always make room.
+ * A DMA engine copies, or else the CPU. Copies of uncached memory take long, so
+ * they are made in workqueues, on several CPUs. The workqueues have a thread in reserve each, because what waits for pages
+ * must not keep others from being freed. Only one thread takes pages, and the
+ * reserve is as large as a piece, so pieces in flight always make room.
  *
  * Tests: the scenarios staging, knot, frozen, cgroup and faults.
  */
@@ -31,6 +32,7 @@
 #include "md.h"
 #include "md_p2p_bio.h"
 #include "md_p2p_copy.h"
+#include "engine.h"
 #include "resync.h"
 #include "shim.h"
 #include "stage.h"
@@ -125,17 +127,31 @@ static void end_part(struct bio *part)
 		part->bi_end_io(part);
 }
 
+/* A part is counted when MD's accounting ends. */
+static void count(struct piece *piece)
+{
+	struct md_p2p_array *array = piece->lane->mddev->p2p;
+	struct bio *whole = piece->whole;
+	unsigned int bytes = piece->iter.bi_size;
+
+	if (is_part(piece)) {
+		if (piece->by_engine)
+			atomic_add(bytes, &piece->io->p2p_by_engine);
+		return;
+	}
+	md_p2p_glue_count(array, op_is_write(bio_op(whole)), false, bytes);
+	if (piece->by_engine)
+		md_p2p_glue_count_engine(array, bytes);
+}
+
 /* The array may go as soon as its last bio has ended. */
 static void finish(struct piece *piece, blk_status_t status)
 {
-	struct lane *lane = piece->lane;
 	struct bio *whole = piece->whole;
 	bool part = is_part(piece);
 
-	/* A part is counted when MD's accounting ends. */
-	if (!part && !status)
-		md_p2p_glue_count(lane->mddev->p2p, true, false,
-				  whole->bi_iter.bi_size);
+	if (!status)
+		count(piece);
 	/* Another piece may have left an error. */
 	if (status)
 		whole->bi_status = status;
@@ -157,21 +173,58 @@ static void lose(struct piece *piece)
 	finish(piece, BLK_STS_TARGET);
 }
 
+/*
+ * Tells whether what was copied is what was there, or is there now. The CPU does
+ * not look at what an engine has read. But reading a word makes an engine's writes
+ * arrive, as it does the CPU's.
+ */
 static bool provider_answers(struct piece *piece)
 {
+	struct md_p2p_array *array = piece->lane->mddev->p2p;
 	struct bio peer = {
 		.bi_io_vec = piece->peer->bi_io_vec,
 		.bi_iter = piece->peer_iter,
 	};
+	int answers = -1;
 
-	return shim_answers(piece->lane->mddev->p2p, &peer);
+	if (piece->by_engine && op_is_write(bio_op(piece->host)))
+		answers = md_p2p_glue_answers(array, md_p2p_peer_address(&peer));
+	return answers < 0 ? shim_answers(array, &peer) : answers;
+}
+
+/* Returns true if an engine has copied all of it. */
+static bool copy_by_engine(struct piece *piece, struct bio *to,
+			   struct bvec_iter to_iter, struct bio *from,
+			   struct bvec_iter from_iter)
+{
+	struct md_p2p_array *array = piece->lane->mddev->p2p;
+	u64 address = page_to_phys(bio_iter_page(piece->peer, piece->peer_iter));
+	struct md_p2p_engine *engine = md_p2p_glue_engine(array, address);
+	int ret;
+
+	if (!engine)
+		return false;
+	ret = shim_engine_copy(engine, to, to_iter, from, from_iter);
+	shim_engine_put(engine);
+	if (ret != -EAGAIN)
+		md_p2p_glue_engine_tried(array, address, !ret);
+	return !ret;
+}
+
+/* What an engine has copied in part is copied anew as a whole. */
+static void copy(struct piece *piece, struct bio *to, struct bvec_iter to_iter,
+		 struct bio *from, struct bvec_iter from_iter)
+{
+	piece->by_engine = copy_by_engine(piece, to, to_iter, from, from_iter);
+	if (!piece->by_engine)
+		md_p2p_copy_data(to, to_iter, from, from_iter);
 }
 
 static void copy_back(struct work_struct *work)
 {
 	struct piece *piece = container_of(work, struct piece, work);
 
-	md_p2p_copy_data(piece->peer, piece->peer_iter, piece->host, piece->iter);
+	copy(piece, piece->peer, piece->peer_iter, piece->host, piece->iter);
 	if (provider_answers(piece))
 		finish(piece, BLK_STS_OK);
 	else
@@ -212,6 +265,7 @@ static struct piece *new_piece(struct lane *lane, struct bio *whole,
 	piece->lane = lane;
 	piece->whole = whole;
 	piece->peer = peer;
+	piece->by_engine = false;
 	piece->lost = false;
 	piece->count = DIV_ROUND_UP(sectors << SECTOR_SHIFT, PAGE_SIZE);
 	atomic_set(&piece->left, 2);
@@ -258,27 +312,41 @@ static bool make_host(struct piece *piece, struct block_device *bdev,
 	return true;
 }
 
-/*
- * Copies what is written. If the device is gone, the CPU reads ones and gets no
- * error. Returns false if what was copied may not be what was there.
- */
-static bool copy_out(struct piece *piece)
-{
-	if (!op_is_write(bio_op(piece->host)))
-		return true;
-	md_p2p_copy_data(piece->host, piece->iter, piece->peer, piece->peer_iter);
-	return provider_answers(piece);
-}
-
 static void submit(struct piece *piece)
 {
 	submit_bio_noacct(piece->host);
 	half_done(piece);
 }
 
-/* Writes to the array */
+/*
+ * Copies what is written. If the device is gone, the CPU reads ones and gets no
+ * error. So what was copied may not be what was there.
+ */
+static void copy_out(struct work_struct *work)
+{
+	struct piece *piece = container_of(work, struct piece, work);
 
-/* There was no memory, so the rest of the write in front ends. */
+	copy(piece, piece->host, piece->iter, piece->peer, piece->peer_iter);
+	if (provider_answers(piece))
+		submit(piece);
+	else
+		lose(piece);
+}
+
+/* Once it is under way, the piece may end, and what it is a piece of. */
+static void start(struct piece *piece)
+{
+	if (!op_is_write(bio_op(piece->host))) {
+		submit(piece);
+		return;
+	}
+	INIT_WORK(&piece->work, copy_out);
+	queue_work(piece->lane->copy, &piece->work);
+}
+
+/* What goes into the array */
+
+/* There was no memory, so the rest of the bio in front ends. */
 static void give_up(struct lane *lane, struct bio *bio)
 {
 	spin_lock_irq(&lane->lock);
@@ -288,7 +356,7 @@ static void give_up(struct lane *lane, struct bio *bio)
 	bio_endio(bio);
 }
 
-static void stage_write(struct lane *lane, struct bio *peer)
+static void stage_whole(struct lane *lane, struct bio *peer)
 {
 	struct bio *parent = peer;
 	struct piece *piece;
@@ -305,15 +373,14 @@ static void stage_write(struct lane *lane, struct bio *peer)
 
 	piece = new_piece(lane, peer, peer, bio_sectors(peer));
 	if (!make_host(piece, peer->bi_bdev, peer->bi_iter.bi_sector, 0,
-		       bio_sectors(peer)) ||
-	    !copy_out(piece)) {
+		       bio_sectors(peer))) {
 		lose(piece);
 		return;
 	}
 	/* The cgroup has paid in the array's queue: see shim_charge(). */
 	bio_associate_blkg_from_css(piece->host, blkcg_root_css);
 	piece->host->bi_opf |= MD_P2P_STAGED_CLONE;
-	submit(piece);
+	start(piece);
 }
 
 /* Returns what bio_chain() sets. The kernel does not export it. */
@@ -343,7 +410,7 @@ void shim_charge(struct bio *bio)
 }
 
 /* Returns the bio in front, if there is room. It stays until its last piece. */
-static struct bio *next_write(struct lane *lane)
+static struct bio *next_whole(struct lane *lane)
 {
 	struct bio *peer = NULL;
 
@@ -356,20 +423,20 @@ static struct bio *next_write(struct lane *lane)
 	return peer;
 }
 
-static void stage_writes(struct work_struct *work)
+static void stage_wholes(struct work_struct *work)
 {
 	struct lane *lane = container_of(work, struct lane, work);
 	struct bio *peer;
 
-	while ((peer = next_write(lane))) {
-		stage_write(lane, peer);
+	while ((peer = next_whole(lane))) {
+		stage_whole(lane, peer);
 		cond_resched();
 	}
 }
 
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio)
 {
-	struct lane *lane = &stager->lanes[WRITES];
+	struct lane *lane = &stager->lanes[WHOLES];
 	unsigned long flags;
 
 	/* As soon as the lock is free, the bio may end, and the array go. */
@@ -455,11 +522,12 @@ static void stage_part(struct lane *lane, struct md_io_clone *io)
 	struct block_device *bdev = part->bi_bdev;
 	struct piece *piece = new_piece(lane, part, io->orig_bio, sectors);
 
+	piece->io = io;
 	part->bi_iter.bi_sector += sectors;
 	part->bi_iter.bi_size -= sectors << SECTOR_SHIFT;
 	atomic_inc(&part->__bi_remaining);
-	if (make_host(piece, bdev, to, offset, sectors) && copy_out(piece))
-		submit(piece);
+	if (make_host(piece, bdev, to, offset, sectors))
+		start(piece);
 	else
 		lose(piece);
 	if (left > sectors)
@@ -496,6 +564,11 @@ static void stage_parts(struct work_struct *work)
 	}
 }
 
+struct bio_set *shim_chunks(struct md_p2p_stager *stager)
+{
+	return &stager->chunks;
+}
+
 bool shim_can_stage(const struct bio *bio)
 {
 	return !(bio->bi_opf & REQ_ATOMIC) || bio_sectors(bio) <= PIECE_SECTORS;
@@ -503,5 +576,5 @@ bool shim_can_stage(const struct bio *bio)
 
 void shim_stage_init(void)
 {
-	shim_stager_init(stage_writes, stage_parts);
+	shim_stager_init(stage_wholes, stage_parts);
 }

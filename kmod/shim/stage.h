@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 struct bio;
+struct bio_set;
 struct md_io_clone;
 struct md_p2p_array;
 struct md_p2p_stager;
@@ -32,6 +33,9 @@ bool shim_can_stage(const struct bio *bio);
  * the array, some time soon. Does not sleep.
  */
 void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
+
+/* Returns what lives as long as the array, for bios that are split at chunks. */
+struct bio_set *shim_chunks(struct md_p2p_stager *stager);
 
 /*
  * Charges the application's cgroup for @bio in the members' queues, if @bio is

@@ -14,9 +14,9 @@
 
 static work_func_t lane_work[LANES];
 
-void shim_stager_init(work_func_t writes, work_func_t parts)
+void shim_stager_init(work_func_t wholes, work_func_t parts)
 {
-	lane_work[WRITES] = writes;
+	lane_work[WHOLES] = wholes;
 	lane_work[PARTS] = parts;
 }
 
@@ -24,6 +24,8 @@ static void lane_exit(struct lane *lane)
 {
 	if (lane->out)
 		destroy_workqueue(lane->out);
+	if (lane->copy)
+		destroy_workqueue(lane->copy);
 	if (lane->back)
 		destroy_workqueue(lane->back);
 	mempool_exit(&lane->pages);
@@ -43,8 +45,10 @@ static bool lane_init(struct lane *lane, struct mddev *mddev,
 	INIT_LIST_HEAD(&lane->ios);
 	INIT_WORK(&lane->work, stage);
 	lane->out = alloc_workqueue("md_p2p_out", flags, 0);
-	lane->back = alloc_workqueue("md_p2p_back", flags, 0);
-	return lane->out && lane->back &&
+	/* Copies are work for a CPU each. */
+	lane->copy = alloc_workqueue("md_p2p_copy", flags, num_online_cpus());
+	lane->back = alloc_workqueue("md_p2p_back", flags, num_online_cpus());
+	return lane->out && lane->copy && lane->back &&
 	       !mempool_init_page_pool(&lane->pages, PIECE_PAGES, 0) &&
 	       !mempool_init_kmalloc_pool(&lane->pieces, RESERVE,
 					  sizeof(struct piece)) &&
@@ -58,6 +62,7 @@ void shim_stager_free(struct md_p2p_stager *stager)
 
 	for (i = 0; i < LANES; i++)
 		lane_exit(&stager->lanes[i]);
+	bioset_exit(&stager->chunks);
 	kfree(stager);
 }
 
@@ -68,6 +73,10 @@ struct md_p2p_stager *shim_stager_new(struct mddev *mddev)
 
 	if (!stager)
 		return NULL;
+	if (bioset_init(&stager->chunks, BIO_POOL_SIZE, 0, 0)) {
+		shim_stager_free(stager);
+		return NULL;
+	}
 	for (i = 0; i < LANES; i++)
 		if (!lane_init(&stager->lanes[i], mddev, lane_work[i])) {
 			shim_stager_free(stager);

@@ -29,6 +29,7 @@ P2P_COUNTER(p2pdma_write_direct_bytes, MD_P2P_WRITE_DIRECT_BYTES);
 P2P_COUNTER(p2pdma_write_direct_ios, MD_P2P_WRITE_DIRECT_IOS);
 P2P_COUNTER(p2pdma_write_staged_bytes, MD_P2P_WRITE_STAGED_BYTES);
 P2P_COUNTER(p2pdma_write_staged_ios, MD_P2P_WRITE_STAGED_IOS);
+P2P_COUNTER(p2pdma_staged_engine_bytes, MD_P2P_STAGED_ENGINE_BYTES);
 P2P_COUNTER(p2pdma_refused_ios, MD_P2P_REFUSED_IOS);
 P2P_COUNTER(p2pdma_rebuild_peer_bytes, MD_P2P_REBUILD_PEER_BYTES);
 P2P_COUNTER(p2pdma_rebuild_host_bytes, MD_P2P_REBUILD_HOST_BYTES);
@@ -50,6 +51,15 @@ static ssize_t p2pdma_reason_show(struct mddev *mddev, char *page)
 }
 
 static struct md_sysfs_entry p2pdma_reason = __ATTR_RO(p2pdma_reason);
+
+static ssize_t p2pdma_staging_show(struct mddev *mddev, char *page)
+{
+	if (!mddev->p2p)
+		return -ENOMEM;
+	return md_p2p_glue_show_staging(mddev->p2p, page, PAGE_SIZE);
+}
+
+static struct md_sysfs_entry p2pdma_staging = __ATTR_RO(p2pdma_staging);
 
 static ssize_t p2pdma_policy_show(struct mddev *mddev, char *page)
 {
@@ -107,6 +117,8 @@ static struct attribute *array_attrs[] = {
 	&p2pdma_write_direct_ios.attr,
 	&p2pdma_write_staged_bytes.attr,
 	&p2pdma_write_staged_ios.attr,
+	&p2pdma_staged_engine_bytes.attr,
+	&p2pdma_staging.attr,
 	&p2pdma_refused_ios.attr,
 	&p2pdma_provider.attr,
 	&p2pdma_rebuild_peer_bytes.attr,

@@ -9,7 +9,7 @@ use md_p2p_decide::reach::{
     row, sort,
 };
 use md_p2p_decide::route::{
-    Lender, Means, Policy, Route, Spread, State, advertises, again, cached, member,
+    Lender, Means, Policy, Route, Spread, State, advertises, again, copied, member,
     route as route_of, state,
 };
 use proptest::prelude::*;
@@ -89,8 +89,8 @@ fn walk(rows: &[Row], address: u64) -> Option<&Row> {
 }
 
 /// Returns what becomes of each part of a bio that the level sends to the member in
-/// this slot. What is written to a mirror goes to all members. What the stripe cache
-/// must copy goes to none.
+/// this slot. What is written to a mirror goes to all members. What is staged for
+/// the stripe cache goes to none.
 fn parts(
     row: Option<&Row>,
     slots: &[usize],
@@ -107,7 +107,7 @@ fn parts(
     let of_member = |&slot: &usize| {
         let distance = row.and_then(|row| row.distances.get(slot));
         let way = match (spread, member(policy, distance)) {
-            (Spread::Cached, way) if way != Route::Direct || !healthy => cached(policy),
+            (Spread::Cached, way) if way != Route::Direct || !healthy => copied(policy),
             (_, way) => way,
         };
         (slot, way)
@@ -150,13 +150,13 @@ proptest! {
     }
 
     #[test]
-    fn only_what_is_written_to_a_mirror_is_staged_as_a_whole(
+    fn only_what_is_written_to_a_mirror_or_to_parity_is_staged_as_a_whole(
         topology in topology(), address in 0..0x10000u64, spread in spread(), policy in policy(),
         write in any::<bool>(),
     ) {
         let rows = rows(&topology);
         let way = route_of(spread, policy, write, reach_of(row(&rows, address)));
-        prop_assert!(way != Route::Staged || (write && spread == Spread::Mirrored));
+        prop_assert!(way != Route::Staged || (write && spread != Spread::Striped));
     }
 
     #[test]
@@ -170,8 +170,7 @@ proptest! {
         prop_assert_eq!(parts.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), slots);
         for (_, way) in &parts {
             prop_assert!(*way != Route::Later);
-            prop_assert_eq!(*way == Route::Cached, spread == Spread::Cached && *way != Route::Direct && *way != Route::Refused);
-            prop_assert!(policy == Policy::Auto || !matches!(way, Route::Staged | Route::Cached));
+            prop_assert!(policy == Policy::Auto || *way != Route::Staged);
         }
         if write && spread != Spread::Striped {
             prop_assert!(parts.iter().all(|(_, way)| *way == parts[0].1));
@@ -183,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn where_all_reach_only_the_stripe_cache_copies(
+    fn where_all_reach_only_what_parity_needs_is_staged(
         topology in topology(), spread in spread(), write in any::<bool>(),
     ) {
         let rows = rows(&topology);
@@ -191,7 +190,7 @@ proptest! {
             let slots: Vec<usize> = (0..topology[0].1.len()).collect();
             for (_, way) in parts(Some(row), &slots, true, spread, Policy::Auto, write) {
                 let copied = spread == Spread::Cached && write;
-                prop_assert_eq!(way, if copied { Route::Cached } else { Route::Direct });
+                prop_assert_eq!(way, if copied { Route::Staged } else { Route::Direct });
             }
         }
     }
@@ -204,13 +203,13 @@ proptest! {
         let ways = [
             route_of(spread, policy, write, reach),
             member(policy, None),
-            cached(policy),
+            copied(policy),
             again(policy, false, false),
         ];
         if policy == Policy::Auto {
             prop_assert!(!ways.contains(&Route::Refused));
         } else {
-            prop_assert!(!ways.contains(&Route::Staged) && !ways.contains(&Route::Cached));
+            prop_assert!(!ways.contains(&Route::Staged));
         }
         if policy == Policy::Off {
             prop_assert_eq!(ways[0], Route::Refused);
@@ -320,10 +319,10 @@ proptest! {
     ) {
         prop_assert_eq!(
             state(spread, policy, means) != State::Off,
-            advertises(spread, policy, means)
+            advertises(policy, means)
         );
         prop_assert!(policy != Policy::Direct || state(spread, policy, means) != State::Staged);
-        prop_assert!(policy != Policy::Off || !advertises(spread, policy, means));
+        prop_assert!(policy != Policy::Off || !advertises(policy, means));
     }
 }
 

@@ -96,6 +96,7 @@ const WALLS: &[Wall] = &[
             who: &[
                 "kmod/shim/copy.c",
                 "kmod/shim/counters.c",
+                "kmod/shim/engine.c",
                 "kmod/shim/helpers.c",
                 "kmod/shim/members.c",
                 "kmod/shim/p2pmem.c",

@@ -32,7 +32,7 @@ impl Outcome {
     pub fn of(route: Route) -> Self {
         match route {
             Route::Direct => Outcome::Direct,
-            Route::Staged | Route::Cached => Outcome::Staged,
+            Route::Staged => Outcome::Staged,
             Route::Refused => Outcome::Refused,
             Route::Later => Outcome::Partly,
         }
