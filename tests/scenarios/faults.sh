@@ -3,7 +3,7 @@
 # run: test
 # topology: switch
 # modules: p2p
-# build: faulty.c
+# build: faulty.c softdma.c
 # seed: yes
 # timeout: 480
 #
@@ -17,7 +17,8 @@ case ${1:-1} in
 esac
 
 use_p2p
+quietly insmod softdma.ko device="$(bdf near3)"
 provider=$(bdf near2)
 quietly insmod faulty.ko drives="$(disk near0),$(disk near1),$(disk near3)" count=6 provider="$provider"
 faults --provider "$provider" "${chosen[@]}" || fail 'some cases are not ok'
-rmmod faulty
+rmmod faulty softdma

@@ -25,7 +25,8 @@ for file in /sys/block/md0/md/p2pdma_*; do
 	[[ $file != *rebuild_host_bytes ]] || expected=$((8 * M))
 	[[ $file != *_bytes && $file != *_ios ]] || is "${file##*/}" "$(cat "$file")" $expected
 done
-is 'number of p2pdma files' "$(printf '%s\n' /sys/block/md0/md/p2pdma_* | wc -l)" 15
+is 'number of p2pdma files' "$(printf '%s\n' /sys/block/md0/md/p2pdma_* | wc -l)" 17
+is p2pdma_staging "$(counter md0 staging)" "$(providers | sed 's/$/ cpu/')"
 is p2pdma_policy "$(counter md0 policy)" auto
 is p2pdma_provider "$(counter md0 provider)" 'none (auto)'
 is p2pdma_reason "$(counter md0 reason)" 'parity is computed from copies in the stripe cache'

@@ -13,8 +13,8 @@ use mdp2p_machine::pci::bdf::Bdf;
 use nix::errno::Errno;
 
 use crate::array::{self, DISK, Images, degraded, host, is_idle, md, mdadm, read_host, set};
-use crate::faults::{Action, Bitmap, Case, Errors, Failfast, Fault, Known, Members, Place, Policy};
-use crate::faults::{Promise, Shape};
+use crate::faults::{Action, Bitmap, Case, Copier, Errors, Failfast, Fault, Known, Members, Place};
+use crate::faults::{Policy, Promise, Shape};
 use crate::faulty::{self, Provider, pools};
 use crate::model::Model;
 use crate::partition;
@@ -76,6 +76,7 @@ impl FaultTrial {
 
     fn create<'a>(&self, case: &'a Case) -> Result<Array<'a>> {
         (0..devices(case)).try_for_each(faulty::wipe)?;
+        copier::choose(case.copier)?;
         let (words, members) = create_words(case);
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.create(&words, &members)?;
@@ -137,6 +138,7 @@ impl Array<'_> {
             let sector = array::member_offset(&member)? + self.bad_place() / SECTOR as u64;
             set(&format!("{member}/bad_blocks"), &format!("{sector} 8"))?;
         }
+        until(|| copier::copies(self.case.copier, self.address)).context("another copier")?;
         set("p2pdma_policy", self.case.policy.word())
     }
 
@@ -404,6 +406,7 @@ struct Counters {
     direct: u64,
     staged: u64,
     refused: u64,
+    by_engine: u64,
 }
 
 impl Counters {
@@ -414,6 +417,7 @@ impl Counters {
             direct: number(&format!("p2pdma_{word}_direct_bytes"))?,
             staged: number(&format!("p2pdma_{word}_staged_bytes"))?,
             refused: number("p2pdma_refused_ios")?,
+            by_engine: number("p2pdma_staged_engine_bytes")?,
         })
     }
 
@@ -422,6 +426,7 @@ impl Counters {
             direct: self.direct - before.direct,
             staged: self.staged - before.staged,
             refused: self.refused - before.refused,
+            by_engine: self.by_engine - before.by_engine,
         }
     }
 
@@ -446,10 +451,52 @@ impl Counters {
         if refused && self.refused == 0 {
             wrong.push("what was refused is not counted".into());
         }
+        let most = match case.copier {
+            Copier::Engine => self.staged,
+            _ => 0,
+        };
+        if self.by_engine > most {
+            wrong.push(format!(
+                "of {} staged bytes an engine copied {}",
+                self.staged, self.by_engine
+            ));
+        }
+        if self.by_engine < most && case.shape.has_parity() && case.action == Action::Write {
+            wrong.push(format!("an engine copied only {}", self.by_engine));
+        }
         if attempt.errno.is_none() && self.refused > 0 {
             wrong.push(format!("refused {} I/Os, they say", self.refused));
         }
         wrong
+    }
+}
+
+/// Who copies what is staged: `softdma.ko`, which is the engine of an NVMe drive.
+mod copier {
+    use std::fs;
+
+    use anyhow::Result;
+    use mdp2p_machine::pci::bdf::Bdf;
+
+    use crate::array::md;
+    use crate::faults::Copier;
+
+    /// Lets the engine copy, or only the CPU, from the next array on.
+    pub fn choose(copier: Copier) -> Result<()> {
+        let (drivers, does) = match copier {
+            Copier::Cpu => ("none", "copy"),
+            Copier::Engine => ("nvme", "copy"),
+            Copier::Failing => ("nvme", "fail"),
+            Copier::Hanging => ("nvme", "hang"),
+        };
+        fs::write("/sys/module/md_p2p/parameters/p2pdma_engines", drivers)?;
+        Ok(fs::write("/sys/module/softdma/parameters/does", does)?)
+    }
+
+    /// Returns whether the array's copier for this provider is the engine, or the CPU.
+    pub fn copies(copier: Copier, provider: Bdf) -> Result<bool> {
+        let by_cpu = md("p2pdma_staging")?.contains(&format!("{provider} cpu"));
+        Ok(by_cpu == (copier == Copier::Cpu))
     }
 }
 

@@ -117,6 +117,16 @@ factor! {
     }
 }
 
+factor! {
+    /// Who copies what is staged: the CPU, or a DMA engine in which nothing goes wrong or all does.
+    Copier {
+        Cpu = "cpu",
+        Engine = "engine",
+        Failing = "failing-engine",
+        Hanging = "hanging-engine",
+    }
+}
+
 /// One case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the types say it")]
@@ -130,10 +140,11 @@ pub struct Case {
     pub known: Known,
     pub members: Members,
     pub policy: Policy,
+    pub copier: Copier,
 }
 
 /// The number of factors.
-const FACTORS: usize = 9;
+const FACTORS: usize = 10;
 
 /// The largest number of values that a factor has.
 const VALUES: usize = 10;
@@ -212,7 +223,14 @@ impl Case {
         ];
         let lost = losses.iter().filter(|lost| **lost).count();
         let spare = !self.shape.is_redundant() || lost < 2;
-        redundant && failfast && write_mostly && spare
+        // An engine meets what a level and a fault make of the data, and knows nothing of the rest.
+        let copier = self.copier == Copier::Cpu
+            || (self.policy == Policy::Auto
+                && self.place == Place::Disk
+                && self.bitmap == Bitmap::None
+                && self.failfast == Failfast::No
+                && self.known == Known::Good);
+        redundant && failfast && write_mostly && spare && copier
     }
 
     /// Returns what the I/O may end with, if the fault was `met` by an I/O of the array.
@@ -246,6 +264,7 @@ impl Case {
             self.known as usize,
             self.members as usize,
             self.policy as usize,
+            self.copier as usize,
         ]
     }
 
@@ -271,6 +290,7 @@ impl fmt::Display for Case {
             self.known.word(),
             self.members.word(),
             self.policy.word(),
+            self.copier.word(),
         ];
         f.write_str(&words.join(" "))
     }
@@ -278,6 +298,13 @@ impl fmt::Display for Case {
 
 /// Returns every case that makes sense. A case's number is its place in here.
 pub fn all() -> Vec<Case> {
+    Copier::ALL
+        .iter()
+        .flat_map(|copier| with_copier(*copier))
+        .collect()
+}
+
+fn with_copier(copier: Copier) -> Vec<Case> {
     let mut cases = Vec::new();
     for &shape in Shape::ALL {
         for &action in Action::ALL {
@@ -294,6 +321,7 @@ pub fn all() -> Vec<Case> {
                             known: Known::Good,
                             members: Members::Whole,
                             policy: Policy::Auto,
+                            copier,
                         };
                         cases.extend(with_members(case));
                     }
@@ -338,6 +366,7 @@ pub fn regressions() -> Vec<Case> {
         known: Known::Good,
         members: Members::Whole,
         policy: Policy::Auto,
+        copier: Copier::Cpu,
     };
     let mut cases = Vec::new();
     // Repeated I/O went to twice the partition's start.
@@ -486,6 +515,7 @@ mod tests {
             known: Known::Good,
             members: Members::Whole,
             policy: Policy::Auto,
+            copier: Copier::Cpu,
         }
     }
 
@@ -529,7 +559,7 @@ mod tests {
         let cases = all();
         let names: HashSet<String> = cases.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), cases.len());
-        for (factor, count) in [8, 2, 2, 10, 3, 2, 2, 4, 2].into_iter().enumerate() {
+        for (factor, count) in [8, 2, 2, 10, 3, 2, 2, 4, 2, 4].into_iter().enumerate() {
             let used: HashSet<usize> = cases.iter().map(|case| case.values()[factor]).collect();
             assert_eq!(used.len(), count, "factor {factor}");
             assert!(count <= VALUES);

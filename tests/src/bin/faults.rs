@@ -14,7 +14,7 @@ use md_p2p_tests::trial;
 use mdp2p_machine::pci::bdf::Bdf;
 
 /// The command that tries a case again, without its number.
-const AGAIN: &str = "cargo vm run --build tests/scenarios/files/faulty.c --add tests/scenarios/lib.bash tests/scenarios/faults.sh";
+const AGAIN: &str = "cargo vm run --build tests/scenarios/files/faulty.c --build tests/scenarios/files/softdma.c --add tests/scenarios/lib.bash tests/scenarios/faults.sh";
 
 /// Tries cases of the fault matrix on /dev/faulty0 and so on
 #[derive(Parser)]
