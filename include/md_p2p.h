@@ -84,13 +84,22 @@ void __md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
 			 struct md_p2p_ring *ring);
 bool __md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
 			struct md_p2p_ring *ring);
-void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio);
+bool __md_p2p_in_ring(const struct md_rdev *rdev,
+		      const struct md_p2p_ring *ring);
+bool __md_p2p_in_slow_ring(const struct md_rdev *rdev,
+			   const struct md_p2p_ring *ring);
+void __md_p2p_io_start(struct md_io_clone *io);
 void __md_p2p_io_to(struct md_io_clone *io, struct md_rdev *rdev);
 void __md_p2p_io_copied(struct md_io_clone *io);
-bool __md_p2p_io_end(struct md_io_clone *io);
-enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
-				      struct bio *bio, sector_t sector,
-				      sector_t to, unsigned int sectors);
+
+/*
+ * A mirror's part of peer I/O has ended: see md_p2p_was_peer(). It begins at
+ * @sector of the array and at @to of the member. @bio is the member's, and
+ * @clone stands for the whole.
+ */
+enum md_p2p_end md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+				    struct bio *bio, sector_t sector,
+				    sector_t to, unsigned int sectors);
 
 /*
  * Returns true if the bio is no longer MD's: it has been ended with an error,
@@ -99,15 +108,7 @@ enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
  */
 static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
-	if (unlikely(md_p2p_is_dmabuf(bio))) {
-		bio->bi_status = BLK_STS_NOTSUPP;
-		bio_endio(bio);
-		return true;
-	}
-	return unlikely((bio->bi_opf & MD_P2P_STAGED_CLONE) ||
-			md_p2p_is_peer(bio) ||
-			md_p2p_has_peer_integrity(bio)) &&
-	       __md_p2p_takes(mddev, bio);
+	return unlikely(md_p2p_needs_look(bio)) && __md_p2p_takes(mddev, bio);
 }
 
 /*
@@ -116,7 +117,7 @@ static inline bool md_p2p_takes(struct mddev *mddev, struct bio *bio)
  */
 static inline bool md_p2p_refuses(struct md_rdev *rdev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_refuses(rdev, bio);
+	return md_p2p_is_peer(bio) && __md_p2p_refuses(rdev, bio);
 }
 
 /*
@@ -126,7 +127,7 @@ static inline bool md_p2p_refuses(struct md_rdev *rdev, struct bio *bio)
 static inline void md_p2p_submit(struct bio *clone, struct md_rdev *rdev,
 				 struct bio *bio)
 {
-	if (unlikely(md_p2p_is_peer(bio)))
+	if (md_p2p_is_peer(bio))
 		__md_p2p_submit(clone, rdev, bio);
 	else
 		submit_bio_noacct(bio);
@@ -138,8 +139,7 @@ static inline void md_p2p_submit(struct bio *clone, struct md_rdev *rdev,
  */
 static inline bool md_p2p_takes_cached(struct mddev *mddev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) &&
-	       __md_p2p_takes_cached(mddev, bio);
+	return md_p2p_is_peer(bio) && __md_p2p_takes_cached(mddev, bio);
 }
 
 /*
@@ -150,60 +150,56 @@ static inline struct bio_set *md_p2p_splits(struct mddev *mddev,
 					    struct bio *bio,
 					    struct bio_set *others)
 {
-	return unlikely(md_p2p_is_peer(bio)) ? __md_p2p_splits(mddev, others) :
-					       others;
+	return md_p2p_is_peer(bio) ? __md_p2p_splits(mddev, others) : others;
 }
 
 /*
  * raid1 and raid10 ask their own balance about the members of one ring after
  * another: those nearest to the provider, then those farther, then all that
- * reach it (slow ones too), and at last all members.
+ * reach it (slow ones too), and at last all members. MD's balance finds the ring
+ * at @carried, which is NULL before. It stays NULL for host memory, and nobody
+ * writes to @ring then.
  */
-static inline void md_p2p_any_ring(struct md_p2p_ring *ring)
-{
-	*ring = (struct md_p2p_ring){ .members = ~0ULL, .step = MD_P2P_ALL };
-}
-
 static inline void md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
-				     struct md_p2p_ring *ring)
+				     struct md_p2p_ring *ring,
+				     struct md_p2p_ring **carried)
 {
-	md_p2p_any_ring(ring);
-	if (unlikely(md_p2p_is_peer(bio)))
+	if (md_p2p_is_peer(bio)) {
+		*carried = ring;
 		__md_p2p_first_ring(mddev, bio, ring);
+	}
 }
 
 static inline bool md_p2p_next_ring(struct mddev *mddev, struct bio *bio,
 				    struct md_p2p_ring *ring)
 {
-	return ring->step != MD_P2P_ALL &&
+	return unlikely(ring) && ring->step != MD_P2P_ALL &&
 	       __md_p2p_next_ring(mddev, bio, ring);
 }
 
 static inline bool md_p2p_in_ring(const struct md_rdev *rdev,
-				  const struct md_p2p_ring *ring)
+				  struct md_p2p_ring *const *carried)
 {
-	return ring->members == ~0ULL ||
-	       (rdev->p2p_slot < BITS_PER_TYPE(ring->members) &&
-		ring->members >> rdev->p2p_slot & 1);
+	return likely(!*carried) || __md_p2p_in_ring(rdev, *carried);
 }
 
 /* Write-mostly members are asked only when no other one reaches the provider. */
 static inline bool md_p2p_in_slow_ring(const struct md_rdev *rdev,
-				       const struct md_p2p_ring *ring)
+				       struct md_p2p_ring *const *carried)
 {
-	return ring->step != MD_P2P_RING && md_p2p_in_ring(rdev, ring);
+	return likely(!*carried) || __md_p2p_in_slow_ring(rdev, *carried);
 }
 
 /* raid4/5/6: tells whether this member must not see the pages of this bio. */
 static inline bool md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
 {
-	return unlikely(md_p2p_is_peer(bio)) && __md_p2p_must_stage(rdev, bio);
+	return md_p2p_is_peer(bio) && __md_p2p_must_stage(rdev, bio);
 }
 
 /* raid1: tells whether the CPU may copy the pages of this bio, to write behind. */
 static inline bool md_p2p_may_copy(struct mddev *mddev, struct bio *bio)
 {
-	return likely(!md_p2p_is_peer(bio)) || __md_p2p_may_copy(mddev);
+	return !md_p2p_is_peer(bio) || __md_p2p_may_copy(mddev);
 }
 
 /*
@@ -213,68 +209,42 @@ static inline bool md_p2p_may_copy(struct mddev *mddev, struct bio *bio)
  */
 static inline void md_p2p_allow_merge(struct bio *bio)
 {
-	if ((bio->bi_opf & REQ_NOMERGE) && !md_p2p_is_peer(bio))
+	if (unlikely(bio->bi_opf & REQ_NOMERGE) && !md_p2p_has_peer_pages(bio))
 		bio->bi_opf &= ~REQ_NOMERGE;
 }
 
 /*
  * Accounting: md_account_bio() makes @io of a bio. @clone is the bio in @io,
- * and stands for the application's bio from then on.
+ * and stands for the application's bio from then on. What md-p2p has put into
+ * @io is set for peer bios only.
  */
 static inline struct md_io_clone *md_p2p_io(struct bio *clone)
 {
 	return container_of(clone, struct md_io_clone, bio_clone);
 }
 
-static inline void md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
+/* Has a peer bio's clone end in kmod/shim/md_p2p.c, before it ends in MD. */
+static inline void md_p2p_io_start(struct bio *clone)
 {
-	io->p2p_peer = md_p2p_is_peer(bio);
-	if (unlikely(io->p2p_peer))
-		__md_p2p_io_start(io, bio);
+	if (md_p2p_is_peer(clone))
+		__md_p2p_io_start(md_p2p_io(clone));
 }
 
-/*
- * Returns true if the bio that @io stands for has not ended, and ends once
- * more: it is done again, or MD is yet to be told that a resync is due.
- */
-static inline bool md_p2p_io_end(struct md_io_clone *io)
-{
-	return unlikely(io->p2p_peer) && __md_p2p_io_end(io);
-}
-
-/* The rest of a read is tried again: the whole read has been counted. */
-static inline void md_p2p_io_uncounted(struct bio *clone)
-{
-	md_p2p_io(clone)->p2p_bytes = 0;
-}
+/* The end of a clone as MD knows it. */
+void md_end_clone_io(struct bio *clone);
 
 /* MD has decided late that the CPU copies after all. */
 static inline void md_p2p_io_copied(struct bio *clone)
 {
-	if (unlikely(md_p2p_io(clone)->p2p_peer))
+	if (md_p2p_is_peer(clone))
 		__md_p2p_io_copied(md_p2p_io(clone));
 }
 
 /* One member does the DMA of all of the bio. */
 static inline void md_p2p_io_to(struct bio *clone, struct md_rdev *rdev)
 {
-	if (unlikely(md_p2p_io(clone)->p2p_peer))
+	if (md_p2p_is_peer(clone))
 		__md_p2p_io_to(md_p2p_io(clone), rdev);
-}
-
-/*
- * A mirror's part has ended. It begins at @sector of the array and at @to of
- * the member. @bio is the member's, and @clone stands for the whole. Of a bio
- * that has ended only the first page is still there, and it speaks for all.
- */
-static inline enum md_p2p_end
-md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone, struct bio *bio,
-		    sector_t sector, sector_t to, unsigned int sectors)
-{
-	if ((bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE) ||
-	    likely(!is_pci_p2pdma_page(bio->bi_io_vec->bv_page)))
-		return MD_P2P_ENDED;
-	return __md_p2p_member_ended(rdev, clone, bio, sector, to, sectors);
 }
 
 #endif /* MD_P2P_H */

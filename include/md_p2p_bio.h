@@ -22,23 +22,70 @@
  * at. MD_P2P_DMABUF is the flag that marks it; kbuild/Kbuild sets it if the
  * kernel has such bios.
  */
+#ifndef MD_P2P_DMABUF
+#define MD_P2P_DMABUF		0
+#endif
+
 static inline bool md_p2p_is_dmabuf(const struct bio *bio)
 {
-#ifdef MD_P2P_DMABUF
 	return bio->bi_opf & MD_P2P_DMABUF;
-#else
-	return false;
-#endif
 }
+
+/* A bio with any of these flags neither reads nor writes pages. */
+#define MD_P2P_PAGELESS							\
+	((REQ_OP_MASK & ~(REQ_OP_READ | REQ_OP_WRITE)) | MD_P2P_DMABUF)
+
+/* A bio without these flags is judged by its pages alone. */
+#define MD_P2P_SUSPECT							\
+	(MD_P2P_PAGELESS | REQ_INTEGRITY | REQ_NOMERGE | MD_P2P_STAGED_CLONE)
 
 /*
  * Asks the first page, which speaks for all: since 6.17 the block layer never
  * mixes pages of two kinds or of two providers in one bio.
  */
+static inline bool md_p2p_peer_page(const struct bio *bio)
+{
+	return is_pci_p2pdma_page(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
+}
+
+/*
+ * Tells whether a bio that comes in may have to do with peer pages. The block
+ * layer has looked at the pages that it has pinned, and sets REQ_NOMERGE if they
+ * are peer pages. But a driver may have pointed a bio at pages of its own.
+ */
+static inline bool md_p2p_needs_look(const struct bio *bio)
+{
+	return (bio->bi_opf & MD_P2P_SUSPECT) ||
+	       (unlikely(!bio_flagged((struct bio *)bio, BIO_PAGE_PINNED)) &&
+		bio->bi_iter.bi_size && md_p2p_peer_page(bio));
+}
+
+/* Ask the same of any bio, and of one that has ended: kmod/shim/bio.c. */
+bool md_p2p_has_peer_pages(const struct bio *bio);
+bool md_p2p_had_peer_pages(const struct bio *bio);
+
+/*
+ * Remembers the answer for a bio that md_p2p_takes() has let pass, and for what
+ * is made of it. Those with peer pages have REQ_NOMERGE, which MD and the block
+ * layer copy with all other flags when they clone or split a bio. Some others
+ * have the flag too: what MD or the block layer has split, and raid1's copies for
+ * write-behind. So a bio with the flag, and no other, is asked for its page.
+ */
 static inline bool md_p2p_is_peer(const struct bio *bio)
 {
-	return bio_has_data((struct bio *)bio) && !md_p2p_is_dmabuf(bio) &&
-	       is_pci_p2pdma_page(bio->bi_io_vec[bio->bi_iter.bi_idx].bv_page);
+	return unlikely(bio->bi_opf & REQ_NOMERGE) &&
+	       md_p2p_has_peer_pages(bio);
+}
+
+/*
+ * Like md_p2p_is_peer(), for a member's bio that has ended. Only its first page
+ * is still there. Nothing below an array takes REQ_NOMERGE from a peer bio:
+ * another array would, but only a PCI device ever gets one.
+ */
+static inline bool md_p2p_was_peer(const struct bio *bio)
+{
+	return unlikely(bio->bi_opf & REQ_NOMERGE) &&
+	       md_p2p_had_peer_pages(bio);
 }
 
 /* Tells whether the application keeps protection information in peer memory. */

@@ -1,13 +1,10 @@
-static void md_end_clone_io(struct bio *bio)
+void md_end_clone_io(struct bio *bio)
 {
 	struct md_io_clone *md_io_clone = container_of(bio, struct md_io_clone,
 						       bio_clone);
 	struct bio *orig_bio = md_io_clone->orig_bio;
 	struct mddev *mddev = md_io_clone->mddev;
 	struct completion *reshape_completion = bio->bi_private;
-
-	if (md_p2p_io_end(md_io_clone))
-		return;
 
 	if (bio->bi_status && !orig_bio->bi_status)
 		orig_bio->bi_status = bio->bi_status;
@@ -27,7 +24,7 @@ static void md_clone_bio(struct mddev *mddev, struct bio **bio)
 		md_io_clone->start_time = bio_start_io_acct(*bio);
 
 	clone->bi_end_io = md_end_clone_io;
-	md_p2p_io_start(md_io_clone, clone);
+	md_p2p_io_start(clone);
 	*bio = clone;
 }
 

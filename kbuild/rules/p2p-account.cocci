@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: A peer bio is counted where MD accounts for it. It does not end while a part of it is repeated, or while MD
-//   has yet to be told that the members may differ there.
+// What: A peer bio is counted where MD accounts for it. Its clone ends in the glue, which then has it end in MD: not
+//   while a part of it is repeated, or while MD has yet to be told that the members may differ there.
 // Why: MD has split the bio by then, and knows at the end whether it succeeded. Until then the bitmap and active_io
 //   stay held, because the members must be compared after a power failure.
 // Since: 7.2
@@ -14,21 +14,14 @@ position p;
  io->mddev = array;
  ...
  clone->bi_end_io@p = md_end_clone_io;
-+md_p2p_io_start(io, clone);
++md_p2p_io_start(clone);
 
 @end@
-identifier io, bio, orig, array, reshaped;
+identifier bio;
 position p;
 @@
- static void md_end_clone_io(struct bio *bio)
+-static
+ void md_end_clone_io@p(struct bio *bio)
  {
 	...
-	struct mddev *array = io->mddev;
-	struct completion *reshaped = bio->bi_private;
-+
-+	if (md_p2p_io_end(io))
-+		return;
-	<+...
-	bio_endio@p(orig);
-	...+>
  }

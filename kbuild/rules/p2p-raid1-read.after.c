@@ -1,7 +1,6 @@
 struct r1bio {
 	atomic_t remaining;
 	struct bio *behind_master_bio;
-	struct md_p2p_ring p2p_ring;
 	struct bio *bios[];
 };
 
@@ -53,10 +52,13 @@ static bool rdev_readable(struct md_rdev *rdev, struct r1bio *r1_bio)
 static void raid1_read_request(struct mddev *mddev, struct bio *bio,
 			       int max_read_sectors, struct r1bio *r1_bio)
 {
-	md_p2p_first_ring(mddev, bio, &r1_bio->p2p_ring);
+	struct r1conf *conf = mddev->private;
+	struct md_p2p_ring ring __uninitialized;
+
+	md_p2p_first_ring(mddev, bio, &ring, &r1_bio->p2p_ring);
 	do {
 		rdisk = read_balance(conf, r1_bio, &max_sectors);
-	}while (rdisk < 0 && md_p2p_next_ring(mddev, bio, &r1_bio->p2p_ring));
+	}while (rdisk < 0 && md_p2p_next_ring(mddev, bio, r1_bio->p2p_ring));
 	if (rdisk < 0) {
 		raid_end_bio_io(r1_bio);
 		return;

@@ -46,6 +46,8 @@ static bool rdev_readable(struct md_rdev *rdev, struct r1bio *r1_bio)
 static void raid1_read_request(struct mddev *mddev, struct bio *bio,
 			       int max_read_sectors, struct r1bio *r1_bio)
 {
+	struct r1conf *conf = mddev->private;
+
 	rdisk = read_balance(conf, r1_bio, &max_sectors);
 	if (rdisk < 0) {
 		raid_end_bio_io(r1_bio);

@@ -2,28 +2,28 @@
 // What: raid1 reads into peer pages from the nearest member that reaches them. If MD chooses a member that does not
 //   reach them, its part goes through host pages.
 // Why: MD's own balance is asked about the nearest members first, then about those farther away, then about all. A
-//   resync that makes MD read from the first member takes precedence.
+//   resync that makes MD read from the first member takes precedence. MD has cleared r1_bio, so host memory has no ring.
 // Since: 7.2
-// Matches: raid1.h 1, raid1.c 6
-// Fixture: 7
-@carries@
-position p;
-@@
- struct r1bio@p {
-	...
-+	struct md_p2p_ring p2p_ring;
-	struct bio *bios[];
- };
-
+// Matches: raid1.c 6
+// Fixture: 6
 @choose@
-expression conf, r1_bio, max, disk;
+attribute name __uninitialized;
+identifier array, conf, bio;
+expression r1_bio, max, disk;
 position p;
 @@
--disk = read_balance@p(conf, r1_bio, max);
-+md_p2p_first_ring(mddev, bio, &r1_bio->p2p_ring);
-+do {
-+	disk = read_balance(conf, r1_bio, max);
-+} while (disk < 0 && md_p2p_next_ring(mddev, bio, &r1_bio->p2p_ring));
+ raid1_read_request(struct mddev *array, struct bio *bio, ...)
+ {
+	struct r1conf *conf = ...;
++	struct md_p2p_ring ring __uninitialized;
+	<...
+-	disk = read_balance@p(conf, r1_bio, max);
++	md_p2p_first_ring(array, bio, &ring, &r1_bio->p2p_ring);
++	do {
++		disk = read_balance(conf, r1_bio, max);
++	} while (disk < 0 && md_p2p_next_ring(array, bio, r1_bio->p2p_ring));
+	...>
+ }
 
 @stages@
 expression max;

@@ -1,6 +1,5 @@
 struct r10bio {
 	atomic_t		remaining;
-	struct md_p2p_ring p2p_ring;
 	sector_t		sector;
 	struct r10dev {
 		struct bio	*bio;
@@ -14,7 +13,7 @@ static struct md_rdev *read_balance(struct r10conf *conf,
 	for (slot = 0; slot < conf->copies ; slot++) {
 		if (rdev == NULL || test_bit(Faulty, &rdev->flags))
 			continue;
-		if (do_balance && !md_p2p_in_ring(rdev, &r10_bio->p2p_ring))
+		if (!md_p2p_in_ring(rdev, &r10_bio->p2p_ring) && do_balance)
 			continue;
 		dev_sector = r10_bio->devs[slot].addr;
 	}
@@ -24,10 +23,14 @@ static struct md_rdev *read_balance(struct r10conf *conf,
 static void raid10_read_request(struct mddev *mddev, struct bio *bio,
 				struct r10bio *r10_bio)
 {
-	md_p2p_first_ring(mddev, bio, &r10_bio->p2p_ring);
+	struct r10conf *conf = mddev->private;
+	struct md_p2p_ring ring __uninitialized;
+
+	r10_bio->p2p_ring = NULL;
+	md_p2p_first_ring(mddev, bio, &ring, &r10_bio->p2p_ring);
 	do {
 		rdev = read_balance(conf, r10_bio, &max_sectors);
-	}while (!rdev && md_p2p_next_ring(mddev, bio, &r10_bio->p2p_ring));
+	}while (!rdev && md_p2p_next_ring(mddev, bio, r10_bio->p2p_ring));
 	if (!rdev)
 		return;
 	if (md_p2p_refuses(rdev, bio)) {
@@ -53,7 +56,7 @@ err_handle:
 
 static sector_t reshape_request(struct mddev *mddev)
 {
-	md_p2p_any_ring(&r10_bio->p2p_ring);
+	r10_bio->p2p_ring = NULL;
 	rdev = read_balance(conf, r10_bio, &max_sectors);
 	return 0;
 }

@@ -21,6 +21,8 @@ static struct md_rdev *read_balance(struct r10conf *conf,
 static void raid10_read_request(struct mddev *mddev, struct bio *bio,
 				struct r10bio *r10_bio)
 {
+	struct r10conf *conf = mddev->private;
+
 	rdev = read_balance(conf, r10_bio, &max_sectors);
 	if (!rdev)
 		return;

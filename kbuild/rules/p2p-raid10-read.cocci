@@ -2,29 +2,25 @@
 // What: raid10 reads into peer pages as raid1 does.
 // Why: See p2p-raid1-read.
 // Since: 7.2
-// Matches: raid10.h 1, raid10.c 5
-// Fixture: 6
-@carries@
-position p;
-@@
- struct r10bio@p {
-	atomic_t remaining;
-+	struct md_p2p_ring p2p_ring;
-	...
- };
-
+// Matches: raid10.c 5
+// Fixture: 5
 @choose@
-expression conf, r10_bio, max, rdev;
+attribute name __uninitialized;
+identifier array, conf, bio;
+expression r10_bio, max, rdev;
 position p;
 @@
- raid10_read_request(...)
+ raid10_read_request(struct mddev *array, struct bio *bio, ...)
  {
+	struct r10conf *conf = ...;
++	struct md_p2p_ring ring __uninitialized;
 	<...
 -	rdev = read_balance@p(conf, r10_bio, max);
-+	md_p2p_first_ring(mddev, bio, &r10_bio->p2p_ring);
++	r10_bio->p2p_ring = NULL;
++	md_p2p_first_ring(array, bio, &ring, &r10_bio->p2p_ring);
 +	do {
 +		rdev = read_balance(conf, r10_bio, max);
-+	} while (!rdev && md_p2p_next_ring(mddev, bio, &r10_bio->p2p_ring));
++	} while (!rdev && md_p2p_next_ring(array, bio, r10_bio->p2p_ring));
 	...>
  }
 
@@ -35,7 +31,7 @@ position p;
  reshape_request(...)
  {
 	<...
-+	md_p2p_any_ring(&r10_bio->p2p_ring);
++	r10_bio->p2p_ring = NULL;
 	rdev = read_balance@p(conf, r10_bio, max);
 	...>
  }
@@ -59,7 +55,7 @@ position p;
 expression r10_bio;
 position p;
 @@
-+if (do_balance && !md_p2p_in_ring(rdev, &r10_bio->p2p_ring))
++if (!md_p2p_in_ring(rdev, &r10_bio->p2p_ring) && do_balance)
 +	continue;
  dev_sector@p = r10_bio->devs[slot].addr;
 

@@ -1,13 +1,19 @@
 struct r1bio {
 	atomic_t remaining;
-	struct md_p2p_loan *p2p_loan;
+	union {
+		struct md_p2p_loan *p2p_loan;
+		struct md_p2p_ring *p2p_ring;
+	};
 	sector_t sector;
 	struct bio *bios[];
 };
 
 struct r10bio {
 	atomic_t remaining;
-	struct md_p2p_loan *p2p_loan;
+	union {
+		struct md_p2p_loan *p2p_loan;
+		struct md_p2p_ring *p2p_ring;
+	};
 	sector_t sector;
 	struct r10dev devs[];
 };

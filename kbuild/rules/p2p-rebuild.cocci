@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// What: The data of a resync or recovery of a mirror may pass through peer pages. A buffer carries its loan of them.
-//   Stand-ins are submitted in place of MD's bios, and MD sees its own bios end. A member is not blamed for data that
-//   were lost on their way to it: it just lacks them, as after a failed read. (A replacement of raid10 is failed all
-//   the same, because raid10 records no bad blocks of replacements.) The counters count what was written; for
-//   raid4/5/6, what is in sync.
+// What: The data of a resync or recovery of a mirror may pass through peer pages. A buffer carries its loan of them. (An
+//   application's read, which has no loan, carries a ring of members in its place: see p2p-raid1-read.) Stand-ins are
+//   submitted in place of MD's bios, and MD sees its own bios end. A member is not blamed for data that were lost on
+//   their way to it: it just lacks them, as after a failed read. (A replacement of raid10 is failed all the same,
+//   because raid10 records no bad blocks of replacements.) The counters count what was written; for raid4/5/6, what is
+//   in sync.
 // Why: MD's buffers keep their host pages, for when the CPU looks at the data and for all that goes wrong with peer
 //   pages. Nothing is lent when members are compared (check, repair, raid10's resync).
 // Since: 7.2
@@ -14,7 +15,10 @@ position p;
 @@
  struct r1bio@p {
 	atomic_t remaining;
-+	struct md_p2p_loan *p2p_loan;
++	union {
++		struct md_p2p_loan *p2p_loan;
++		struct md_p2p_ring *p2p_ring;
++	};
 	...
  };
 
@@ -23,7 +27,10 @@ position p;
 @@
  struct r10bio@p {
 	atomic_t remaining;
-+	struct md_p2p_loan *p2p_loan;
++	union {
++		struct md_p2p_loan *p2p_loan;
++		struct md_p2p_ring *p2p_ring;
++	};
 	...
  };
 

@@ -17,7 +17,6 @@ struct mddev {
 struct md_io_clone {
 	struct mddev *mddev;
 	struct bio *orig_bio;
-	bool p2p_peer;
 	bool p2p_direct;
 	bool p2p_cached;
 	bool p2p_refused;

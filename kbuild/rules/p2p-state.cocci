@@ -32,7 +32,6 @@ position p;
 @@
  struct md_io_clone@p {
 	...
-+	bool p2p_peer;
 +	bool p2p_direct;
 +	bool p2p_cached;
 +	bool p2p_refused;

@@ -64,9 +64,14 @@ static bool takes(struct mddev *mddev, struct bio *bio,
 
 bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 {
+	if (md_p2p_is_dmabuf(bio)) {
+		bio->bi_status = BLK_STS_NOTSUPP;
+		bio_endio(bio);
+		return true;
+	}
 	if (bio->bi_opf & MD_P2P_STAGED_CLONE)
 		shim_charge(bio);
-	if (!md_p2p_is_peer(bio) && !md_p2p_has_peer_integrity(bio))
+	if (!md_p2p_has_peer_pages(bio) && !md_p2p_has_peer_integrity(bio))
 		return false;
 	if (!mddev->p2p) {
 		refuse(bio);
@@ -79,7 +84,8 @@ bool __md_p2p_takes(struct mddev *mddev, struct bio *bio)
 	}
 	/*
 	 * A driver that points a bio at pages of its own does not set the flag.
-	 * Every bio comes through here; md_p2p_allow_merge() keeps it later.
+	 * Every bio comes through here; md_p2p_allow_merge() keeps it later,
+	 * and md_p2p_is_peer() relies on it.
 	 */
 	bio->bi_opf |= REQ_NOMERGE;
 	return takes(mddev, bio,
@@ -149,6 +155,22 @@ struct bio_set *__md_p2p_splits(struct mddev *mddev, struct bio_set *others)
 }
 EXPORT_SYMBOL_GPL(__md_p2p_splits);
 
+bool __md_p2p_in_ring(const struct md_rdev *rdev,
+		      const struct md_p2p_ring *ring)
+{
+	return ring->members == ~0ULL ||
+	       (rdev->p2p_slot < BITS_PER_TYPE(ring->members) &&
+		ring->members >> rdev->p2p_slot & 1);
+}
+EXPORT_SYMBOL_GPL(__md_p2p_in_ring);
+
+bool __md_p2p_in_slow_ring(const struct md_rdev *rdev,
+			   const struct md_p2p_ring *ring)
+{
+	return ring->step != MD_P2P_RING && __md_p2p_in_ring(rdev, ring);
+}
+EXPORT_SYMBOL_GPL(__md_p2p_in_slow_ring);
+
 bool __md_p2p_may_copy(struct mddev *mddev)
 {
 	return md_p2p_glue_route_copied(mddev->p2p) == MD_P2P_STAGED;
@@ -162,22 +184,6 @@ bool __md_p2p_must_stage(struct md_rdev *rdev, struct bio *bio)
 EXPORT_SYMBOL_GPL(__md_p2p_must_stage);
 
 /* Accounting */
-
-void __md_p2p_io_start(struct md_io_clone *io, struct bio *bio)
-{
-	io->p2p_bytes = bio->bi_iter.bi_size;
-	io->p2p_direct = true;
-	io->p2p_refused = false;
-	io->p2p_lost = false;
-	atomic_set(&io->p2p_by_engine, 0);
-	io->p2p_due = false;
-	io->p2p_settled = false;
-	io->p2p_cached = false;
-	io->p2p_slot = MD_P2P_SLOTS;
-	io->p2p_rdev = NULL;
-	bio_list_init(&io->p2p_parts);
-	INIT_LIST_HEAD(&io->p2p_node);
-}
 
 /* Write-behind, or a read that has failed and goes through the stripe cache. */
 void __md_p2p_io_copied(struct md_io_clone *io)
@@ -298,9 +304,9 @@ static enum md_p2p_end part_ended(struct md_rdev *rdev, struct md_io_clone *io,
 	}
 }
 
-enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
-				      struct bio *bio, sector_t sector,
-				      sector_t to, unsigned int sectors)
+enum md_p2p_end md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
+				    struct bio *bio, sector_t sector,
+				    sector_t to, unsigned int sectors)
 {
 	struct md_io_clone *io = md_p2p_io(clone);
 	bool write = op_is_write(bio_op(bio));
@@ -313,7 +319,7 @@ enum md_p2p_end __md_p2p_member_ended(struct md_rdev *rdev, struct bio *clone,
 		io->p2p_refused = false;
 	return end;
 }
-EXPORT_SYMBOL_GPL(__md_p2p_member_ended);
+EXPORT_SYMBOL_GPL(md_p2p_member_ended);
 
 static void count(struct md_io_clone *io, bool write)
 {
@@ -358,7 +364,11 @@ static void set_status(struct md_io_clone *io, bool write)
 		clone->bi_status = BLK_STS_TARGET;
 }
 
-bool __md_p2p_io_end(struct md_io_clone *io)
+/*
+ * Returns false if the bio that @io stands for ends once more: it is done again,
+ * or MD is yet to be told that a resync is due.
+ */
+static bool has_ended(struct md_io_clone *io)
 {
 	struct md_p2p_stager *stager = md_p2p_glue_stager(io->mddev->p2p);
 	struct bio *clone = &io->bio_clone;
@@ -369,11 +379,11 @@ bool __md_p2p_io_end(struct md_io_clone *io)
 	    part_ended(io->p2p_rdev, io, clone,
 		       io->orig_bio->bi_iter.bi_sector, io->p2p_to,
 		       bio_sectors(io->orig_bio)) == MD_P2P_AGAIN)
-		return true;
+		return false;
 	if (io->p2p_due && !io->p2p_settled && stager) {
 		io->p2p_settled = true;
 		shim_settle(stager, io);
-		return true;
+		return false;
 	}
 	set_status(io, write);
 	if (!clone->bi_status)
@@ -383,5 +393,41 @@ bool __md_p2p_io_end(struct md_io_clone *io)
 			shim_ask_for_resync(io->mddev);
 		md_write_end(io->mddev);
 	}
-	return false;
+	return true;
+}
+
+static void io_end(struct bio *clone)
+{
+	if (has_ended(md_p2p_io(clone)))
+		md_end_clone_io(clone);
+}
+
+/*
+ * A read of a mirror that has failed may be tried again in parts. MD splits its
+ * own clone for this, which has been counted as a whole.
+ */
+static bool is_counted(const struct md_io_clone *io)
+{
+	const struct bio *part = io->orig_bio;
+	const struct bio *whole = part->bi_private;
+
+	return part->bi_end_io == shim_chain_end_io() &&
+	       whole->bi_pool == &io->mddev->io_clone_set;
+}
+
+void __md_p2p_io_start(struct md_io_clone *io)
+{
+	io->p2p_bytes = is_counted(io) ? 0 : io->bio_clone.bi_iter.bi_size;
+	io->p2p_direct = true;
+	io->p2p_refused = false;
+	io->p2p_lost = false;
+	atomic_set(&io->p2p_by_engine, 0);
+	io->p2p_due = false;
+	io->p2p_settled = false;
+	io->p2p_cached = false;
+	io->p2p_slot = MD_P2P_SLOTS;
+	io->p2p_rdev = NULL;
+	bio_list_init(&io->p2p_parts);
+	INIT_LIST_HEAD(&io->p2p_node);
+	io->bio_clone.bi_end_io = io_end;
 }

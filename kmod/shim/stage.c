@@ -383,8 +383,7 @@ static void stage_whole(struct lane *lane, struct bio *peer)
 	start(piece);
 }
 
-/* Returns what bio_chain() sets. The kernel does not export it. */
-static bio_end_io_t *chain_end_io(void)
+bio_end_io_t *shim_chain_end_io(void)
 {
 	struct bio parent, bio = {};
 
@@ -399,7 +398,7 @@ void shim_charge(struct bio *bio)
 	struct bio *host = bio;
 	struct piece *piece;
 
-	if (bio->bi_end_io != host_end_io && bio->bi_end_io == chain_end_io())
+	if (bio->bi_end_io != host_end_io && bio->bi_end_io == shim_chain_end_io())
 		host = bio->bi_private;
 	/* The flag is some other driver's. */
 	if (host->bi_end_io != host_end_io)

@@ -5,9 +5,8 @@
 #ifndef MD_P2P_STAGE_H
 #define MD_P2P_STAGE_H
 
-#include <linux/types.h>
+#include <linux/blk_types.h>
 
-struct bio;
 struct bio_set;
 struct md_io_clone;
 struct md_p2p_array;
@@ -36,6 +35,9 @@ void shim_stage(struct md_p2p_stager *stager, struct bio *bio);
 
 /* Returns what lives as long as the array, for bios that are split at chunks. */
 struct bio_set *shim_chunks(struct md_p2p_stager *stager);
+
+/* Returns what bio_chain() sets. The kernel does not export it. */
+bio_end_io_t *shim_chain_end_io(void);
 
 /*
  * Charges the application's cgroup for @bio in the members' queues, if @bio is

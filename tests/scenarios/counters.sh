@@ -52,6 +52,20 @@ io() {
 	is "events refused" "$(events_of refused)" 0
 }
 
+# all_counters: prints every counter of the array and of its members.
+all_counters() { grep . /sys/block/md0/md/p2pdma_*_{bytes,ios} /sys/block/md0/md/dev-*/p2pdma_*_bytes; }
+
+# host_io VERB: host memory is nobody's business. Blocks of 100 KiB cross chunks, and what raid10 makes of them has
+# REQ_NOMERGE, as peer bios have it.
+host_io() {
+	local before
+	before=$(all_counters)
+	echo >/sys/kernel/tracing/trace
+	quietly p2pio "$1" --memory host --seed 1 --length $length --block-size 100K /dev/md0
+	is 'counters after host I/O' "$(all_counters)" "$before"
+	is 'events of host I/O' "$(grep -c md_p2p_route: /sys/kernel/tracing/trace || true)" 0
+}
+
 is_direct() { [[ $(counter md0 state) == direct ]]; }
 
 use_p2p
@@ -74,6 +88,8 @@ for level in linear 0 1 10 5; do
 		io write write
 		io check read
 	done
+	host_io write
+	host_io check
 
 	if [[ $level == 1 || $level == 5 ]]; then
 		say "$level: without the far member"
