@@ -5,7 +5,7 @@
 
 static := x86_64-unknown-linux-gnu
 
-.PHONY: help demo test soak soak-report mdp2p guest install uninstall deb
+.PHONY: help demo test bench soak soak-report mdp2p guest install uninstall deb
 help:
 	@echo "make demo   every level in a virtual machine: peer memory in and out, and who saw the bytes"
 	@echo "make deb    target/md-p2p_VERSION_amd64.deb: mdp2p, and the modules for DKMS"
@@ -13,6 +13,7 @@ help:
 	@echo "make install  put what the package has below DESTDIR= and PREFIX=/usr; then dkms install md-p2p/VERSION"
 	@echo "make uninstall  remove that again"
 	@echo "make test   in half an hour: format, lint, host tests, the build, the package, and the VM scenarios that matter most"
+	@echo "make bench  all benches; writes docs/performance.md. ONLY=NAME,..."
 	@echo "make soak   all tests, on all kernels; tests that passed at this commit are not run again"
 	@echo "            ONLY=REGEX of SOURCE/CASE KERNEL, HOURS=N, SEED=N, JOBS=N, LEDGER=FILE"
 	@echo "make soak-report  the ledger of all soaks as a table"
@@ -23,6 +24,9 @@ demo:
 
 test:
 	@tests/run
+
+bench:
+	@cargo run --quiet --package md-p2p-tests --bin benches -- $(if $(ONLY),--only '$(ONLY)')
 
 LEDGER ?= target/soak/ledger.jsonl
 soak_tool := cargo run --quiet --package md-p2p-tests --bin soak -- --ledger '$(LEDGER)'

@@ -9,6 +9,7 @@
 //!   [`sequence_trial`] plays one of the [`sequences`] of events, and keeps a [`history`].
 //! - `soak` runs the cases of all sources: a [`soak`] writes a [`ledger`], which [`soak_tables`]
 //!   sum up.
+//! - `benches` runs all benches, collects their [`figures`], and writes docs/performance.md.
 //!
 //! The test `vm` runs scenarios: [`scenario`] reads their heads.
 
@@ -16,6 +17,7 @@ pub mod array;
 pub mod fault_trial;
 pub mod faults;
 pub mod faulty;
+pub mod figures;
 pub mod history;
 pub mod layout;
 pub mod ledger;
@@ -24,6 +26,7 @@ pub mod mix;
 pub mod model;
 pub mod partition;
 pub mod report;
+pub mod said;
 pub mod scenario;
 pub mod sequence_trial;
 pub mod sequences;

@@ -3,14 +3,15 @@
 //! it.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use md_p2p_tests::ledger::{Ledger, Record};
+use md_p2p_tests::said::{commit, said};
 use md_p2p_tests::soak::{self, Soak};
 use md_p2p_tests::soak_tables;
 use regex_lite::Regex;
@@ -128,33 +129,4 @@ fn kernel(line: &str) -> Option<&str> {
         ["kernel" | "debug", release, "boots"] => Some(release),
         _ => None,
     }
-}
-
-fn commit() -> Result<String> {
-    said(
-        "git",
-        &[
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=12",
-            "--exclude=*",
-        ],
-    )
-}
-
-/// Returns what a command prints.
-fn said(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .with_context(|| format!("{program} does not start"))?;
-    ensure!(
-        output.status.success(),
-        "{program} {}: {}",
-        arguments.join(" "),
-        output.status
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
