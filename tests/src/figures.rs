@@ -32,6 +32,13 @@ pub const BENCHES: &[Bench] = &[
                 Members are RAM disks, and both mds are in one guest that counts instructions.",
     },
     Bench {
+        name: "peer-read",
+        title: "I/O from peer memory",
+        command: "cargo bench --package md-p2p-tests --bench peer-read",
+        about: "Instructions of one processor for a read of 1 MiB from NVMe drives, in a guest that counts them.\n\
+                A healthy raid5 reads directly, as a raid0 does.",
+    },
+    Bench {
         name: "reach",
         title: "Whose page it is",
         command: "cargo bench --package md-p2p-tests --bench reach",

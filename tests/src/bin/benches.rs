@@ -19,6 +19,9 @@ struct Arguments {
     /// Run only these; the others keep their figures
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Run none, and write what is kept
+    #[arg(long, conflicts_with = "only")]
+    write: bool,
     /// The folder in which figures are kept
     #[arg(long, value_name = "FOLDER", default_value = "target/benches")]
     kept: PathBuf,
@@ -40,7 +43,8 @@ fn main() -> Result<ExitCode> {
     }
     fs::create_dir_all(&arguments.kept).with_context(|| arguments.kept.display().to_string())?;
     let is_wanted = |bench: &&Bench| {
-        arguments.only.is_empty() || arguments.only.iter().any(|name| name == bench.name)
+        let all = arguments.only.is_empty() && !arguments.write;
+        all || arguments.only.iter().any(|name| name == bench.name)
     };
     let mut failed = Vec::new();
     for bench in BENCHES.iter().filter(is_wanted) {
