@@ -15,6 +15,7 @@
  *	stuck		do not start, nor does any descriptor behind them
  *	late		after so many milliseconds a stuck descriptor starts; 0 is never
  *	terminable	0 lets nobody terminate what was issued
+ *	silent		1 calls nobody back when the driver leaves the device
  *	bytes		(read only) what was copied
  */
 #include <linux/dmaengine.h>
@@ -67,6 +68,10 @@ MODULE_PARM_DESC(late, "after how many ms a stuck descriptor starts; 0 is never"
 static bool terminable = true;
 module_param(terminable, bool, 0644);
 MODULE_PARM_DESC(terminable, "whether descriptors can be terminated");
+
+static bool silent;
+module_param(silent, bool, 0644);
+MODULE_PARM_DESC(silent, "whether nobody is called back when the driver leaves the device");
 
 static bool private = true;
 module_param(private, bool, 0444);
@@ -445,8 +450,11 @@ static void abort_all(struct edu *edu)
 		free_descriptor(edu->running);
 	edu->running = NULL;
 	list_splice_tail_init(&edu->submitted, &edu->issued);
-	list_for_each_entry_safe(desc, next, &edu->issued, list)
+	list_for_each_entry_safe(desc, next, &edu->issued, list) {
+		if (edu->gone && READ_ONCE(silent))
+			desc->tx.callback_result = NULL;
 		end(edu, desc, DMA_TRANS_ABORTED);
+	}
 	spin_unlock_irqrestore(&edu->lock, flags);
 }
 
