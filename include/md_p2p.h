@@ -157,8 +157,7 @@ static inline struct bio_set *md_p2p_splits(struct mddev *mddev,
  * raid1 and raid10 ask their own balance about the members of one ring after
  * another: those nearest to the provider, then those farther, then all that
  * reach it (slow ones too), and at last all members. MD's balance finds the ring
- * at @carried, which is NULL before. It stays NULL for host memory, and nobody
- * writes to @ring then.
+ * at @carried, which is NULL for host memory. Nobody writes to @ring then.
  */
 static inline void md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
 				     struct md_p2p_ring *ring,
@@ -167,6 +166,8 @@ static inline void md_p2p_first_ring(struct mddev *mddev, struct bio *bio,
 	if (md_p2p_is_peer(bio)) {
 		*carried = ring;
 		__md_p2p_first_ring(mddev, bio, ring);
+	} else {
+		*carried = NULL;
 	}
 }
 

@@ -49,15 +49,28 @@ static inline bool md_p2p_peer_page(const struct bio *bio)
 }
 
 /*
- * Tells whether a bio that comes in may have to do with peer pages. The block
- * layer has looked at the pages that it has pinned, and sets REQ_NOMERGE if they
- * are peer pages. But a driver may have pointed a bio at pages of its own.
+ * Tells whether the block layer has looked at the pages, because it has pinned
+ * them: it sets REQ_NOMERGE then if they are peer pages. MD_P2P_PINNED_TOLD is set
+ * if the source of this kernel says that it does.
+ */
+static inline bool md_p2p_was_looked_at(const struct bio *bio)
+{
+#ifdef MD_P2P_PINNED_TOLD
+	return bio_flagged((struct bio *)bio, BIO_PAGE_PINNED);
+#else
+	return false;
+#endif
+}
+
+/*
+ * Tells whether a bio that comes in may have to do with peer pages. A driver may
+ * have pointed a bio at pages of its own, which nobody has looked at.
  */
 static inline bool md_p2p_needs_look(const struct bio *bio)
 {
 	return (bio->bi_opf & MD_P2P_SUSPECT) ||
-	       (unlikely(!bio_flagged((struct bio *)bio, BIO_PAGE_PINNED)) &&
-		bio->bi_iter.bi_size && md_p2p_peer_page(bio));
+	       (unlikely(!md_p2p_was_looked_at(bio)) && bio->bi_iter.bi_size &&
+		md_p2p_peer_page(bio));
 }
 
 /* Ask the same of any bio, and of one that has ended: kmod/shim/bio.c. */

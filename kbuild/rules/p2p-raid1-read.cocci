@@ -2,7 +2,7 @@
 // What: raid1 reads into peer pages from the nearest member that reaches them. If MD chooses a member that does not
 //   reach them, its part goes through host pages.
 // Why: MD's own balance is asked about the nearest members first, then about those farther away, then about all. A
-//   resync that makes MD read from the first member takes precedence. MD has cleared r1_bio, so host memory has no ring.
+//   resync that makes MD read from the first member takes precedence.
 // Since: 7.2
 // Matches: raid1.c 6
 // Fixture: 6
