@@ -55,8 +55,8 @@ io() {
 # all_counters: prints every counter of the array and of its members.
 all_counters() { grep . /sys/block/md0/md/p2pdma_*_{bytes,ios} /sys/block/md0/md/dev-*/p2pdma_*_bytes; }
 
-# host_io VERB: host memory is nobody's business. Blocks of 100 KiB cross chunks, and what raid10 makes of them has
-# REQ_NOMERGE, as peer bios have it.
+# host_io VERB: host memory is nobody's business. Blocks of 100 KiB cross chunks, and the block layer gives REQ_NOMERGE to
+# their parts, as peer bios have it.
 host_io() {
 	local before
 	before=$(all_counters)
