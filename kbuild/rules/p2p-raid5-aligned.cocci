@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 // What: A read of raid4/5/6 goes straight to a member only if that member reaches its pages, and is then counted as
 //   direct. A retry goes through the stripe cache and is counted as staged.
-// Why: The stripe cache copies with the CPU, which is right for any page. If the policy wants nothing copied, a read
-//   is refused before the cache sees it. A write was refused when it came.
-// Since: 7.2
+// Why: The stripe cache wants host pages. So what a read would do there is staged, or refused if the policy wants
+//   nothing staged, before the cache sees it. A write was staged or refused when it came.
 //   A bio that is split at chunks may outlive raid5's own pool, because a staged bio does not hold the array.
+// Since: 7.2
 // Matches: raid5.c 5
 // Fixture: 5
 @asks@
